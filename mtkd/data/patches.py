@@ -1,0 +1,174 @@
+"""Training images in memory and random patches of them.
+
+The batch of iteration i on rank r is a pure function of (seed, i, r): there are no epochs, and a resumed
+training sees exactly what an uninterrupted one would have seen (Sec. 4.2: random crops, flips, rotations).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtkd.errors import UserError
+from mtkd.images import chw, crop_to_multiple, find_images, read_image
+from mtkd.resize import Border, imresize
+
+ORIENTATIONS = 8
+"""The dihedral group of the square: identity, flips, rotations, and their combinations."""
+
+
+def orient(image: Tensor, k: int) -> Tensor:
+    """The k-th of the 8 dihedral orientations of (..., H, W): bit 0 flips W, bit 1 flips H, bit 2 transposes."""
+    flips = [dim for bit, dim in ((1, -1), (2, -2)) if k & bit]
+    image = image.flip(flips) if flips else image
+    return image.transpose(-1, -2) if k & 4 else image
+
+
+def unorient(image: Tensor, k: int) -> Tensor:
+    """The inverse of :func:`orient`."""
+    image = image.transpose(-1, -2) if k & 4 else image
+    flips = [dim for bit, dim in ((1, -1), (2, -2)) if k & bit]
+    return image.flip(flips) if flips else image
+
+
+class Crops(Protocol):
+    """Whole images of which windows are read, e.g. a teacher's cached outputs."""
+
+    def crop(self, index: int, top: int, left: int, height: int, width: int) -> Tensor:
+        """The window of image ``index`` as (3, height, width) float."""
+
+
+@dataclass(frozen=True)
+class ImagePair:
+    """One training image: (3, sH, sW) HR and (3, H, W) LR, both uint8."""
+
+    name: str
+    hr: Tensor
+    lr: Tensor
+
+
+class ImagePairs(Sequence[ImagePair]):
+    """A folder of HR images as (LR, HR) pairs; LR is MATLAB bicubic, or read from ``lr_folder``.
+
+    Held in memory as uint8 when they fit into ``memory_limit`` bytes, else decoded when needed.
+
+    Raises:
+        UserError: no images, an image smaller than ``scale``, or an LR file that does not match.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        scale: int,
+        border: Border = "clamp",
+        lr_folder: Path | None = None,
+        memory_limit: int = 8 << 30,
+    ) -> None:
+        self.files, self.scale, self.border, self.lr_folder = list(files), scale, border, lr_folder
+        self._cached = lru_cache(maxsize=None)(self._read)
+        if self.files:
+            first = self._read(0)
+            per_image = first.hr.numel() + first.lr.numel()
+            if per_image * len(self.files) > memory_limit:
+                self._cached = lru_cache(maxsize=max(1, memory_limit // per_image))(self._read)
+
+    def _read(self, index: int) -> ImagePair:
+        path = self.files[index]
+        try:
+            hr = chw(crop_to_multiple(read_image(path), self.scale))
+        except UserError as error:
+            raise UserError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
+        if self.lr_folder is None:
+            return ImagePair(path.stem, hr, imresize(hr, 1 / self.scale, self.border))
+        lr = chw(read_image(self._lr_file(path)))
+        if tuple(s * self.scale for s in lr.shape[1:]) != tuple(hr.shape[1:]):
+            raise UserError(f"{self._lr_file(path)}: {tuple(lr.shape[1:])} is not 1/{self.scale} of its HR image")
+        return ImagePair(path.stem, hr, lr)
+
+    def _lr_file(self, path: Path) -> Path:
+        assert self.lr_folder is not None
+        names = (path.name, f"{path.stem}x{self.scale}{path.suffix}")  # DIV2K: 0001.png -> 0001x4.png
+        return next((f for f in (self.lr_folder / n for n in names) if f.exists()), self.lr_folder / names[0])
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # Sequence's overloads: int only here
+        return self._cached(range(len(self.files))[index])
+
+
+def split(folder: Path, holdout: int) -> tuple[list[Path], list[Path]]:
+    """Image files for training and, spread evenly over the sorted names, ``holdout`` files for every choice.
+
+    Raises:
+        UserError: nothing would be left to train on.
+    """
+    files = find_images(folder)
+    if holdout >= len(files):
+        raise UserError(f"{folder}: {len(files)} images, cannot hold {holdout} out; lower data.holdout")
+    held = {round((i + 0.5) * len(files) / holdout - 0.5) for i in range(holdout)}
+    return [f for i, f in enumerate(files) if i not in held], [f for i, f in enumerate(files) if i in held]
+
+
+@dataclass
+class Batch:
+    """One batch: ``lr_image`` (B, 3, p, p), ``hr_image`` (B, 3, sp, sp) in [0, 1]; ``outputs`` by network name,
+    each (B, 3, sp, sp) float32, neither clamped nor rounded."""
+
+    lr_image: Tensor
+    hr_image: Tensor
+    outputs: dict[str, Tensor] = field(default_factory=dict)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        outputs = {name: value.to(device) for name, value in self.outputs.items()}
+        return Batch(self.lr_image.to(device), self.hr_image.to(device), outputs)
+
+
+class Patches:
+    """Random aligned patches of image pairs and of cached network outputs on them.
+
+    Raises:
+        UserError: an image is smaller than the patch.
+    """
+
+    def __init__(
+        self, pairs: ImagePairs, lr_patch: int, batch: int, seed: int, outputs: dict[str, Crops] | None = None
+    ) -> None:
+        self.pairs, self.lr_patch, self.batch, self.seed = pairs, lr_patch, batch, seed
+        self.outputs = outputs or {}
+
+    def __call__(self, iteration: int, rank: int = 0) -> Batch:
+        """The batch of one iteration on one rank, a pure function of (seed, iteration, rank)."""
+        rng = np.random.default_rng([self.seed, iteration, rank])
+        p, s = self.lr_patch, self.pairs.scale
+        lr, hr = [], []
+        outputs: dict[str, list[Tensor]] = {name: [] for name in self.outputs}
+        for _ in range(self.batch):
+            index = int(rng.integers(len(self.pairs)))
+            pair: ImagePair = self.pairs[index]
+            height, width = pair.lr.shape[1:]
+            if min(height, width) < p:
+                raise UserError(
+                    f"{pair.name}: LR image of {width} x {height} is smaller than the patch of {p}; "
+                    "lower lr_patch or remove the image"
+                )
+            top, left = int(rng.integers(height - p + 1)), int(rng.integers(width - p + 1))
+            k = int(rng.integers(ORIENTATIONS))
+            lr.append(orient(pair.lr[:, top : top + p, left : left + p], k))
+            window = (s * top, s * left, s * p, s * p)
+            hr.append(orient(pair.hr[:, window[0] : window[0] + s * p, window[1] : window[1] + s * p], k))
+            for name, source in self.outputs.items():
+                outputs[name].append(orient(source.crop(index, *window), k))
+        return Batch(
+            torch.stack(lr).float() / 255,
+            torch.stack(hr).float() / 255,
+            {name: torch.stack(crops).float() for name, crops in outputs.items()},
+        )

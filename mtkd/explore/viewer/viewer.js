@@ -1,0 +1,410 @@
+// Many images side by side, always at the same place and the same zoom.
+//
+// One script for both front ends: Gradio runs it inside gr.HTML's js_on_load, Jupyter loads it through anywidget.
+// It needs nothing else and asks the network for nothing but the images it is given.
+//
+// A view is {zoom, cx, cy, layer, focus}: zoom 1 shows the whole image (so that a view means the same region in panes
+// of any size), cx and cy are the centre in 0..1, layer is the picture chosen in every pane, focus the name of the pane
+// shown alone or null.
+
+import {
+  GAP, HEADER, MIN_HEIGHT, addressOf, button, capital, chooseGrid, clamp, createPane, element, icon, imageStore, paint, place, setDownload,
+} from "./parts.js";
+
+const REPORT_DELAY = 150; // ms of rest before Python hears of a new view
+const HINT = "Wheel: zoom · drag or arrows: move · double-click: whole image · 1–9: one image alone · 0: all · f: fullscreen";
+
+export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firstOptions } = {}) {
+  const store = imageStore();
+  const abort = new AbortController();
+  const probe = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const pointers = new Map(); // pointers held down: one drags, two pinch
+  let view = { zoom: 1, cx: 0.5, cy: 0.5, layer: "image", focus: null };
+  let panes = [];
+  let options = {};
+  let size = null; // of the images, in HR pixels
+  let cursor = null; // {u, v, pane}: the place under the mouse, in 0..1
+  let generation = 0; // of update() and layer changes; answers to an older one are dropped
+  let frame = 0;
+  let reportTimer = 0;
+  let lastWheel = 0;
+  let laidOutWidth = 0;
+
+  // --- the page ---------------------------------------------------------------------------------------------------
+  const zoomBar = element("div", "mv-group", {}, [
+    button("Fit", "Show the whole image", () => setZoom(1)),
+    ...[1, 2, 4, 8].map((k) => {
+      const title = k === 1 ? "One screen pixel per image pixel" : `${k} screen pixels per image pixel`;
+      const node = button(k === 1 ? "1:1" : `${k}×`, title, () => setScale(k));
+      node.dataset.scale = k;
+      return node;
+    }),
+  ]);
+  const layerBar = element("div", "mv-group");
+  const soloBar = element("div", "mv-group mv-solo", { hidden: true });
+  const status = element("span", "mv-status");
+  const fullscreen = button("", "Fullscreen (f)", toggleFullscreen, icon("fullscreen"));
+  fullscreen.hidden = !document.fullscreenEnabled;
+  const bar = element("div", "mv-bar", {}, [zoomBar, layerBar, status, fullscreen]);
+  const grid = element("div", "mv-grid");
+  const empty = element("div", "mv-empty", { textContent: "Choose an image and press Compare" });
+  const hint = element("div", "mv-hint", { textContent: HINT });
+  zoomBar.setAttribute("aria-label", "Zoom");
+  layerBar.setAttribute("aria-label", "What every pane shows");
+  soloBar.setAttribute("aria-label", "Image shown alone");
+  for (const group of [zoomBar, layerBar, soloBar]) group.setAttribute("role", "group");
+  root.classList.add("mv");
+  root.tabIndex = 0;
+  root.setAttribute("role", "group");
+  root.setAttribute("aria-label", `Image comparison. ${HINT}`);
+  root.setAttribute("data-lm-suppress-shortcuts", "true"); // else JupyterLab takes 1, f and the arrows for itself
+  root.replaceChildren(bar, soloBar, empty, grid, hint);
+
+  // --- panes and layers -------------------------------------------------------------------------------------------
+  const soloPane = () => panes.find((pane) => pane.data.name === view.focus) ?? null;
+  const visiblePanes = () => (soloPane() ? [soloPane()] : panes);
+  const addressIn = (pane, layer) => addressOf(pane.data.layers?.[layer]);
+  const fallbackAddress = (pane) => addressIn(pane, "image") ?? addressOf(Object.values(pane.data.layers ?? {})[0]);
+
+  function update(nextPanes, nextOptions = {}) {
+    options = nextOptions;
+    const data = nextPanes ?? [];
+    while (panes.length > data.length) panes.pop().cell.remove();
+    while (panes.length < data.length) addPane();
+    panes.forEach((pane, i) => fillPane(pane, data[i], i));
+    const layers = [...new Set(panes.flatMap((pane) => Object.keys(pane.data.layers ?? {})))];
+    Object.assign(view, pickView(options.view));
+    if (!layers.includes(view.layer)) view.layer = layers.includes("image") ? "image" : (layers[0] ?? "image");
+    if (!soloPane()) view.focus = null;
+    layerBar.hidden = layers.length < 2;
+    layerBar.replaceChildren(...layers.map((layer) => {
+      const node = button(capital(layer), `Show in every pane: ${layer}`, () => change({ layer }));
+      node.dataset.layer = layer;
+      return node;
+    }));
+    soloBar.replaceChildren(
+      button("All", "Show all images (0)", () => change({ focus: null })),
+      ...panes.map((pane, i) => {
+        const node = button("", `Show ${pane.data.name} alone`, () => change({ focus: pane.data.name }));
+        node.append(...(i < 9 ? [element("kbd", "mv-kbd", { textContent: i + 1 })] : []), pane.data.name);
+        node.dataset.pane = pane.data.name;
+        return node;
+      }),
+    );
+    cursor = null;
+    loadLayer();
+    layout();
+  }
+
+  function addPane() {
+    const pane = createPane(() => change({ focus: soloPane() ? null : pane.data.name }));
+    listenToStage(pane);
+    panes.push(pane);
+    grid.append(pane.cell);
+  }
+
+  function fillPane(pane, data, index) {
+    if (pane.data.name !== data.name) pane.shown = null; // never one model's pixels under another's name
+    pane.data = data;
+    pane.key.textContent = index < 9 ? index + 1 : "•";
+    pane.key.title = `Show ${data.name} alone, or all${index < 9 ? ` (${index + 1} / 0)` : ""}`;
+    pane.key.setAttribute("aria-label", pane.key.title);
+    pane.name.textContent = pane.name.title = data.name;
+    pane.caption.textContent = pane.caption.title = data.caption ?? "";
+    pane.badge.hidden = data.name !== options.reference;
+    pane.canvas.dataset.name = data.name;
+    pane.canvas.setAttribute("aria-label", data.caption ? `${data.name}, ${data.caption}` : data.name);
+    setDownload(pane.download, data.download, data.name);
+  }
+
+  /** Fetch the chosen layer of every pane; once all are there, forget images nobody refers to any more. */
+  function loadLayer() {
+    const mine = ++generation;
+    const wanted = panes.map((pane) => addressIn(pane, view.layer) ?? fallbackAddress(pane)).filter(Boolean);
+    const entries = wanted.map((address) => store.get(address));
+    const showProgress = () => mine === generation && (size ??= largest(entries), layout());
+    for (const entry of entries) if (!entry.bitmap) entry.done.then(showProgress);
+    Promise.all(entries.map((entry) => entry.done)).then(() => {
+      if (mine !== generation) return;
+      const found = largest(entries);
+      const changed = found && size && (found.width !== size.width || found.height !== size.height);
+      // A picture of another size: the old place means nothing there, unless the caller named a place.
+      if (changed && hadImages && !options.view) Object.assign(view, { zoom: 1, cx: 0.5, cy: 0.5 });
+      hadImages = Boolean(found);
+      size = found ?? size;
+      store.keepOnly(new Set(panes.flatMap((pane) => Object.values(pane.data.layers ?? {}).map(addressOf))));
+      layout();
+    });
+  }
+  let hadImages = false;
+
+  function largest(entries) {
+    const bitmaps = entries.map((entry) => entry.bitmap).filter(Boolean);
+    return bitmaps.length ? bitmaps.reduce((a, b) => (b.width * b.height > a.width * a.height ? b : a)) : null;
+  }
+
+  // --- drawing ----------------------------------------------------------------------------------------------------
+  /** Sizes of the panes, then a drawing before the browser paints: no blank frame when flicking between panes. */
+  function layout() {
+    const solo = soloPane();
+    laidOutWidth = root.clientWidth;
+    root.classList.toggle("mv-is-empty", !panes.length);
+    soloBar.hidden = !solo;
+    for (const pane of panes) pane.cell.hidden = Boolean(solo) && pane !== solo;
+    if (!grid.clientWidth || !panes.length) return void publish();
+    const aspect = size ? clamp(size.width / size.height, 0.4, 4) : 1;
+    const height = window.innerHeight - bar.offsetHeight - soloBar.offsetHeight - hint.offsetHeight - 3 * GAP;
+    const best = chooseGrid(visiblePanes().length, grid.clientWidth, height, aspect, solo ? 1 : options.columns);
+    grid.style.gridTemplateColumns = `repeat(${best.columns}, ${best.paneWidth}px)`;
+    grid.style.setProperty("--mv-height", `${solo ? Math.max(MIN_HEIGHT, height - HEADER) : best.paneHeight}px`);
+    draw();
+  }
+
+  function draw() {
+    cancelAnimationFrame(frame);
+    frame = 0;
+    for (const pane of visiblePanes()) drawPane(pane);
+    drawCursor();
+    publish();
+  }
+
+  const requestDraw = () => { frame ||= requestAnimationFrame(draw); };
+
+  function drawPane(pane) {
+    const has = addressIn(pane, view.layer);
+    const entry = store.peek(has ?? fallbackAddress(pane));
+    if (entry?.bitmap) pane.shown = entry.bitmap;
+    if (entry?.broken || !entry) pane.shown = null;
+    pane.stage.classList.toggle("mv-loading", Boolean(entry && !entry.bitmap && !entry.broken));
+    pane.stage.classList.toggle("mv-dimmed", !has && Boolean(pane.shown));
+    pane.note.hidden = Boolean(has) && !entry?.broken;
+    pane.note.textContent = entry?.broken ? "This image could not be loaded"
+      : entry ? `no ${view.layer} view` : "no image";
+    const ratio = window.devicePixelRatio || 1;
+    const w = Math.max(1, Math.round(pane.stage.clientWidth * ratio));
+    const h = Math.max(1, Math.round(pane.stage.clientHeight * ratio));
+    if (pane.canvas.width !== w || pane.canvas.height !== h) Object.assign(pane.canvas, { width: w, height: h });
+    else pane.canvas.getContext("2d").clearRect(0, 0, w, h);
+    if (pane.shown && size) paint(pane.canvas, pane.shown, place(view, w, h, size), size);
+  }
+
+  /** The crosses are elements above the canvases: moving the mouse redraws no image. */
+  function drawCursor() {
+    const ratio = window.devicePixelRatio || 1;
+    const x = cursor && Math.floor(cursor.u * size.width);
+    const y = cursor && Math.floor(cursor.v * size.height);
+    for (const pane of visiblePanes()) {
+      pane.cross.hidden = !cursor || pane === cursor.pane;
+      pane.value.textContent = cursor ? pixelAt(pane, cursor.u, cursor.v) : "";
+      if (!cursor) continue;
+      const at = placeIn(pane);
+      // In the middle of the image pixel, so that all crosses name the same one.
+      const left = (at.left + (x + 0.5) * at.scale) / ratio;
+      const top = (at.top + (y + 0.5) * at.scale) / ratio;
+      pane.cross.style.transform = `translate(${left}px, ${top}px)`;
+    }
+    const at = size && visiblePanes()[0] ? placeIn(visiblePanes()[0]) : null;
+    const lr = panes.find((pane) => pane.data.scale > 1)?.data.scale;
+    status.textContent = [
+      ...(cursor ? [`x ${x}  y ${y}`] : []),
+      ...(cursor && lr ? [`LR ${Math.floor(x / lr)}, ${Math.floor(y / lr)}`] : []),
+      ...(at ? [`${Number(at.scale.toPrecision(3))}×`] : []),
+    ].join("  ·  ");
+  }
+
+  /** "r g b" of the pane's image. In an error view too: there a colour of the colour map would say nothing. */
+  function pixelAt(pane, u, v) {
+    const bitmap = store.peek(fallbackAddress(pane))?.bitmap;
+    if (!bitmap) return "";
+    probe.clearRect(0, 0, 1, 1);
+    probe.drawImage(bitmap, Math.floor(u * bitmap.width), Math.floor(v * bitmap.height), 1, 1, 0, 0, 1, 1);
+    return probe.getImageData(0, 0, 1, 1).data.slice(0, 3).join(" ");
+  }
+
+  function publish() {
+    const pane = visiblePanes()[0];
+    const scale = pane && size ? placeIn(pane).scale : 0;
+    root.dataset.view = JSON.stringify(view);
+    root.classList.toggle("mv-zoomed", view.zoom > 1);
+    for (const node of zoomBar.children) {
+      const on = node.dataset.scale ? Math.abs(scale - node.dataset.scale) < 1e-6 : view.zoom === 1;
+      node.setAttribute("aria-pressed", on);
+    }
+    for (const node of layerBar.children) node.setAttribute("aria-pressed", node.dataset.layer === view.layer);
+    for (const node of soloBar.children) node.setAttribute("aria-pressed", node.dataset.pane === view.focus);
+  }
+
+  // --- the view ---------------------------------------------------------------------------------------------------
+  const placeIn = (pane) => place(view, pane.canvas.width, pane.canvas.height, size);
+
+  /** The known fields of a view that came from outside, those of the wrong type left out. */
+  function pickView(given) {
+    const kinds = { zoom: Number.isFinite, cx: Number.isFinite, cy: Number.isFinite,
+      layer: (value) => typeof value === "string", focus: (value) => value === null || typeof value === "string" };
+    return Object.fromEntries(Object.entries(given ?? {}).filter(([key, value]) => kinds[key]?.(value)));
+  }
+
+  /** Take over a (partial) view and show it; true where anything changed. */
+  function setView(given) {
+    const next = { ...view, ...pickView(given) };
+    if (panes.length && !panes.some((pane) => pane.data.name === next.focus)) next.focus = null;
+    const changed = Object.keys(next).filter((key) => next[key] !== view[key]);
+    view = next;
+    if (changed.includes("layer")) loadLayer();
+    if (changed.includes("focus")) cursor = null;
+    if (changed.includes("focus") || changed.includes("layer")) layout();
+    else if (changed.length) requestDraw();
+    root.dataset.view = JSON.stringify(view);
+    return changed.length > 0;
+  }
+
+  /** A change made by the person: the same as setView, and Python hears of it once the hand rests. */
+  function change(given) {
+    if (!setView(given)) return;
+    clearTimeout(reportTimer);
+    reportTimer = setTimeout(() => onView({ ...view }), REPORT_DELAY);
+  }
+
+  /** The image point (0..1) under a pointer, and the pointer in device pixels from the pane's centre. */
+  function locate(pane, event) {
+    const box = pane.canvas.getBoundingClientRect();
+    const at = placeIn(pane);
+    const dx = ((event.clientX - box.left) / box.width - 0.5) * pane.canvas.width;
+    const dy = ((event.clientY - box.top) / box.height - 0.5) * pane.canvas.height;
+    return { at, dx, dy, u: at.cx + dx / (size.width * at.scale), v: at.cy + dy / (size.height * at.scale) };
+  }
+
+  /** Zoom by a factor with the image point (u, v) kept at (dx, dy) from the centre, all limits kept. */
+  function zoomAround(pane, { u, v, dx, dy }, factor) {
+    // The wheel stops at the whole image; only the 1:1 button goes below, for images smaller than their pane.
+    const zoom = Math.max(view.zoom * factor, Math.min(1, view.zoom));
+    const { scale } = place({ ...view, zoom }, pane.canvas.width, pane.canvas.height, size);
+    moveTo(pane, zoom, u - dx / (size.width * scale), v - dy / (size.height * scale));
+  }
+
+  function moveTo(pane, zoom, cx, cy) {
+    const at = place({ zoom, cx, cy }, pane.canvas.width, pane.canvas.height, size);
+    change({ zoom: at.zoom, cx: at.cx, cy: at.cy });
+  }
+
+  function setZoom(zoom) {
+    const pane = visiblePanes()[0];
+    if (pane && size) moveTo(pane, zoom, view.cx, view.cy);
+  }
+
+  function setScale(scale) {
+    const pane = visiblePanes()[0];
+    if (pane && size) setZoom(scale / placeIn(pane).fit);
+  }
+
+  function toggleFullscreen() {
+    if (document.fullscreenElement === root) document.exitFullscreen();
+    else root.requestFullscreen?.().catch(() => {}); // refused, as in some frames: stay as we are
+  }
+
+  // --- mouse, touch, keys -----------------------------------------------------------------------------------------
+  function listenToStage(pane) {
+    const on = (type, handler, more) =>
+      pane.stage.addEventListener(type, (event) => size && handler(event), { signal: abort.signal, ...more });
+    on("wheel", (event) => onWheel(pane, event), { passive: false });
+    on("dblclick", () => setZoom(1));
+    on("pointerdown", (event) => {
+      root.focus({ preventScroll: true });
+      if (event.button !== 0) return;
+      pane.stage.setPointerCapture(event.pointerId);
+      pointers.set(event.pointerId, event);
+    });
+    on("pointermove", (event) => {
+      if (pointers.has(event.pointerId)) onDrag(pane, event);
+      if (event.pointerType !== "touch") pointAt(pane, event);
+    });
+    for (const type of ["pointerup", "pointercancel"]) on(type, (event) => pointers.delete(event.pointerId));
+    on("pointerleave", () => { cursor = null; requestCursor(); });
+  }
+
+  function onWheel(pane, event) {
+    const before = view.zoom;
+    const pixels = event.deltaY * (event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1);
+    zoomAround(pane, locate(pane, event), Math.exp(-clamp(pixels, -400, 400) * (event.ctrlKey ? 0.01 : 0.0015)));
+    // At the whole image a fresh turn of the wheel scrolls the page: nobody gets stuck above the viewer.
+    if (view.zoom !== before || event.ctrlKey || event.timeStamp - lastWheel < 400) {
+      lastWheel = event.timeStamp;
+      event.preventDefault();
+    }
+    pointAt(pane, event);
+  }
+
+  function onDrag(pane, event) {
+    const last = pointers.get(event.pointerId);
+    pointers.set(event.pointerId, event);
+    const others = [...pointers.values()].filter((pointer) => pointer.pointerId !== event.pointerId);
+    if (!others.length) {
+      const from = locate(pane, last);
+      const to = locate(pane, event);
+      return moveTo(pane, view.zoom, view.cx - (to.u - from.u), view.cy - (to.v - from.v));
+    }
+    const middle = (a, b) => ({ clientX: (a.clientX + b.clientX) / 2, clientY: (a.clientY + b.clientY) / 2 });
+    const distance = (a, b) => Math.max(1, Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY));
+    const { u, v } = locate(pane, middle(last, others[0])); // the image point between the fingers stays there
+    const { dx, dy } = locate(pane, middle(event, others[0]));
+    zoomAround(pane, { u, v, dx, dy }, distance(event, others[0]) / distance(last, others[0]));
+  }
+
+  function pointAt(pane, event) {
+    const { u, v } = locate(pane, event);
+    cursor = u >= 0 && u < 1 && v >= 0 && v < 1 ? { u, v, pane } : null;
+    requestCursor();
+  }
+
+  let cursorFrame = 0;
+  function requestCursor() {
+    cursorFrame ||= requestAnimationFrame(() => { cursorFrame = 0; if (size) drawCursor(); });
+  }
+
+  function onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !handleKey(event.key)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** True where the key is one of ours. */
+  function handleKey(key) {
+    const pane = visiblePanes()[0];
+    if (!pane) return false;
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
+    if (/^[1-9]$/.test(key)) return panes[key - 1] ? (change({ focus: panes[key - 1].data.name }), true) : false;
+    if (key === "0" || key === "Escape") return view.focus === null ? key === "0" : (change({ focus: null }), true);
+    if (key === "f") return toggleFullscreen(), true;
+    if (!size) return false;
+    const factor = { "+": 1.25, "=": 1.25, "-": 0.8, _: 0.8 }[key];
+    const { cx, cy, scale } = placeIn(pane);
+    if (factor) return zoomAround(pane, { u: cx, v: cy, dx: 0, dy: 0 }, factor), true;
+    if (!step) return false;
+    const reach = 0.1 / scale; // a tenth of what is visible
+    moveTo(pane, view.zoom, cx + (step[0] * reach * pane.canvas.width) / size.width,
+      cy + (step[1] * reach * pane.canvas.height) / size.height);
+    return true;
+  }
+
+  // --- life -------------------------------------------------------------------------------------------------------
+  function destroy() {
+    abort.abort();
+    resizes.disconnect();
+    clearTimeout(reportTimer);
+    cancelAnimationFrame(frame);
+    cancelAnimationFrame(cursorFrame);
+    generation++;
+    store.keepOnly(new Set());
+    root.replaceChildren();
+  }
+
+  // Gradio tells nobody that it drops a component, so a window event finds out.
+  const onWindow = () => (root.isConnected ? layout() : destroy());
+  const resizes = new ResizeObserver(() => { if (root.clientWidth !== laidOutWidth) layout(); });
+  resizes.observe(root);
+  window.addEventListener("resize", onWindow, { signal: abort.signal });
+  root.addEventListener("fullscreenchange", layout, { signal: abort.signal });
+  root.addEventListener("keydown", onKey, { signal: abort.signal });
+  update(firstPanes, firstOptions);
+  return { update, setView, destroy };
+}

@@ -1,0 +1,5 @@
+"""The losses of the paper."""
+
+from mtkd.losses.wavelet import WaveletLoss
+
+__all__ = ["WaveletLoss"]

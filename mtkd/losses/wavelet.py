@@ -1,0 +1,67 @@
+"""The wavelet distillation loss of MTKD (Eq. 3)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import ptwt
+import pywt
+from torch import Tensor, nn
+
+from mtkd.errors import UserError, unknown_name
+
+
+class WaveletLoss(nn.Module):
+    """L_dis = 1 / (3K + 1) * sum over bands of the mean |DWT_band(student) - DWT_band(target)| (Eq. 3).
+
+    Bands are LH, HL, HH of the levels 1..K and LL of level K; the transform is orthonormal with symmetric
+    padding. It is linear, so the difference of the images is transformed, once.
+
+    Args:
+        levels: K, the number of decomposition levels (1 in the paper).
+        wavelet: any orthogonal or biorthogonal wavelet that PyWavelets knows ("haar" in the paper).
+        reduction: "mean" divides by the 3K + 1 bands (the paper), "sum" does not.
+
+    Raises:
+        UserError: unknown wavelet, no level, or an image too small for K levels.
+    """
+
+    def __init__(
+        self, levels: int = 1, wavelet: str = "haar", reduction: Literal["mean", "sum"] = "mean"
+    ) -> None:
+        super().__init__()
+        if levels < 1:
+            raise UserError(f"levels (K) must be 1 or more, not {levels}")
+        if wavelet not in pywt.wavelist(kind="discrete"):
+            raise unknown_name("wavelet", wavelet, pywt.wavelist(kind="discrete"))
+        if reduction not in ("mean", "sum"):
+            raise unknown_name("reduction", reduction, ("mean", "sum"))
+        self.levels, self.wavelet, self.reduction = levels, wavelet, reduction
+
+    def bands(self, student_image: Tensor, target_image: Tensor) -> dict[str, Tensor]:
+        """The terms of the sum by band, "LL2", "LH2", "HL2", "HH2", "LH1", ...: each the band's contribution.
+
+        ``(B, C, H, W)`` floating-point images of equal size; the terms add up to the loss.
+        """
+        if student_image.shape != target_image.shape:
+            raise UserError(
+                f"images of unequal size: {tuple(student_image.shape)} and {tuple(target_image.shape)}"
+            )
+        height, width = student_image.shape[-2:]
+        if min(height, width) < 2**self.levels:
+            raise UserError(f"an image of {width} x {height} is too small for {self.levels} wavelet levels")
+        low, *details = ptwt.wavedec2(
+            student_image - target_image, self.wavelet, mode="symmetric", level=self.levels
+        )
+        weight = 1 / (3 * self.levels + 1) if self.reduction == "mean" else 1.0
+        terms = {f"LL{self.levels}": weight * low.abs().mean()}
+        for level, (horizontal, vertical, diagonal) in zip(range(self.levels, 0, -1), details, strict=True):
+            # LH: low-pass along W, high-pass along H (horizontal edges); HL: the reverse (vertical edges)
+            for name, band in (("LH", horizontal), ("HL", vertical), ("HH", diagonal)):
+                terms[f"{name}{level}"] = weight * band.abs().mean()
+        return terms
+
+    def forward(self, student_image: Tensor, target_image: Tensor) -> Tensor:
+        """L_dis of two ``(B, C, H, W)`` batches of equal size, a scalar in the images' units."""
+        total: Tensor = sum(self.bands(student_image, target_image).values())  # type: ignore[assignment]
+        return total

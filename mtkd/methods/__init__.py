@@ -1,0 +1,9 @@
+"""Training methods: what is learned from whom. One file a method; the loop knows none of them.
+
+A method says which frozen networks' outputs it needs and turns a batch into named loss terms, already weighted:
+their sum is the total. It knows no optimiser.
+"""
+
+from mtkd.methods.base import METHODS, Method, create
+
+__all__ = ["METHODS", "Method", "create"]

@@ -1,0 +1,97 @@
+"""EDSR: residual blocks without normalisation (Lim et al., CVPRW 2017); teacher and student in Table 1."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mtkd.networks.common import (
+    IMAGE_SKIP_NOTE,
+    ONE_STEP_NOTE,
+    SuperResolutionNetwork,
+    Upsample,
+    UpsampleOneStep,
+    conv3x3,
+)
+from mtkd.networks.spec import NetworkSpec
+
+
+class ResidualBlock(nn.Module):
+    """``x + res_scale * conv(relu(conv(x)))``, ``(N, C, h, w)`` -> same."""
+
+    def __init__(self, channels: int, res_scale: float) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(channels, channels)
+        self.conv2 = conv3x3(channels, channels)
+        self.res_scale = res_scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual: Tensor = self.conv2(F.relu(self.conv1(x)))
+        return x + residual if self.res_scale == 1 else x.add(residual, alpha=self.res_scale)
+
+
+class EDSR(SuperResolutionNetwork):
+    """EDSR: LR ``(N, 3, h, w)`` in [0, 1] -> SR ``(N, 3, s*h, s*w)``, not clamped; inner range 255.
+
+    The initialisation is PyTorch's own, as in the published code. Source: Lim et al. 2017, Table 1;
+    names of parameters as in BasicSR.
+
+    Args:
+        scale: 2, 3 or 4.
+        channels: width of the body.
+        blocks: number of residual blocks.
+        res_scale: factor on each block's residual (not stored in weight files).
+        one_step: enlarge with one convolution (no ``conv_last``).
+        image_skip: add the bilinearly enlarged input.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        channels: int = 64,
+        blocks: int = 16,
+        res_scale: float = 1.0,
+        one_step: bool = False,
+        image_skip: bool = False,
+    ) -> None:
+        super().__init__(scale, channels, 255.0, image_skip)
+        self.conv_first = conv3x3(3, channels)
+        self.body = nn.Sequential(*(ResidualBlock(channels, res_scale) for _ in range(blocks)))
+        self.conv_after_body = conv3x3(channels, channels)
+        self.upsample = UpsampleOneStep(scale, channels) if one_step else Upsample(scale, channels)
+        self.conv_last = nn.Identity() if one_step else conv3x3(channels, 3)
+
+    def trunk(self, lr_image: Tensor) -> Tensor:
+        shallow: Tensor = self.conv_first(self.normalise(lr_image))
+        deep: Tensor = self.conv_after_body(self.body(shallow))
+        return shallow + deep
+
+    def upscale(self, features: Tensor) -> Tensor:
+        image: Tensor = self.conv_last(self.upsample(features))
+        return image
+
+
+_MINI = (IMAGE_SKIP_NOTE, ONE_STEP_NOTE)
+
+NETWORKS = (
+    NetworkSpec("edsr", "teacher", "edsr", partial(EDSR, channels=256, blocks=32, res_scale=0.1)),
+    NetworkSpec("edsr_baseline", "student", "edsr", partial(EDSR, channels=64, blocks=16)),
+    NetworkSpec(
+        "edsr_mini",
+        "teacher",
+        "edsr",
+        partial(EDSR, channels=48, blocks=8, one_step=True, image_skip=True),
+        size="mini",
+        deviations=("8 residual blocks of 48 channels in place of 32 of 256.", *_MINI),
+    ),
+    NetworkSpec(
+        "edsr_tiny",
+        "student",
+        "edsr",
+        partial(EDSR, channels=24, blocks=4, one_step=True, image_skip=True),
+        size="mini",
+        deviations=("4 residual blocks of 24 channels in place of 16 of 64.", *_MINI),
+    ),
+)

@@ -1,0 +1,132 @@
+"""RCAN: residual groups with channel attention (Zhang et al., ECCV 2018); teacher and student in Table 1."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import Tensor, nn
+
+from mtkd.networks.common import (
+    IMAGE_SKIP_NOTE,
+    ONE_STEP_NOTE,
+    SuperResolutionNetwork,
+    Upsample,
+    UpsampleOneStep,
+    conv3x3,
+)
+from mtkd.networks.spec import NetworkSpec
+
+
+class ChannelAttention(nn.Module):
+    """Scales each channel by a weight in (0, 1) made from the channels' means, ``(N, C, h, w)`` -> same."""
+
+    def __init__(self, channels: int, squeeze: int) -> None:
+        super().__init__()
+        self.attention = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, channels // squeeze, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels // squeeze, channels, 1),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights: Tensor = self.attention(x)  # (N, C, 1, 1)
+        return x * weights
+
+
+class ChannelAttentionBlock(nn.Module):
+    """``x + attention(conv(relu(conv(x))))``, ``(N, C, h, w)`` -> same."""
+
+    def __init__(self, channels: int, squeeze: int) -> None:
+        super().__init__()
+        self.rcab = nn.Sequential(
+            conv3x3(channels, channels),
+            nn.ReLU(inplace=True),
+            conv3x3(channels, channels),
+            ChannelAttention(channels, squeeze),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual: Tensor = self.rcab(x)
+        return x + residual
+
+
+class ResidualGroup(nn.Module):
+    """``x + conv(blocks(x))``, ``(N, C, h, w)`` -> same."""
+
+    def __init__(self, channels: int, blocks: int, squeeze: int) -> None:
+        super().__init__()
+        self.residual_group = nn.Sequential(*(ChannelAttentionBlock(channels, squeeze) for _ in range(blocks)))
+        self.conv = conv3x3(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual: Tensor = self.conv(self.residual_group(x))
+        return x + residual
+
+
+class RCAN(SuperResolutionNetwork):
+    """RCAN: LR ``(N, 3, h, w)`` in [0, 1] -> SR ``(N, 3, s*h, s*w)``, not clamped; inner range 255.
+
+    The initialisation is PyTorch's own, as in the published code. Source: Zhang et al. 2018, Sec. 3;
+    names of parameters as in BasicSR.
+
+    Args:
+        scale: 2, 3 or 4.
+        channels: width of the body.
+        groups: number of residual groups.
+        blocks: blocks in each group.
+        squeeze: factor by which channel attention narrows.
+        one_step: enlarge with one convolution (no ``conv_last``).
+        image_skip: add the bilinearly enlarged input.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        channels: int = 64,
+        groups: int = 10,
+        blocks: int = 20,
+        squeeze: int = 16,
+        one_step: bool = False,
+        image_skip: bool = False,
+    ) -> None:
+        super().__init__(scale, channels, 255.0, image_skip)
+        self.conv_first = conv3x3(3, channels)
+        self.body = nn.Sequential(*(ResidualGroup(channels, blocks, squeeze) for _ in range(groups)))
+        self.conv_after_body = conv3x3(channels, channels)
+        self.upsample = UpsampleOneStep(scale, channels) if one_step else Upsample(scale, channels)
+        self.conv_last = nn.Identity() if one_step else conv3x3(channels, 3)
+
+    def trunk(self, lr_image: Tensor) -> Tensor:
+        shallow: Tensor = self.conv_first(self.normalise(lr_image))
+        deep: Tensor = self.conv_after_body(self.body(shallow))
+        return shallow + deep
+
+    def upscale(self, features: Tensor) -> Tensor:
+        image: Tensor = self.conv_last(self.upsample(features))
+        return image
+
+
+_MINI = (IMAGE_SKIP_NOTE, ONE_STEP_NOTE)
+
+NETWORKS = (
+    NetworkSpec("rcan", "teacher", "rcan", partial(RCAN, groups=10, blocks=20)),
+    NetworkSpec("rcan_lightweight", "student", "rcan", partial(RCAN, groups=10, blocks=6)),
+    NetworkSpec(
+        "rcan_mini",
+        "teacher",
+        "rcan",
+        partial(RCAN, channels=32, groups=4, blocks=4, squeeze=8, one_step=True, image_skip=True),
+        size="mini",
+        deviations=("4 groups of 4 blocks, 32 channels, in place of 10 of 20 with 64.", *_MINI),
+    ),
+    NetworkSpec(
+        "rcan_tiny",
+        "student",
+        "rcan",
+        partial(RCAN, channels=24, groups=2, blocks=2, squeeze=8, one_step=True, image_skip=True),
+        size="mini",
+        deviations=("2 groups of 2 blocks, 24 channels, in place of 10 of 6 with 64.", *_MINI),
+    ),
+)

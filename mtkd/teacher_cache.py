@@ -1,0 +1,74 @@
+"""Outputs of frozen networks on whole training images, computed once and then cropped.
+
+A cached crop is a crop of the network run on the whole image. It differs from the network run on the patch
+alone (borders, global pooling, window positions), and a turned crop of a cached image differs from the network
+run on the turned image; ``tests/benchmarks/cached_crops.py`` measures by how much.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mtkd.data.patches import ImagePair, ImagePairs
+from mtkd.errors import UserError
+from mtkd.images import atomic_write
+from mtkd.zoo.checkpoints import weights_hash
+
+
+class TeacherCache:
+    """A frozen network's output on every image of a set, float16, neither clamped nor rounded.
+
+    Kept as one memory-mapped ``.npy`` file an image, ``folder/NAME-WEIGHTS/IMAGE.npy``, named by the hashes of
+    weights and LR image, so that runs with the same teacher share it and nothing stale is ever read.
+
+    Args:
+        folder: the cache folder.
+        name: of the network, for people.
+        network: LR (1, 3, h, w) -> (1, 3, sh, sw), in eval mode.
+        pairs: the images; crops are asked for by their index.
+    """
+
+    def __init__(self, folder: Path, name: str, network: nn.Module, pairs: ImagePairs) -> None:
+        self.folder = folder / f"{name}-{weights_hash(network)}"
+        self.network, self.pairs = network, pairs
+        self._open: dict[int, np.ndarray] = {}
+
+    def _file(self, pair: ImagePair) -> Path:
+        digest = hashlib.sha256(f"{tuple(pair.lr.shape)}".encode() + pair.lr.numpy().tobytes()).hexdigest()
+        return self.folder / f"{pair.name}-{digest[:12]}.npy"
+
+    @torch.no_grad()
+    def fill(self, device: torch.device, progress: Callable[[int, int], None] | None = None) -> None:
+        """Compute what is missing; each image is written atomically, so an interrupted fill goes on."""
+        network = self.network.to(device).eval()
+        for index in range(len(self.pairs)):
+            pair: ImagePair = self.pairs[index]
+            path = self._file(pair)
+            if not path.exists():
+                output = network(pair.lr[None].to(device).float() / 255)[0]
+                if not torch.isfinite(output).all():
+                    raise UserError(f"{pair.name}: the output of {self.folder.name} is not finite")
+                with atomic_write(path) as temporary, temporary.open("wb") as file:
+                    np.save(file, output.half().cpu().numpy())
+            if progress:
+                progress(index + 1, len(self.pairs))
+
+    def _image(self, index: int) -> np.ndarray:
+        if index not in self._open:
+            self._open[index] = np.load(self._file(self.pairs[index]), mmap_mode="r")
+        return self._open[index]
+
+    def crop(self, index: int, top: int, left: int, height: int, width: int) -> Tensor:
+        """The window of image ``index``'s output, (3, height, width) float16."""
+        window = self._image(index)[:, top : top + height, left : left + width]
+        return torch.from_numpy(np.ascontiguousarray(window))
+
+    def whole(self, index: int) -> Tensor:
+        """The whole output of image ``index``, (1, 3, sH, sW) float32."""
+        return torch.from_numpy(np.array(self._image(index)))[None].float()

@@ -1,0 +1,108 @@
+"""The run folder: recipe, checkpoint, metrics, and the file that says a run is finished.
+
+``recipe.yaml`` (resolved), ``metrics.jsonl``, TensorBoard events, ``checkpoints/latest.pt``, ``samples/``,
+then ``model.safetensors`` and ``card.json``; ``finished.json`` is written last.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from mtkd.errors import UserError
+from mtkd.images import atomic_write
+from mtkd.training.recipe import Recipe, parse
+
+CHECKPOINT_FORMAT = "mtkd-checkpoint/1"
+
+
+class RunFolder:
+    """One run, one folder.
+
+    Raises:
+        UserError: the folder already holds a run and ``resume`` was not asked for, or holds another recipe's.
+    """
+
+    def __init__(self, path: Path, recipe: Recipe, resume: bool) -> None:
+        self.path = path
+        self.checkpoint = path / "checkpoints" / "latest.pt"
+        self.metrics = path / "metrics.jsonl"
+        saved = path / "recipe.yaml"
+        if saved.exists():
+            if not resume:
+                raise UserError(f"{path}: already holds a run; go on with --resume, or choose another --out")
+            old = read_recipe(path)
+            if old != recipe:
+                new, before = recipe.model_dump(), old.model_dump()
+                changed = sorted(key for key in new if new[key] != before[key])
+                raise UserError(f"{path}: holds a run of another recipe ({', '.join(changed)} differ)")
+        else:
+            with atomic_write(saved) as temporary:
+                temporary.write_text(recipe.dump(), encoding="utf-8")
+
+    @property
+    def finished(self) -> bool:
+        return (self.path / "finished.json").exists()
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write one JSON file of the run, atomically."""
+        with atomic_write(self.path / name) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Replace the checkpoint, atomically: a crash leaves the old one or the new one."""
+        with atomic_write(self.checkpoint) as temporary:
+            torch.save({"format": CHECKPOINT_FORMAT, **state}, temporary)
+
+    def load(self) -> dict[str, Any] | None:
+        """The last checkpoint; None when the run has none yet.
+
+        Raises:
+            UserError: unreadable, or of another format.
+        """
+        if not self.checkpoint.exists():
+            return None
+        try:
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+            found = state["format"]
+        except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+            raise UserError(
+                f"{self.checkpoint}: unreadable checkpoint; move the run folder away and start again"
+            ) from error
+        if found != CHECKPOINT_FORMAT:
+            raise UserError(f"{self.checkpoint}: format {found}, this version reads {CHECKPOINT_FORMAT}")
+        return dict(state)
+
+    def cut_metrics(self, iteration: int) -> None:
+        """Forget what was measured after ``iteration``: a resumed run measures it again."""
+        if not self.metrics.exists():
+            return
+        kept = []
+        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:  # the line that a crash cut short
+                continue
+            if row["iteration"] <= iteration:
+                kept.append(line + "\n")
+        with atomic_write(self.metrics) as temporary:
+            temporary.write_text("".join(kept), encoding="utf-8")
+
+
+def read_recipe(folder: Path) -> Recipe:
+    """The resolved recipe of a run folder.
+
+    Raises:
+        UserError: not a run folder, or a damaged recipe.
+    """
+    path = folder / "recipe.yaml"
+    try:
+        return parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a readable recipe; is {folder} a run folder?") from error

@@ -1,0 +1,206 @@
+"""The training loop: one for every stage and method; it knows no paper."""
+
+from __future__ import annotations
+
+import json
+import platform
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.tensorboard import SummaryWriter
+
+from mtkd import __version__
+from mtkd.errors import UserError
+from mtkd.images import write_image
+from mtkd.metrics import PAPER
+from mtkd.training.checkpoint import RunFolder
+from mtkd.training.recipe import Recipe
+from mtkd.training.stages import Stage, prepare
+from mtkd.zoo.checkpoints import Header, save_weights, weights_hash
+
+Report = Callable[[Mapping[str, Any]], None]
+"""Called with {"task", "done", "of"} while preparing and {"iteration", "iterations", ...numbers} while training."""
+
+
+class Interrupted(Exception):  # noqa: N818
+    """SIGTERM or Ctrl-C arrived; the state was saved."""
+
+
+@contextmanager
+def _stop_flag() -> Iterator[list[int]]:
+    """A list that receives SIGINT and SIGTERM instead of the process."""
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+
+    before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def train(recipe: Recipe, out: Path, resume: bool, report: Report, cache: Path | None = None) -> dict[str, Any]:
+    """Train one recipe in the folder ``out`` and return its card; a finished run is not repeated.
+
+    Raises:
+        UserError: see :func:`~mtkd.training.stages.prepare` and :class:`~mtkd.training.checkpoint.RunFolder`.
+        Interrupted: after saving, on SIGTERM or Ctrl-C.
+    """
+    run = RunFolder(out, recipe, resume)
+    if run.finished:
+        return dict(json.loads((out / "card.json").read_text()))
+    precision = {"fp32": "no"}.get(recipe.precision, recipe.precision)
+    accelerator = Accelerator(mixed_precision=precision)
+    if recipe.batch % accelerator.num_processes:
+        raise UserError(f"batch {recipe.batch} does not divide among {accelerator.num_processes} processes")
+    with _stop_flag() as stop:
+
+        def preparing(task: str, done: int, of: int) -> None:
+            report({"task": task, "done": done, "of": of})
+            if stop:
+                raise Interrupted(f"stopped while {task}; what is done is kept")
+
+        stage = prepare(recipe, accelerator.device, cache or out.parent / "cache", preparing)
+        return Loop(run, stage, accelerator, report).run(stop)
+
+
+class Loop:
+    """State and steps of one training run."""
+
+    def __init__(self, run: RunFolder, stage: Stage, accelerator: Accelerator, report: Report) -> None:
+        recipe = stage.recipe
+        self.run_folder, self.stage, self.recipe = run, stage, recipe
+        self.accelerator, self.report = accelerator, report
+        stage.patches.batch = recipe.batch // accelerator.num_processes
+        network = stage.network.to(accelerator.device)
+        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)) if recipe.ema else None
+        adam = recipe.optimizer
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=adam.lr, betas=adam.betas, eps=adam.eps)
+        self.network = network
+        self.model, self.optimizer = accelerator.prepare(network, self.optimizer)
+        self.start, self.seconds = 0, 0.0
+        if (state := run.load()) is not None:
+            self._restore(state)
+
+    @property
+    def result(self) -> nn.Module:
+        """The network that is validated and kept: the moving average, where there is one."""
+        return self.average.module if self.average else self.network
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average:
+            self.average.load_state_dict(state["average"])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.start, self.seconds = state["iteration"], state["seconds"]
+        self.run_folder.cut_metrics(self.start)
+
+    def _save(self, iteration: int) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        state = {
+            "iteration": iteration,
+            "seconds": self.seconds,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "recipe": self.recipe.dump(),
+        }
+        if self.average:
+            state["average"] = self.average.state_dict()
+        if self.accelerator.scaler is not None:
+            state["scaler"] = self.accelerator.scaler.state_dict()
+        self.run_folder.save(state)
+
+    def run(self, stop: list[int]) -> dict[str, Any]:
+        """Train to the end, or save and raise Interrupted once ``stop`` holds a signal."""
+        recipe, rank = self.recipe, self.accelerator.process_index
+        main = self.accelerator.is_main_process
+        board = SummaryWriter(str(self.run_folder.path), purge_step=self.start + 1) if main else None
+        self.model.train()
+        began, mark, since = time.monotonic(), time.monotonic(), self.start
+        for done in range(self.start + 1, recipe.iterations + 1):
+            batch = self.stage.batch(done - 1, rank)
+            rate = recipe.optimizer.lr * recipe.schedule.factor(done - 1, recipe.iterations)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            terms = self._step(batch)
+
+            if main and (done % recipe.log_every == 0 or done == recipe.iterations):
+                now = time.monotonic()
+                row = {name: float(value.detach()) for name, value in terms.items()}
+                row |= {"loss": sum(row.values()), "lr": rate, "it/s": (done - since) / (now - mark)}
+                mark, since = now, done
+                self._log(board, done, row)
+            if main and (done % recipe.validate_every == 0 or done == recipe.iterations):
+                values = self.stage.validate(self.result)
+                self._log(board, done, {"validation PSNR-Y": sum(values) / len(values)})
+                write_image(self.run_folder.path / "samples" / f"{done:06d}.png", self.stage.sample(self.result).numpy())
+                mark, since = time.monotonic(), done
+            if done % recipe.checkpoint_every == 0 or done == recipe.iterations or stop:
+                self.seconds += time.monotonic() - began
+                began = time.monotonic()
+                self._save(done)
+            if stop and done < recipe.iterations:
+                raise Interrupted(f"stopped at iteration {done} of {recipe.iterations}; saved")
+        if board is not None:
+            board.close()
+        return self._finish()
+
+    def _step(self, batch: Any) -> dict[str, Tensor]:
+        """One update; returns the loss terms."""
+        terms = self.stage.method.loss(self.model, batch)
+        self.accelerator.backward(torch.stack(list(terms.values())).sum())
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average:
+            self.average.update_parameters(self.network)
+        return terms
+
+    def _log(self, board: SummaryWriter | None, iteration: int, numbers: Mapping[str, float]) -> None:
+        with self.run_folder.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"iteration": iteration, **numbers}) + "\n")
+        if board is not None:
+            for name, value in numbers.items():
+                board.add_scalar(name, value, iteration)
+        self.report({"iteration": iteration, "iterations": self.recipe.iterations, **numbers})
+
+    def _finish(self) -> dict[str, Any]:
+        recipe, folder = self.recipe, self.run_folder
+        teachers = recipe.teachers if recipe.stage == "aggregate" else ()
+        header = Header(recipe.name, recipe.network, recipe.scale, teachers)
+        values = self.stage.validate(self.result)
+        card = {
+            "name": recipe.name,
+            "network": recipe.network,
+            "scale": recipe.scale,
+            "method": recipe.method.name,
+            "iterations": recipe.iterations,
+            "seed": recipe.seed,
+            "seconds": round(self.seconds),
+            "data": {"train": recipe.data.train, "images": len(self.stage.patches.pairs), "hash": self.stage.data_hash},
+            "held_out": {"images": len(values), "psnr": round(sum(values) / len(values), 4), "protocol": str(PAPER)},
+            "teachers": {name: weights_hash(net) for name, net in self.stage.frozen.items()},
+            "deviations": recipe.deviations(),
+            "versions": {"mtkd": __version__, "torch": torch.__version__, "python": platform.python_version()},
+            "device": str(self.accelerator.device.type),
+            "recipe": recipe.model_dump(mode="json"),
+        }
+        if self.accelerator.is_main_process:
+            save_weights(folder.path / "model.safetensors", self.result, header, getattr(torch, recipe.save_dtype))
+            folder.write_json("card.json", card)
+            folder.write_json("finished.json", {"iterations": recipe.iterations})
+        return card

@@ -1,0 +1,220 @@
+"""Recipes: everything that decides a training run, in one YAML file checked strictly."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mtkd import networks
+from mtkd.errors import UserError, unknown_name
+from mtkd.resize import Border
+
+RECIPES = Path(__file__).parents[1] / "experiments" / "recipes"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(_Strict):
+    """Training images: a folder of HR images; LR is made from them, or read from ``lr``."""
+
+    train: str
+    """A folder, or a name under ``$MTKD_DATA/train``."""
+    lr: str | None = None
+    holdout: int = Field(20, ge=1)
+    """Images held out of training, for validation and every choice."""
+    border: Border = "clamp"
+
+    def folder(self) -> Path:
+        """Where the HR images are.
+
+        Raises:
+            UserError: neither the folder nor the name under MTKD_DATA exists.
+        """
+        tried = [Path(self.train)]
+        if root := os.environ.get("MTKD_DATA"):
+            tried += [Path(root) / "train" / self.train, Path(root) / self.train]
+        for path in tried:
+            if path.is_dir():
+                return path
+        raise UserError(
+            f"data.train: no folder '{self.train}'; give a folder of HR images with --set data.train=FOLDER, "
+            "or set MTKD_DATA to the folder that holds train/" + Path(self.train).name
+        )
+
+
+class Optimizer(_Strict):
+    """Adam (Sec. 4.2)."""
+
+    lr: float = Field(1e-4, gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+
+
+class Schedule(_Strict):
+    """Learning rate over the run: ``step`` (Sec. 4.2: times ``gamma`` every ``every``) or ``cosine`` to ``final``."""
+
+    kind: Literal["step", "cosine"] = "step"
+    every: int = Field(100_000, ge=1)
+    gamma: float = Field(0.1, gt=0, le=1)
+    final: float = Field(0.01, ge=0, le=1)
+    warmup: int = Field(0, ge=0)
+
+    def factor(self, iteration: int, iterations: int) -> float:
+        """What the learning rate is multiplied with at ``iteration`` (0-based): a pure function."""
+        if iteration < self.warmup:
+            return (iteration + 1) / self.warmup
+        if self.kind == "step":
+            return float(self.gamma ** (iteration // self.every))
+        done = (iteration - self.warmup) / max(1, iterations - self.warmup)
+        return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+class MethodChoice(_Strict):
+    """The training method, by name, with its options."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+
+class Recipe(_Strict):
+    """One training run. The defaults are the paper's setting (Sec. 4.2)."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the trained model, e.g. ``edsr_mini`` or ``edsr_tiny-mtkd`` (network-method)."""
+    stage: Literal["pretrain", "aggregate", "distill"]
+    network: str
+    scale: Literal[2, 3, 4]
+    data: Data
+    method: MethodChoice
+    teachers: tuple[str, ...] = ()
+    """Models whose outputs are learned from: the teachers in order (aggregate), or the target (distill)."""
+    teacher_outputs: Literal["cached", "online"] = "cached"
+    seed: int = Field(0, ge=0)
+    lr_patch: int = Field(64, ge=8)
+    batch: int = Field(16, ge=1)
+    iterations: int = Field(250_000, ge=1)
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    ema: float | None = Field(None, gt=0, lt=1)
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    save_dtype: Literal["float32", "float16"] = "float32"
+    log_every: int = Field(50, ge=1)
+    checkpoint_every: int = Field(500, ge=1)
+    validate_every: int = Field(2_000, ge=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        known = networks.specs()
+        if self.network not in known:
+            raise unknown_name("network", self.network, known)
+        role = known[self.network].role
+        if (self.stage == "aggregate") != (role == "aggregator"):
+            raise UserError(f"stage {self.stage} cannot train '{self.network}', whose role is {role}")
+        if self.stage == "pretrain" and self.teachers:
+            raise UserError("stage pretrain has no teachers; use stage distill")
+        if self.stage != "pretrain" and not self.teachers:
+            raise UserError(f"stage {self.stage} needs teachers")
+        return self
+
+    def deviations(self) -> list[str]:
+        """Where this run departs from the paper's setting, in sentences for people."""
+        paper = {"lr_patch": 64, "batch": 16, "iterations": 250_000}
+        notes = list(networks.specs()[self.network].deviations)
+        notes += [f"{key} {getattr(self, key)} (paper: {value})" for key, value in paper.items() if getattr(self, key) != value]
+        if (self.optimizer, self.schedule) != (Optimizer(), Schedule()):
+            notes.append(
+                f"learning rate {self.optimizer.lr:g}, {self.schedule.kind} schedule "
+                "(paper: 1e-4, divided by 10 every 100,000)"
+            )
+        if self.ema:
+            notes.append(f"exponential moving average of the weights, {self.ema} (not in the paper)")
+        if self.precision != "fp32":
+            notes.append(f"{self.precision} mixed precision")
+        if self.teachers and self.teacher_outputs == "cached":
+            notes.append("teachers' outputs computed once on whole images, float16, and cropped")
+        return notes
+
+    def dump(self) -> str:
+        """The resolved recipe as YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def _message(error: ValidationError, source: str) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        model: Any = Recipe
+        for part in first["loc"][:-1]:
+            annotation = model.model_fields[str(part)].annotation
+            model = next((a for a in (annotation, *get_args(annotation)) if hasattr(a, "model_fields")), model)
+        return f"{source}: {unknown_name('key', where, model.model_fields)}"
+    if isinstance(cause := first.get("ctx", {}).get("error"), Exception):
+        return f"{source}: {cause}"
+    if first["type"] == "missing":
+        return f"{source}: key '{where}' is missing"
+    return f"{source}: {where}: {first['msg']} (got {first['input']!r})"
+
+
+def parse(content: Any, source: str) -> Recipe:
+    """A recipe from parsed YAML.
+
+    Raises:
+        UserError: unknown key (the nearest is suggested), missing key, or a value of the wrong type or range.
+    """
+    if not isinstance(content, dict):
+        raise UserError(f"{source}: a recipe is a mapping of keys to values")
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise UserError(_message(error, source)) from error
+
+
+def _assign(content: dict[str, Any], assignment: str) -> None:
+    key, sign, text = assignment.partition("=")
+    if not sign or not key:
+        raise UserError(f"--set {assignment}: write key=value, e.g. --set iterations=1000 or --set data.train=photos")
+    *parents, last = key.split(".")
+    for parent in parents:
+        child = content.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise UserError(f"--set {assignment}: '{parent}' holds no keys")
+        content = child
+    try:
+        content[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {assignment}: not a YAML value") from error
+
+
+def find_recipe(name: str) -> Path:
+    """A recipe file: a path, or the name of a bundled one such as ``mini/edsr_mini``."""
+    for path in (Path(name), RECIPES / name, RECIPES / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    bundled = [str(p.relative_to(RECIPES).with_suffix("")) for p in RECIPES.rglob("*.yaml")]
+    raise unknown_name("recipe", name, bundled)
+
+
+def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file, apply ``key=value`` assignments, check everything.
+
+    Raises:
+        UserError: no such recipe, not YAML, or anything :func:`parse` refuses.
+    """
+    path = find_recipe(name)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{path}: not a readable YAML file ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: a recipe is a mapping of keys to values")
+    for assignment in assignments:
+        _assign(content, assignment)
+    return parse(content, str(path))

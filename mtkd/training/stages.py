@@ -1,0 +1,141 @@
+"""From a recipe to everything that the loop needs: network, method, patches, validation images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mtkd import networks, zoo
+from mtkd.data.patches import Batch, ImagePair, ImagePairs, Patches, split
+from mtkd.errors import UserError
+from mtkd.images import to_uint8
+from mtkd.methods import Method, create
+from mtkd.metrics import psnr
+from mtkd.networks.aggregator import KnowledgeAggregator
+from mtkd.networks.spec import NetworkSpec
+from mtkd.teacher_cache import TeacherCache
+from mtkd.training.recipe import Recipe
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many are done, of how many."""
+
+
+@dataclass
+class Stage:
+    """What the loop trains: ``batch(iteration, rank)`` for ``method.loss``, ``predict(i)`` for validation."""
+
+    recipe: Recipe
+    network: nn.Module
+    method: Method
+    patches: Patches
+    held_out: ImagePairs
+    frozen: dict[str, nn.Module]
+    caches: dict[str, TeacherCache]
+    device: torch.device
+    data_hash: str
+
+    def batch(self, iteration: int, rank: int = 0) -> Batch:
+        """The batch on the device, with the frozen networks' outputs."""
+        batch = self.patches(iteration, rank).to(self.device)
+        if self.recipe.teacher_outputs == "online":
+            with torch.no_grad():
+                batch.outputs = {name: net(batch.lr_image) for name, net in self.frozen.items()}
+        return batch
+
+    @torch.no_grad()
+    def predict(self, network: nn.Module, index: int) -> Tensor:
+        """The network's output on held-out image ``index``, (1, 3, sH, sW) on the device."""
+        lr = self.held_out[index].lr[None].to(self.device).float() / 255
+        if self.recipe.stage != "aggregate":
+            image: Tensor = network(lr)
+            return image
+        if self.caches:
+            outputs = [self.caches[name].whole(index).to(self.device) for name in self.recipe.teachers]
+        else:
+            outputs = [self.frozen[name](lr) for name in self.recipe.teachers]
+        image = network(tuple(outputs))
+        return image
+
+    def validate(self, network: nn.Module) -> list[float]:
+        """PSNR (protocol of the paper) of every held-out image."""
+        training = network.training
+        network.eval()
+        values = [
+            psnr(self.predict(network, i), self.held_out[i].hr, self.recipe.scale) for i in range(len(self.held_out))
+        ]
+        network.train(training)
+        return values
+
+    def sample(self, network: nn.Module, index: int = 0) -> Tensor:
+        """LR (nearest), output and ground truth of one held-out image side by side, uint8 (H, 3W, 3)."""
+        network.eval()
+        pair: ImagePair = self.held_out[index]
+        enlarged = pair.lr.repeat_interleave(self.recipe.scale, 1).repeat_interleave(self.recipe.scale, 2)
+        output = torch.from_numpy(to_uint8(self.predict(network, index))).permute(2, 0, 1)
+        network.train()
+        return torch.cat([enlarged, output, pair.hr], dim=2).permute(1, 2, 0)
+
+
+def _method(recipe: Recipe) -> Method:
+    method = create(recipe.method.name, recipe.method.options, recipe.teachers)
+    if recipe.stage == "aggregate" and recipe.method.name != "aggregate":
+        raise UserError(f"stage aggregate has the method 'aggregate', not '{recipe.method.name}'")
+    if recipe.stage != "aggregate" and recipe.method.name == "aggregate":
+        raise UserError(f"method 'aggregate' trains an aggregator; stage {recipe.stage} has a network with LR input")
+    return method
+
+
+def _network(recipe: Recipe) -> nn.Module:
+    torch.manual_seed(recipe.seed)
+    options = {"teachers": recipe.teachers} if recipe.stage == "aggregate" else {}
+    return networks.build(recipe.network, recipe.scale, **options)
+
+
+def prepare(recipe: Recipe, device: torch.device, cache: Path, progress: Progress) -> Stage:
+    """Read the images, load the frozen networks, compute their outputs on the images once.
+
+    Raises:
+        UserError: no such data or teacher, a teacher of another scale, an image smaller than the patch.
+    """
+    method, network = _method(recipe), _network(recipe)
+    frozen = {name: zoo.load(name, recipe.scale, device) for name in recipe.teachers}
+    if isinstance(network, KnowledgeAggregator):
+        assert network.teachers == recipe.teachers
+    train_files, held_files = split(recipe.data.folder(), recipe.data.holdout)
+    lr_folder = Path(recipe.data.lr) if recipe.data.lr else None
+    train = ImagePairs(train_files, recipe.scale, recipe.data.border, lr_folder)
+    held_out = ImagePairs(held_files, recipe.scale, recipe.data.border, lr_folder)
+    digest = hashlib.sha256()
+    for number, path in enumerate(train_files + held_files):
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        pair: ImagePair = train[number] if number < len(train) else held_out[number - len(train)]
+        if min(pair.lr.shape[1:]) < recipe.lr_patch:
+            raise UserError(
+                f"{path}: LR image of {pair.lr.shape[2]} x {pair.lr.shape[1]} is smaller than the patch of "
+                f"{recipe.lr_patch}; lower lr_patch or remove the image"
+            )
+        progress("reading images", number + 1, len(train_files) + len(held_files))
+
+    crops: dict[str, TeacherCache] = {}
+    caches: dict[str, TeacherCache] = {}
+    if recipe.teacher_outputs == "cached":
+        for name, teacher in frozen.items():
+            crops[name] = TeacherCache(cache, name, teacher, train)
+            crops[name].fill(device, lambda done, of, name=name: progress(f"outputs of {name}", done, of))
+            if recipe.stage == "aggregate":
+                caches[name] = TeacherCache(cache, name, teacher, held_out)
+                caches[name].fill(device)
+    patches = Patches(train, recipe.lr_patch, recipe.batch, recipe.seed, dict(crops))
+    return Stage(
+        recipe, network, method, patches, held_out, frozen, caches, device, digest.hexdigest()[:16]
+    )
+
+
+def spec(recipe: Recipe) -> NetworkSpec:
+    """The catalogue's entry of the recipe's network."""
+    return networks.specs()[recipe.network]

@@ -1,0 +1,135 @@
+"""The catalogue: every trained model that can be named, where its weights lie, and what is known of it.
+
+Models are looked up in the folders of ``MTKD_ZOO`` (separated like ``PATH``), then in the bundled zoo. A
+folder holds ``NAME_xS.safetensors`` files with ``NAME_xS.json`` cards, or run folders ``NAME_xS/`` with
+``model.safetensors`` and ``card.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mtkd import networks
+from mtkd.errors import UserError, unknown_name
+from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
+from mtkd.networks.bicubic import Bicubic
+from mtkd.zoo.checkpoints import Header, load_state, read_header, read_state
+
+BUNDLED = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model: its header, its weights file and its card (recipe, data, seed, measured numbers)."""
+
+    header: Header
+    path: Path
+    bundled: bool
+
+    @property
+    def name(self) -> str:
+        return self.header.name
+
+    @property
+    def scale(self) -> int:
+        return self.header.scale
+
+    @property
+    def role(self) -> str:
+        """``teacher``, ``aggregator`` or ``student``."""
+        return networks.specs()[self.header.network].role
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The card beside the weights; empty when there is none."""
+        path = self.path.with_name("card.json" if self.path.name == "model.safetensors" else self.path.stem + ".json")
+        return dict(json.loads(path.read_text())) if path.is_file() else {}
+
+    def build(self) -> nn.Module:
+        """The network without its weights."""
+        options = {"teachers": self.header.teachers} if self.header.teachers else {}
+        return networks.build(self.header.network, self.scale, **options)
+
+    def summary(self) -> dict[str, Any]:
+        """One row of ``mtkd models --json``."""
+        with torch.device("meta"):
+            parameters = networks.parameter_count(self.build())
+        card = self.card
+        return {
+            "name": self.name,
+            "role": self.role,
+            "scale": self.scale,
+            "parameters": parameters,
+            "bundled": self.bundled,
+            "network": self.header.network,
+            "teachers": list(self.header.teachers),
+            "iterations": card.get("iterations"),
+            "deviations": card.get("deviations", []),
+            "path": str(self.path),
+        }
+
+
+def folders() -> list[Path]:
+    """Where models are looked up, first match wins."""
+    return [*(Path(p) for p in os.environ.get("MTKD_ZOO", "").split(os.pathsep) if p), BUNDLED]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        yield from sorted(folder.glob("*.safetensors"))
+        yield from sorted(folder.glob("*/model.safetensors"))
+
+
+def models(scale: int | None = None) -> list[Model]:
+    """All trained models (of one scale), teachers first, then aggregators, then students."""
+    found: dict[tuple[str, int], Model] = {}
+    for folder in folders():
+        for path in _files(folder):
+            header = read_header(path)
+            if scale in (None, header.scale):
+                found.setdefault((header.name, header.scale), Model(header, path, folder == BUNDLED))
+    order = ["teacher", "aggregator", "student"]
+    return sorted(found.values(), key=lambda m: (m.scale, order.index(m.role), m.name))
+
+
+def find(name: str, scale: int) -> Model:
+    """One model by name and scale.
+
+    Raises:
+        UserError: unknown name (the nearest is suggested), or a scale it was not trained for.
+    """
+    known = models()
+    for model in known:
+        if (model.name, model.scale) == (name, scale):
+            return model
+    scales = sorted(m.scale for m in known if m.name == name)
+    if scales:
+        raise UserError(f"model '{name}' is trained for scale {', '.join(map(str, scales))}, not {scale}")
+    raise unknown_name("model", name, {m.name for m in known} | {"bicubic"})
+
+
+def load(name: str, scale: int, device: str | torch.device = "cpu") -> nn.Module:
+    """A trained model that maps an LR image (N, 3, h, w) in [0, 1] to (N, 3, scale h, scale w).
+
+    It is in eval mode and frozen. An aggregator comes together with its teachers as a
+    :class:`~mtkd.networks.aggregator.MultiTeacher`; ``bicubic`` is the interpolation.
+
+    Raises:
+        UserError: unknown name or scale, unreadable or mismatching weights.
+    """
+    if name == "bicubic":
+        return Bicubic(scale)
+    model = find(name, scale)
+    network = model.build()
+    load_state(network, read_state(model.path), str(model.path))
+    if isinstance(network, KnowledgeAggregator):
+        network = MultiTeacher([load(teacher, scale) for teacher in network.teachers], network)
+    return network.eval().requires_grad_(False).to(device)

@@ -1,0 +1,126 @@
+"""Weights on disk: safetensors written by this project, and the public ``.pt`` / ``.pth`` forms.
+
+Nothing is ever unpickled freely: files are safetensors, or opened by torch with ``weights_only=True``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from mtkd.errors import UserError
+from mtkd.images import atomic_write
+
+FORMAT = "mtkd/1"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a weights file says of itself; kept in the safetensors metadata."""
+
+    name: str
+    network: str
+    scale: int
+    teachers: tuple[str, ...] = ()
+    """Aggregators only: the teachers in the order of the concatenation."""
+
+    def metadata(self) -> dict[str, str]:
+        fields = {"format": FORMAT, "name": self.name, "network": self.network, "scale": str(self.scale)}
+        return fields | ({"teachers": json.dumps(self.teachers)} if self.teachers else {})
+
+
+def weights_hash(module: nn.Module) -> str:
+    """SHA-256 over names, types and values of a module's state; 16 hex digits identify the weights."""
+    digest = hashlib.sha256()
+    for key, value in sorted(module.state_dict().items()):
+        array = value.detach().cpu().contiguous()
+        digest.update(f"{key}:{array.dtype}:{tuple(array.shape)}".encode())
+        digest.update(array.view(torch.uint8).numpy().tobytes() if array.dim() else array.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def save_weights(path: Path, module: nn.Module, header: Header, dtype: torch.dtype = torch.float32) -> None:
+    """Write a module's state as safetensors, atomically; floating point is stored as ``dtype``."""
+    state = {
+        key: value.detach().cpu().to(dtype if value.is_floating_point() else value.dtype).contiguous()
+        for key, value in module.state_dict().items()
+    }
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(save(state, header.metadata()))
+
+
+def read_header(path: Path) -> Header:
+    """The header of a weights file written by :func:`save_weights`.
+
+    Raises:
+        UserError: not safetensors, without a header, or of a newer format.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            meta: dict[str, str] = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: not a readable safetensors file ({error})") from error
+    if "format" not in meta:
+        raise UserError(f"{path}: has no MTKD header (network, scale); it was not written by this project")
+    if meta["format"] != FORMAT:
+        raise UserError(f"{path}: format {meta['format']}, this version reads {FORMAT}; update mtkd")
+    try:
+        teachers = tuple(json.loads(meta.get("teachers", "[]")))
+        return Header(meta["name"], meta["network"], int(meta["scale"]), teachers)
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{path}: damaged header ({error})") from error
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors, ``.pt`` or ``.pth`` file; ``params_ema`` or ``params`` are unwrapped.
+
+    Raises:
+        UserError: missing, unreadable, or a pickle that holds anything but tensors (never executed).
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such weights file")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path}: holds more than weights and is refused; nothing of it was run") from error
+    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: not a readable weights file ({error})") from error
+    for key in ("params_ema", "params"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not (isinstance(content, Mapping) and content and all(isinstance(v, Tensor) for v in content.values())):
+        raise UserError(f"{path}: holds no state dict of tensors")
+    return dict(content)
+
+
+def load_state(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Load strictly, as float32.
+
+    Raises:
+        UserError: missing, surplus or misshapen keys, all named.
+    """
+    own = module.state_dict()
+    problems = []
+    if missing := sorted(own.keys() - state.keys()):
+        problems.append(f"missing {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}")
+    if surplus := sorted(state.keys() - own.keys()):
+        problems.append(f"surplus {', '.join(surplus[:5])}{' ...' if len(surplus) > 5 else ''}")
+    wrong = [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
+    for key in sorted(wrong)[:5]:
+        problems.append(f"{key} is {tuple(state[key].shape)}, should be {tuple(own[key].shape)}")
+    if problems:
+        raise UserError(f"{source}: weights of another network: {'; '.join(problems)}")
+    module.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()}, strict=True)
