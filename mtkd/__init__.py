@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from mtkd.zoo import load as load
 
 _HOME = {"build": "mtkd.networks", "load": "mtkd.zoo"}
-_SUBMODULES = {"data", "evaluate", "explore", "images", "infer", "losses", "metrics", "networks", "resize", "zoo"}
+_SUBMODULES = {
+    "data",
+    "evaluate",
+    "explore",
+    "images",
+    "infer",
+    "losses",
+    "metrics",
+    "networks",
+    "resize",
+    "zoo",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,38 +2,212 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mtkd.errors import UserError
 
-app = typer.Typer(
-    help="MTKD: multi-teacher knowledge distillation for image super-resolution.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+Scale = Annotated[int, typer.Option(help="Enlargement: 2, 3 or 4.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Border = Annotated[str, typer.Option(help="Edge of the image: clamp (the benchmarks' LR files) or mirror.")]
 
 
-@app.callback()
-def _commands() -> None:
+@app.callback(invoke_without_command=True)
+def _commands(context: typer.Context) -> None:
     """MTKD: multi-teacher knowledge distillation for image super-resolution."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def demo(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on [default: GRADIO_SERVER_NAME, else 127.0.0.1].")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port [default: GRADIO_SERVER_PORT, else the first free one from 7860]."),
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = False,
+) -> None:
+    """Open the explorer: teachers, aggregator and students side by side."""
+    try:
+        from mtkd_app.main import launch
+    except ImportError as error:
+        raise UserError(f"the explorer needs the extra 'app': pip install 'mtkd[app]' ({error})") from error
+    launch(host=host, port=port, browser=browser)
+
+
+@app.command()
+def models(json_: Json = False) -> None:
+    """List the trained models: those of MTKD_ZOO and the bundled ones."""
+    from mtkd import zoo
+
+    rows = [model.summary() for model in zoo.models()]
+    if json_:
+        _print_json(rows)
+        return
+    header = ("name", "role", "scale", "parameters", "iterations", "bundled")
+    _print_table(header, [[_cell(row[key]) for key in header] for row in rows])
+
+
+@app.command()
+def upscale(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="LR images, or folders of them.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .png file (one input), or a folder.")],
+    model: Annotated[str, typer.Option(help="A name from `mtkd models`, or bicubic.")],
+    scale: Scale = 4,
+    tile: Annotated[int, typer.Option(help="Large images run in tiles of this many LR pixels; 0: whole.")] = 256,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+) -> None:
+    """Enlarge images with one model; results are PNG. Transparency is laid on white, 16 bits reduced to 8."""
+    import torch
+
+    from mtkd import infer, zoo
+    from mtkd.images import find_images, read_image, to_tensor, write_image
+
+    if tile < 0 or tile % 8:
+        raise UserError(f"--tile {tile}: give a multiple of 8, or 0 to run images whole")
+    network = zoo.load(model, scale, _device(device))
+    files = [file for path in inputs for file in (find_images(path) if path.is_dir() else [path])]
+    to_file = output.suffix.lower() == ".png" and not output.is_dir()
+    if to_file and len(files) > 1:
+        raise UserError(f"{output}: {len(files)} images cannot go into one file; give a folder")
+    if output.suffix and not to_file and not output.is_dir():
+        raise UserError(f"{output}: results are PNG; give a name that ends in .png, or a folder")
+    targets = [output if to_file else output / f"{file.stem}_x{scale}.png" for file in files]
+    if len(set(targets)) < len(targets):
+        raise UserError(f"{output}: two inputs have the same name and would overwrite each other")
+    for file in files:  # nothing is written if any of them is bad
+        read_image(file)
+    with _progress("upscale", len(files)) as advance:
+        for file, target in zip(files, targets, strict=True):
+            lr = to_tensor(read_image(file)).to(_device(device))
+            with torch.inference_mode():
+                write_image(target, infer.upscale(network, lr, scale, tile or None))
+            advance()
+            print(target)
+
+
+@app.command()
+def degrade(
+    hr_dir: Annotated[Path, typer.Argument(help="Folder of HR images.")],
+    out_dir: Annotated[Path, typer.Argument(help="Folder for the LR images, NAMExS.png.")],
+    scale: Scale = 4,
+    border: Border = "clamp",
+) -> None:
+    """Make LR images as MATLAB's imresize does (bicubic), bit for bit as the benchmarks' own."""
+    from mtkd.images import chw, crop_to_multiple, find_images, read_image, write_image
+    from mtkd.resize import imresize
+
+    _check_scale(scale)
+    if border not in ("clamp", "mirror"):
+        raise UserError(f"--border {border}: give clamp or mirror")
+    files = find_images(hr_dir)
+    if hr_dir.resolve() == out_dir.resolve():
+        raise UserError(f"{out_dir}: is the folder of the HR images; choose another")
+    targets = [out_dir / f"{file.stem}x{scale}.png" for file in files]
+    if len(set(targets)) < len(targets):
+        raise UserError(f"{hr_dir}: two images differ only in their suffix and would overwrite each other")
+    for file in files:  # nothing is written if any of them is bad
+        _named(file, crop_to_multiple, read_image(file), scale)
+    with _progress("degrade", len(files)) as advance:
+        for file, target in zip(files, targets, strict=True):
+            hr = chw(crop_to_multiple(read_image(file), scale))
+            write_image(target, imresize(hr, 1 / scale, border).permute(1, 2, 0).contiguous().numpy())  # type: ignore[arg-type]
+            advance()
+    print(f"{len(files)} images in {out_dir}")
+
+
+@app.command()
+def score(
+    sr_dir: Annotated[Path, typer.Argument(help="Folder of SR images.")],
+    hr_dir: Annotated[Path, typer.Argument(help="Folder of HR images of the same names.")],
+    scale: Scale = 4,
+    json_: Json = False,
+) -> None:
+    """PSNR and SSIM of SR images against HR images by the paper's protocol."""
+    from mtkd.evaluate import score_folders
+
+    _check_scale(scale)
+    result = score_folders(sr_dir, hr_dir, scale)
+    images = [{"image": s.image, "psnr": s.psnr, "ssim": s.ssim} for s in result.scores]
+    if json_:
+        _print_json({"scale": scale, **result.row(), "per_image": images})
+        return
+    mean = {"image": f"mean of {result.images}", "psnr": result.psnr, "ssim": result.ssim}
+    _print_table(("image", "PSNR", "SSIM"), [_quality_cells(row, "image") for row in [*images, mean]])
+    print(f"protocol: {result.protocol} (scale {scale})")
+
+
+@app.command()
+def benchmark(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="MODEL...", help="Models; all of that scale if none.")
+    ] = None,
+    scale: Scale = 4,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of benchmark sets [default: MTKD_DATA].", envvar="MTKD_DATA")
+    ] = None,
+    sets: Annotated[str, typer.Option(help="Names of sets, separated by commas.")] = "Set5,Set14",
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    json_: Json = False,
+) -> None:
+    """PSNR and SSIM of models on benchmark sets (SelfExSR layout), by the paper's protocol."""
+    from mtkd import zoo
+    from mtkd.data.benchmarks import benchmark as images_of
+    from mtkd.evaluate import evaluate
+
+    _check_scale(scale)
+    if data is None:
+        raise UserError("where are the benchmark sets? give --data FOLDER or set MTKD_DATA")
+    chosen = names or ["bicubic", *(m.name for m in zoo.models(scale))]
+    for name in chosen:  # a misspelt name is told before minutes of work, not after
+        if name != "bicubic":
+            zoo.find(name, scale)
+    of_set = {name: images_of(data, name, scale) for name in sets.split(",")}
+    rows = []
+    with _progress("benchmark", len(chosen) * sum(map(len, of_set.values()))) as advance:
+        for name in chosen:
+            network = zoo.load(name, scale, _device(device))
+            for set_name, images in of_set.items():
+                result = evaluate(network, images, scale, _device(device), lambda done, of: advance())
+                rows.append({"model": name, "scale": scale, "set": set_name, **result.row()})
+    if json_:
+        _print_json(rows)
+        return
+    _print_table(
+        ("model", "set", "PSNR", "SSIM", "images"),
+        [[row["model"], *_quality_cells(row, "set"), str(row["images"])] for row in rows],
+    )
+    print(f"protocol: {rows[0]['protocol']} (scale {scale})")
 
 
 @app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a bundled one (mini/edsr_mini).")],
     out: Annotated[Path, typer.Option(help="The run folder.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in that folder, if there is one.")
+    ] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, over the recipe's; repeatable.")] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder for frozen networks' outputs (default: beside the run folder).")
+        Path | None,
+        typer.Option(help="Folder for frozen networks' outputs (default: beside the run folder)."),
     ] = None,
 ) -> None:
-    """Train one recipe: a teacher, an aggregator or a student."""
+    """Train one recipe: a teacher, an aggregator or a student.
+
+    Teachers are looked up in the folders of MTKD_ZOO (weights, or run folders), then among the bundled models.
+    """
     from mtkd.training.loop import Interrupted
     from mtkd.training.loop import train as run
     from mtkd.training.progress import TrainingProgress
@@ -44,19 +218,102 @@ def train(
         with TrainingProgress(resolved) as progress:
             card = run(resolved, out, resume, progress.report, cache)
     except Interrupted as stopped:
-        print(f"{stopped}. Go on with: mtkd train {recipe} --out {out} --resume", file=sys.stderr)
+        again = " ".join(["mtkd train", recipe, f"--out {out}", *(f"--set {s}" for s in set_ or []), "--resume"])
+        print(f"{stopped}. Go on with: {again}", file=sys.stderr)
         raise SystemExit(130) from None
     held_out = card["held_out"]
     print(f"{out}: finished, held-out PSNR {held_out['psnr']:.3f} dB ({held_out['protocol']})")
 
 
+def _check_scale(scale: int) -> None:
+    if scale not in (2, 3, 4):
+        raise UserError(f"--scale {scale}: give 2, 3 or 4")
+
+
+def _device(name: str) -> Any:
+    import torch
+
+    try:
+        return torch.empty(0, device=torch.device(name)).device
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {name}: not available here ({str(error).splitlines()[0]})") from error
+
+
+def _named(file: Path, function: Any, *arguments: Any) -> Any:
+    """Call a function; a user's error is told with the name of the file."""
+    try:
+        return function(*arguments)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error
+
+
+class _progress:  # noqa: N801
+    """A progress bar on stderr, on terminals only; ``with _progress(...) as advance: advance()``."""
+
+    def __init__(self, task: str, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        console = Console(stderr=True)
+        self.bar = Progress(console=console, disable=not console.is_terminal, transient=True)
+        self.task = self.bar.add_task(task, total=total)
+
+    def __enter__(self) -> Any:
+        self.bar.start()
+        return lambda: self.bar.advance(self.task)
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity (PSNR of equal images): null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _print_json(content: Any) -> None:
+    print(json.dumps(_finite(content), indent=1))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _quality_cells(row: Mapping[str, Any], first: str) -> list[str]:
+    return [str(row[first]), f"{row['psnr']:.3f}", f"{row['ssim']:.4f}"]
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, ["-" * w for w in widths], *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
 def main() -> None:
     """Entry point: a user's mistake is one line on stderr and exit code 2."""
+    command = typer.main.get_command(app)
     try:
-        app()
+        code = command.main(standalone_mode=False)
     except UserError as error:
-        print(f"mtkd: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        code = _complain(str(error))
+    except typer.Abort:
+        code = 130
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # usage errors of the parser
+            raise
+        code = _complain(f"{' '.join(error.format_message().split())} (see --help)")
+    raise SystemExit(code)
+
+
+def _complain(message: str) -> int:
+    print(f"mtkd: {message}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def _to_rgb(image: Image.Image, name: str) -> UInt8Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image)
-    return np.ascontiguousarray(np.asarray(image.convert("RGB")))
+    return np.array(image.convert("RGB"))
 
 
 def decode(file: str | Path | IO[bytes], name: str | None = None) -> UInt8Image:
@@ -73,9 +73,7 @@ def decode(file: str | Path | IO[bytes], name: str | None = None) -> UInt8Image:
     except UserError:
         raise
     except Image.DecompressionBombError as error:
-        raise UserError(
-            f"{name}: too many pixels; the limit is {MAX_PIXELS // 1_000_000} million"
-        ) from error
+        raise UserError(f"{name}: too many pixels; the limit is {MAX_PIXELS // 1_000_000} million") from error
     except UnidentifiedImageError as error:
         raise UserError(f"{name}: not an image that can be read (PNG, JPEG, BMP, TIFF, WebP)") from error
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
@@ -163,7 +161,7 @@ def write_image(path: str | Path, image: UInt8Image | Tensor) -> None:
 
 def to_tensor(image: UInt8Image) -> Tensor:
     """(H, W, 3) uint8 -> (1, 3, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
 
 
 def to_uint8(image: Tensor) -> UInt8Image:

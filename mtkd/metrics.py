@@ -63,7 +63,8 @@ PAPER = Protocol()
 def luma(levels: Tensor) -> Tensor:
     """BT.601 luma: (3, H, W) RGB in 0..255 -> (1, H, W) in 16..235, not rounded."""
     red, green, blue = levels
-    return (16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255)[None]
+    y: Tensor = 16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255
+    return y[None]
 
 
 def _pair(sr: Image, hr: Image, scale: int, protocol: Protocol) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,1 @@
+"""The paper's experiments: recipes, and what is published of their results."""

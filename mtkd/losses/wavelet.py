@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-import ptwt
 import pywt
+from ptwt.conv_transform_2 import wavedec2
 from torch import Tensor, nn
 
 from mtkd.errors import UserError, unknown_name
@@ -26,9 +26,7 @@ class WaveletLoss(nn.Module):
         UserError: unknown wavelet, no level, or an image too small for K levels.
     """
 
-    def __init__(
-        self, levels: int = 1, wavelet: str = "haar", reduction: Literal["mean", "sum"] = "mean"
-    ) -> None:
+    def __init__(self, levels: int = 1, wavelet: str = "haar", reduction: Literal["mean", "sum"] = "mean") -> None:
         super().__init__()
         if levels < 1:
             raise UserError(f"levels (K) must be 1 or more, not {levels}")
@@ -44,15 +42,11 @@ class WaveletLoss(nn.Module):
         ``(B, C, H, W)`` floating-point images of equal size; the terms add up to the loss.
         """
         if student_image.shape != target_image.shape:
-            raise UserError(
-                f"images of unequal size: {tuple(student_image.shape)} and {tuple(target_image.shape)}"
-            )
+            raise UserError(f"images of unequal size: {tuple(student_image.shape)} and {tuple(target_image.shape)}")
         height, width = student_image.shape[-2:]
         if min(height, width) < 2**self.levels:
             raise UserError(f"an image of {width} x {height} is too small for {self.levels} wavelet levels")
-        low, *details = ptwt.wavedec2(
-            student_image - target_image, self.wavelet, mode="symmetric", level=self.levels
-        )
+        low, *details = wavedec2(student_image - target_image, self.wavelet, mode="symmetric", level=self.levels)
         weight = 1 / (3 * self.levels + 1) if self.reduction == "mean" else 1.0
         terms = {f"LL{self.levels}": weight * low.abs().mean()}
         for level, (horizontal, vertical, diagonal) in zip(range(self.levels, 0, -1), details, strict=True):

@@ -24,13 +24,13 @@ def _catalogue() -> tuple[NetworkSpec, ...]:
         module = importlib.import_module(f"{__name__}.{info.name}")
         for spec in getattr(module, "NETWORKS", ()):
             if spec.name in found:
-                raise RuntimeError(f"two networks are called '{spec.name}'; the second is in {module.__name__}")
+                raise RuntimeError(f"two networks are called '{spec.name}', one in {module.__name__}")
             found[spec.name] = spec
     return tuple(found.values())
 
 
 def specs() -> dict[str, NetworkSpec]:
-    """Every network by name, in the order of modules and of their ``NETWORKS``; imports them on the first call."""
+    """Every network by name, ordered by module, then as in its ``NETWORKS``; the first call imports them."""
     return {spec.name: spec for spec in _catalogue()}
 
 

@@ -211,12 +211,14 @@ class KnowledgeAggregator(nn.Module):
         shallow: Tensor = self.conv_first(F.pixel_unshuffle(padded, self.scale))  # F_s (B, C, H, W)
         mask = None
         if self.masked:
-            mask = shift_mask(*shallow.shape[2:], self.window, self.window // 2, like=shallow)
+            height, width = shallow.shape[2:]
+            mask = shift_mask(height, width, self.window, self.window // 2, like=shallow)
         deep = self.patch_norm(shallow.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # (B, C, H, W)
         for block in self.body:
             deep = block(deep, mask)  # F_d^1 ... F_d^B
         deep = self.conv_after_body(self.norm(deep.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))  # F_d (B, C, H, W)
-        return shallow + deep
+        features: Tensor = shallow + deep
+        return features
 
 
 class MultiTeacher(nn.Module):
@@ -263,9 +265,7 @@ def _specs(variant: str, mixing: Mixing) -> tuple[NetworkSpec, NetworkSpec]:
     )
     return (
         NetworkSpec(f"aggregator{variant}", "aggregator", "aggregator", paper),
-        NetworkSpec(
-            f"aggregator_mini{variant}", "aggregator", "aggregator", mini, size="mini", deviations=_MINI_NOTES
-        ),
+        NetworkSpec(f"aggregator_mini{variant}", "aggregator", "aggregator", mini, size="mini", deviations=_MINI_NOTES),
     )
 
 

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from mtkd.errors import UserError
 
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
-"""Mean of DIV2K's training images, RGB in [0, 1]; the public EDSR, RCAN and SwinIR weights are centred on it."""
+"""Mean of DIV2K's training images, RGB in [0, 1]; public EDSR, RCAN and SwinIR weights are centred on it."""
 
-IMAGE_SKIP_NOTE = "Adds the bilinearly enlarged input to its output, so that short training starts from an image."
-ONE_STEP_NOTE = "Enlarges with one convolution and one pixel shuffle in place of the published chain of convolutions."
+IMAGE_SKIP_NOTE = "Adds the bilinearly enlarged input to its output: short training then starts from an image."
+ONE_STEP_NOTE = "Enlarges with one convolution and one pixel shuffle in place of the published chain."
 
 
 def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
@@ -43,7 +43,7 @@ class Upsample(nn.Sequential):
 
 
 class UpsampleOneStep(nn.Sequential):
-    """Sub-pixel upsampling straight to an image, ``(N, C, h, w) -> (N, 3, s*h, s*w)``; the light variants' tail."""
+    """Sub-pixel upsampling straight to an image, ``(N, C, h, w) -> (N, 3, s*h, s*w)``, for light variants."""
 
     def __init__(self, scale: int, channels: int) -> None:
         super().__init__(conv3x3(channels, 3 * scale**2), nn.PixelShuffle(scale))
@@ -73,14 +73,14 @@ class SuperResolutionNetwork(nn.Module):
         self.register_buffer("mean", torch.tensor(DIV2K_MEAN).view(1, 3, 1, 1), persistent=False)
 
     def trunk(self, lr_image: Tensor) -> Tensor:
-        """Features before the upsampler, global skip included: ``(N, 3, h, w)`` in [0, 1] -> ``(N, C, h', w')``.
+        """Features before the upsampler, global skip included: ``(N, 3, h, w)`` -> ``(N, C, h', w')``.
 
         ``h' = h`` and ``w' = w``, except in SwinIR, whose features keep the padding to whole windows.
         """
         raise NotImplementedError
 
     def upscale(self, features: Tensor) -> Tensor:
-        """The upsampler alone: ``(N, C, h', w')`` -> ``(N, 3, s*h', s*w')`` in the network's inner value range."""
+        """The upsampler alone: ``(N, C, h', w')`` -> ``(N, 3, s*h', s*w')`` in the inner value range."""
         raise NotImplementedError
 
     def tail(self, features: Tensor, lr_image: Tensor) -> Tensor:

@@ -57,7 +57,8 @@ class ResidualGroup(nn.Module):
 
     def __init__(self, channels: int, blocks: int, squeeze: int) -> None:
         super().__init__()
-        self.residual_group = nn.Sequential(*(ChannelAttentionBlock(channels, squeeze) for _ in range(blocks)))
+        layers = [ChannelAttentionBlock(channels, squeeze) for _ in range(blocks)]
+        self.residual_group = nn.Sequential(*layers)
         self.conv = conv3x3(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""SwinIR: Swin transformer blocks for restoration (Liang et al., ICCVW 2021); teacher and student in Table 1."""
+"""SwinIR: Swin transformer for restoration (Liang et al., ICCVW 2021); teacher and student in Table 1."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class SwinLayer(nn.Module):
 
 
 class SwinLayers(nn.Module):
-    """Layers in turn on plain and on shifted windows (odd layers, by half a window), ``(B, H, W, C)`` -> same.
+    """Layers in turn on plain and shifted windows (odd layers, by half a window), ``(B, H, W, C)`` -> same.
 
     Everything in a layer but the attention works token by token, so a whole layer runs on window tokens.
     """
@@ -120,9 +120,7 @@ class SwinIR(SuperResolutionNetwork):
         self.window = window
         self.conv_first = conv3x3(3, channels)
         self.patch_embed = nn.ModuleDict({"norm": nn.LayerNorm(channels)})
-        self.layers = nn.ModuleList(
-            ResidualSwinBlock(channels, window, depth, heads, mlp_ratio) for depth in depths
-        )
+        self.layers = nn.ModuleList(ResidualSwinBlock(channels, window, depth, heads, mlp_ratio) for depth in depths)
         self.norm = nn.LayerNorm(channels)
         self.conv_after_body = conv3x3(channels, channels)
         if upsampler == "pixelshuffle":

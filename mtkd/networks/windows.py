@@ -47,8 +47,8 @@ def merge_windows(tokens: Tensor, window: int, height: int, width: int) -> Tenso
 def shift_mask(height: int, width: int, window: int, shift: int, like: Tensor) -> Tensor:
     """Mask ``(nW, w*w, w*w)`` for windows of an image rolled by ``-shift``: 0, or ``MASKED`` across the seam.
 
-    A rolled image has up to two regions a dimension (the last ``shift`` rows came from the top); only tokens of
-    the same region were neighbours. Device and dtype are those of ``like``. Make it once per forward.
+    A rolled image has two regions a dimension (the last ``shift`` rows came from the top); only tokens of the
+    same region were neighbours. Device and dtype are those of ``like``. Make it once per forward.
     """
     rows = (torch.arange(height, device=like.device) >= height - shift).long()
     columns = (torch.arange(width, device=like.device) >= width - shift).long()
@@ -64,7 +64,7 @@ def relative_position_index(window: int) -> Tensor:
     Entry (i, j) is ``(yi - yj + w - 1) * (2w - 1) + (xi - xj + w - 1)``, the order of public Swin weights.
     """
     axis = torch.arange(window)
-    y, x = (a.flatten() for a in torch.meshgrid(axis, axis, indexing="ij"))  # (w*w,) each
+    y, x = (grid.flatten() for grid in torch.meshgrid(axis, axis, indexing="ij"))  # (w*w,) each
     dy = y[:, None] - y[None, :] + window - 1
     dx = x[:, None] - x[None, :] + window - 1
     return dy * (2 * window - 1) + dx
@@ -73,7 +73,8 @@ def relative_position_index(window: int) -> Tensor:
 class WindowAttention(nn.Module):
     """Multi-head attention of the tokens of a window with a learned bias per relative position.
 
-    ``softmax(q k^T / sqrt(d) + bias + mask) v`` per head (Liu et al., "Swin Transformer", Eq. 4), then a linear.
+    ``softmax(q k^T / sqrt(d) + bias + mask) v`` per head (Liu et al. 2021, "Swin Transformer", Eq. 4), then a
+    linear layer over all heads.
 
     Args:
         channels: C, divisible by ``heads``.
@@ -102,7 +103,7 @@ class WindowAttention(nn.Module):
         return bias.t().reshape(self.heads, *index.shape)
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Tokens ``(B*nW, T, C)`` -> same; ``mask (nW, T, T)`` is added to the logits of each image's windows."""
+        """Tokens ``(B*nW, T, C)`` -> same; ``mask (nW, T, T)`` is added to the logits, image by image."""
         windows, length, channels = tokens.shape
         # (B*nW, T, 3C) -> (B*nW, T, 3, heads, d) -> (3, B*nW, heads, T, d)
         qkv = self.qkv(tokens).reshape(windows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
@@ -111,7 +112,8 @@ class WindowAttention(nn.Module):
             # (1, heads, T, T) + (nW, 1, T, T) -> (nW, heads, T, T)
             bias = bias + mask[:, None].to(qkv.dtype)
         # (B*nW, heads, T, d) -> (B*nW, T, heads, d) -> (B*nW, T, C)
-        mixed = self._attend(*qkv.unbind(0), bias).transpose(1, 2).reshape(windows, length, channels)
+        q, k, v = qkv.unbind(0)
+        mixed = self._attend(q, k, v, bias).transpose(1, 2).reshape(windows, length, channels)
         out: Tensor = self.proj(mixed)
         return out
 
@@ -124,4 +126,5 @@ class WindowAttention(nn.Module):
         logits = (q * self.scale) @ k.transpose(-2, -1)
         # (B*nW, heads, T, T) -> (B, nW or B*nW with one shared bias, heads, T, T) and back
         logits = (logits.view(-1, *bias.shape) + bias).view_as(logits)
-        return logits.softmax(dim=-1) @ v
+        mixed: Tensor = logits.softmax(dim=-1) @ v
+        return mixed

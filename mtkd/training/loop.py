@@ -85,7 +85,8 @@ class Loop:
         self.accelerator, self.report = accelerator, report
         stage.patches.batch = recipe.batch // accelerator.num_processes
         network = stage.network.to(accelerator.device)
-        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema)) if recipe.ema else None
+        ema = get_ema_multi_avg_fn(recipe.ema) if recipe.ema else None  # type: ignore[no-untyped-call]
+        self.average = AveragedModel(network, multi_avg_fn=ema) if ema else None
         adam = recipe.optimizer
         self.optimizer = torch.optim.Adam(network.parameters(), lr=adam.lr, betas=adam.betas, eps=adam.eps)
         self.network = network
@@ -148,7 +149,10 @@ class Loop:
             if main and (done % recipe.validate_every == 0 or done == recipe.iterations):
                 values = self.stage.validate(self.result)
                 self._log(board, done, {"validation PSNR-Y": sum(values) / len(values)})
-                write_image(self.run_folder.path / "samples" / f"{done:06d}.png", self.stage.sample(self.result).numpy())
+                write_image(
+                    self.run_folder.path / "samples" / f"{done:06d}.png",
+                    self.stage.sample(self.result).numpy(),
+                )
                 mark, since = time.monotonic(), done
             if done % recipe.checkpoint_every == 0 or done == recipe.iterations or stop:
                 self.seconds += time.monotonic() - began
@@ -191,11 +195,23 @@ class Loop:
             "iterations": recipe.iterations,
             "seed": recipe.seed,
             "seconds": round(self.seconds),
-            "data": {"train": recipe.data.train, "images": len(self.stage.patches.pairs), "hash": self.stage.data_hash},
-            "held_out": {"images": len(values), "psnr": round(sum(values) / len(values), 4), "protocol": str(PAPER)},
+            "data": {
+                "train": recipe.data.train,
+                "images": len(self.stage.patches.pairs),
+                "hash": self.stage.data_hash,
+            },
+            "held_out": {
+                "images": len(values),
+                "psnr": round(sum(values) / len(values), 4),
+                "protocol": str(PAPER),
+            },
             "teachers": {name: weights_hash(net) for name, net in self.stage.frozen.items()},
             "deviations": recipe.deviations(),
-            "versions": {"mtkd": __version__, "torch": torch.__version__, "python": platform.python_version()},
+            "versions": {
+                "mtkd": __version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
             "device": str(self.accelerator.device.type),
             "recipe": recipe.model_dump(mode="json"),
         }

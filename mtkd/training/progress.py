@@ -38,7 +38,9 @@ class TrainingProgress:
         self.progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.progress.stop()
 
     def report(self, event: Mapping[str, Any]) -> None:
@@ -51,7 +53,12 @@ class TrainingProgress:
             self.logged = 0.0
         terms = [f"{name} {value:.5f}" for name, value in event.items() if name.startswith(("L", "alpha"))]
         speed = [f"{event['it/s']:.1f} it/s"] if "it/s" in event else []
-        self._show(f"train {self.name}", event["iteration"], event["iterations"], "  ".join([*terms, *speed, self.psnr]))
+        self._show(
+            f"train {self.name}",
+            event["iteration"],
+            event["iterations"],
+            "  ".join([*terms, *speed, self.psnr]),
+        )
 
     def _show(self, task: str, done: int, of: int, numbers: str) -> None:
         if task not in self.tasks:

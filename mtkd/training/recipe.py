@@ -128,7 +128,11 @@ class Recipe(_Strict):
         """Where this run departs from the paper's setting, in sentences for people."""
         paper = {"lr_patch": 64, "batch": 16, "iterations": 250_000}
         notes = list(networks.specs()[self.network].deviations)
-        notes += [f"{key} {getattr(self, key)} (paper: {value})" for key, value in paper.items() if getattr(self, key) != value]
+        notes += [
+            f"{key} {getattr(self, key)} (paper: {value})"
+            for key, value in paper.items()
+            if getattr(self, key) != value
+        ]
         if (self.optimizer, self.schedule) != (Optimizer(), Schedule()):
             notes.append(
                 f"learning rate {self.optimizer.lr:g}, {self.schedule.kind} schedule "

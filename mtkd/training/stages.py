@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,7 +18,6 @@ from mtkd.images import to_uint8
 from mtkd.methods import Method, create
 from mtkd.metrics import psnr
 from mtkd.networks.aggregator import KnowledgeAggregator
-from mtkd.networks.spec import NetworkSpec
 from mtkd.teacher_cache import TeacherCache
 from mtkd.training.recipe import Recipe
 
@@ -126,16 +126,9 @@ def prepare(recipe: Recipe, device: torch.device, cache: Path, progress: Progres
     if recipe.teacher_outputs == "cached":
         for name, teacher in frozen.items():
             crops[name] = TeacherCache(cache, name, teacher, train)
-            crops[name].fill(device, lambda done, of, name=name: progress(f"outputs of {name}", done, of))
+            crops[name].fill(device, partial(progress, f"outputs of {name}"))
             if recipe.stage == "aggregate":
                 caches[name] = TeacherCache(cache, name, teacher, held_out)
                 caches[name].fill(device)
     patches = Patches(train, recipe.lr_patch, recipe.batch, recipe.seed, dict(crops))
-    return Stage(
-        recipe, network, method, patches, held_out, frozen, caches, device, digest.hexdigest()[:16]
-    )
-
-
-def spec(recipe: Recipe) -> NetworkSpec:
-    """The catalogue's entry of the recipe's network."""
-    return networks.specs()[recipe.network]
+    return Stage(recipe, network, method, patches, held_out, frozen, caches, device, digest.hexdigest()[:16])

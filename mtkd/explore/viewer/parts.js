@@ -3,7 +3,7 @@
 const MAX_SCALE = 64; // screen pixels per image pixel
 export const GAP = 8; // CSS pixels between panes; viewer.css has the same
 export const HEADER = 50; // CSS pixels above a canvas, for the choice of columns
-export const MIN_HEIGHT = 200;
+export const MIN_HEIGHT = 170; // a canvas lower than this is not worth looking at
 const MIN_WIDTH = 190; // narrower than this a caption and a pixel value do not fit on one line
 const ICONS = {
   download: "M8 2v8M4.5 7 8 10.5 11.5 7M3 13.5h10",
@@ -11,7 +11,7 @@ const ICONS = {
 };
 
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
-export const addressOf = (source) => (typeof source === "string" ? source : source?.url); // a string or Gradio's FileData
+export const addressOf = (source) => (typeof source === "string" ? source : source?.url); // or Gradio's FileData
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** An element. Text only ever enters through textContent: names come from file names and uploads. */
@@ -22,7 +22,8 @@ export function element(tag, className, properties = {}, children = []) {
   return node;
 }
 
-export function button(label, title, onclick, content = label) {
+/** A button; its title is also what a screen reader says. */
+export function button(content, title, onclick) {
   const node = element("button", "mv-button", { type: "button", title, onclick }, [content]);
   node.setAttribute("aria-label", title);
   return node;
@@ -103,18 +104,22 @@ export function paint(canvas, bitmap, at, size) {
 
 /** The number of columns that shows `count` images largest with all of them on one screen, and a pane's size. */
 export function chooseGrid(count, width, height, aspect, columns) {
-  let best = null;
-  for (let c = columns || 1; c <= (columns || count); c++) {
+  const measure = (c, rows) => {
     const paneWidth = Math.floor((width - GAP * (c - 1)) / c);
-    if (best && paneWidth < MIN_WIDTH) break;
-    const rows = columns ? 1 : Math.ceil(count / c); // columns asked for by name: then scrolling is fine
-    const room = Math.max(MIN_HEIGHT, (height - GAP * (rows - 1)) / rows - HEADER);
-    const paneHeight = Math.round(clamp(paneWidth / aspect, 100, room));
-    const shown = Math.min(paneWidth, paneHeight * aspect);
-    // More columns for nearly the same size: fewer rows, less to scroll.
-    if (!best || shown >= 0.95 * best.shown) best = { columns: c, paneWidth, paneHeight, shown };
+    const room = (height - GAP * (rows - 1)) / rows - HEADER;
+    const paneHeight = Math.round(Math.max(MIN_HEIGHT / 2, Math.min(paneWidth / aspect, Math.max(MIN_HEIGHT, room))));
+    const fits = room >= MIN_HEIGHT || room * aspect >= paneWidth;
+    return { columns: c, paneWidth, paneHeight, fits, shown: Math.min(paneWidth, paneHeight * aspect) };
+  };
+  let best = null;
+  for (let c = 1; c <= count && !columns; c++) {
+    const grid = measure(c, Math.ceil(count / c));
+    if (c > 1 && grid.paneWidth < MIN_WIDTH) break;
+    // More columns for nearly the same size: fewer rows.
+    if (grid.fits && (!best || grid.shown >= 0.95 * best.shown)) best = grid;
   }
-  return best;
+  // A small screen, or columns asked for: then each row has the screen to itself and the page scrolls.
+  return best ?? measure(columns || clamp(Math.floor(width / (MIN_WIDTH + 20)), 1, count), 1);
 }
 
 /** One pane's elements; `render` in mount fills them. */

@@ -8,7 +8,8 @@
 // shown alone or null.
 
 import {
-  GAP, HEADER, MIN_HEIGHT, addressOf, button, capital, chooseGrid, clamp, createPane, element, icon, imageStore, paint, place, setDownload,
+  GAP, HEADER, MIN_HEIGHT, addressOf, button, capital, chooseGrid, clamp, createPane, element, icon, imageStore,
+  paint, place, setDownload,
 } from "./parts.js";
 
 const REPORT_DELAY = 150; // ms of rest before Python hears of a new view
@@ -23,6 +24,7 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
   let panes = [];
   let options = {};
   let size = null; // of the images, in HR pixels
+  let settledSize = null; // the same, of the last panes that were loaded to the end
   let cursor = null; // {u, v, pane}: the place under the mouse, in 0..1
   let generation = 0; // of update() and layer changes; answers to an older one are dropped
   let frame = 0;
@@ -43,7 +45,7 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
   const layerBar = element("div", "mv-group");
   const soloBar = element("div", "mv-group mv-solo", { hidden: true });
   const status = element("span", "mv-status");
-  const fullscreen = button("", "Fullscreen (f)", toggleFullscreen, icon("fullscreen"));
+  const fullscreen = button(icon("fullscreen"), "Fullscreen (f)", toggleFullscreen);
   fullscreen.hidden = !document.fullscreenEnabled;
   const bar = element("div", "mv-bar", {}, [zoomBar, layerBar, status, fullscreen]);
   const grid = element("div", "mv-grid");
@@ -65,7 +67,10 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
   const visiblePanes = () => (soloPane() ? [soloPane()] : panes);
   const addressIn = (pane, layer) => addressOf(pane.data.layers?.[layer]);
   const fallbackAddress = (pane) => addressIn(pane, "image") ?? addressOf(Object.values(pane.data.layers ?? {})[0]);
+  const chosenAddress = (pane) => addressIn(pane, view.layer) ?? fallbackAddress(pane);
+  const entryOf = (pane) => store.peek(chosenAddress(pane));
 
+  /** Show other panes. The place is kept where the images have the size of those before, and so is the layer. */
   function update(nextPanes, nextOptions = {}) {
     options = nextOptions;
     const data = nextPanes ?? [];
@@ -120,23 +125,35 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
   /** Fetch the chosen layer of every pane; once all are there, forget images nobody refers to any more. */
   function loadLayer() {
     const mine = ++generation;
-    const wanted = panes.map((pane) => addressIn(pane, view.layer) ?? fallbackAddress(pane)).filter(Boolean);
-    const entries = wanted.map((address) => store.get(address));
-    const showProgress = () => mine === generation && (size ??= largest(entries), layout());
-    for (const entry of entries) if (!entry.bitmap) entry.done.then(showProgress);
-    Promise.all(entries.map((entry) => entry.done)).then(() => {
+    const entries = panes.map(chosenAddress).filter(Boolean).map((address) => store.get(address));
+    const onProgress = () => {
       if (mine !== generation) return;
       const found = largest(entries);
-      const changed = found && size && (found.width !== size.width || found.height !== size.height);
-      // A picture of another size: the old place means nothing there, unless the caller named a place.
-      if (changed && hadImages && !options.view) Object.assign(view, { zoom: 1, cx: 0.5, cy: 0.5 });
-      hadImages = Boolean(found);
-      size = found ?? size;
-      store.keepOnly(new Set(panes.flatMap((pane) => Object.values(pane.data.layers ?? {}).map(addressOf))));
+      // Until all are there the size is a guess, good enough to draw the first ones undistorted.
+      if (found && (!size || Math.abs(Math.log((found.width * size.height) / (found.height * size.width))) > 0.02)) {
+        size = { width: found.width, height: found.height };
+      }
       layout();
-    });
+    };
+    for (const entry of entries) if (!entry.bitmap) entry.done.then(onProgress);
+    Promise.all(entries.map((entry) => entry.done)).then(() => { if (mine === generation) onLoaded(entries); });
   }
-  let hadImages = false;
+
+  function onLoaded(entries) {
+    const found = largest(entries);
+    if (found) {
+      size = { width: found.width, height: found.height };
+      const before = settledSize;
+      settledSize = size;
+      // A picture of another size: the old place means nothing there, unless the caller named a place.
+      if (before && !options.view && (before.width !== size.width || before.height !== size.height)) {
+        change({ zoom: 1, cx: 0.5, cy: 0.5 });
+      }
+    }
+    for (const pane of panes) pane.shown = entryOf(pane)?.bitmap ?? null;
+    store.keepOnly(new Set(panes.flatMap((pane) => Object.values(pane.data.layers ?? {}).map(addressOf))));
+    layout();
+  }
 
   function largest(entries) {
     const bitmaps = entries.map((entry) => entry.bitmap).filter(Boolean);
@@ -172,9 +189,8 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
 
   function drawPane(pane) {
     const has = addressIn(pane, view.layer);
-    const entry = store.peek(has ?? fallbackAddress(pane));
-    if (entry?.bitmap) pane.shown = entry.bitmap;
-    if (entry?.broken || !entry) pane.shown = null;
+    const entry = entryOf(pane);
+    if (!entry || entry.bitmap || entry.broken) pane.shown = entry?.bitmap ?? null; // while loading: what was there
     pane.stage.classList.toggle("mv-loading", Boolean(entry && !entry.bitmap && !entry.broken));
     pane.stage.classList.toggle("mv-dimmed", !has && Boolean(pane.shown));
     pane.note.hidden = Boolean(has) && !entry?.broken;

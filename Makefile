@@ -1,0 +1,58 @@
+# make demo: set up .venv and open the explorer.  make test: set up and run the tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUNS ?= runs/mini
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test test-slow lint bench train-mini notebooks clean
+
+demo: $(VENV)/.app
+	$(BIN)/mtkd demo
+
+# Everything but what is marked slow or gpu. Browser tests need chromium on the PATH; the benchmark images are
+# found through MTKD_DATA, and the bundled examples serve where they are absent.
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu"
+
+test-slow: $(VENV)/.all
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow"
+
+lint: $(VENV)/.all
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.all
+	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/speed.py
+
+# The mini zoo, trained from nothing: `make -j2 train-mini` runs two trainings side by side, and takes up again
+# what was interrupted. MTKD_DATA must hold train/BSDS400 and, for the cards, benchmarks/Set5 and Set14.
+MINI := edsr_mini rcan_mini swinir_mini edsr_tiny-scratch aggregator_mini edsr_tiny-mtkd
+DONE = $(RUNS)/$(1)_x4/finished.json
+
+train-mini: $(foreach name,$(MINI),$(call DONE,$(name)))
+	$(BIN)/python -m mtkd.experiments.publish $(RUNS) mtkd/zoo/weights
+
+$(RUNS)/%_x4/finished.json: | $(VENV)/.all
+	OMP_NUM_THREADS=1 MTKD_ZOO=$(RUNS) $(BIN)/mtkd train mini/$* --out $(RUNS)/$*_x4 --resume
+
+$(call DONE,aggregator_mini): | $(foreach name,edsr_mini rcan_mini swinir_mini,$(call DONE,$(name)))
+$(call DONE,edsr_tiny-mtkd): | $(call DONE,aggregator_mini)
+
+notebooks: $(VENV)/.all
+	OMP_NUM_THREADS=2 $(BIN)/python notebooks/build.py
+
+$(VENV)/.app: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e ".[app]"
+	touch $@
+
+$(VENV)/.all: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e ".[all]"
+	touch $@ $(VENV)/.app
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,86 @@
+"""The explorer's page: builds it from its tabs and serves it, offline."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import gradio as gr
+
+from mtkd.errors import UserError
+
+from .files import Pictures
+from .tabs import compare
+
+_ASSETS = Path(__file__).parent / "assets"
+_TITLE = "MTKD explorer"
+
+
+def build(pictures: Pictures) -> gr.Blocks:
+    """The page: one tab a file in ``tabs``."""
+    with gr.Blocks(title=_TITLE, fill_width=True, analytics_enabled=False) as page:
+        gr.Markdown(
+            f"# {_TITLE}\nSeveral large super-resolution networks teach a small one: compare teachers, "
+            "the aggregator that merges them (MT), and students, pixel by pixel.",
+            elem_id="title",
+        )
+        with gr.Tabs(), gr.Tab("Compare", id="compare"):
+            compare.build(page, pictures)
+    return page
+
+
+def theme() -> gr.themes.Base:
+    """Gradio's default with the system's fonts: nothing is fetched from elsewhere."""
+    return gr.themes.Default(
+        primary_hue="teal",
+        font=["system-ui", "-apple-system", "Segoe UI", "sans-serif"],
+        font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "monospace"],
+    )
+
+
+def launch(host: str | None = None, port: int | None = None, browser: bool = False) -> None:
+    """Serve the page until interrupted.
+
+    ``host`` and ``port`` default to ``GRADIO_SERVER_NAME`` (else 127.0.0.1) and ``GRADIO_SERVER_PORT`` (else the
+    first free port from 7860).
+
+    Raises:
+        UserError: the port is taken, or the host is no address of this machine.
+    """
+    host = host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    if port is None and (text := os.environ.get("GRADIO_SERVER_PORT")):
+        if not text.isdigit():
+            raise UserError(f"GRADIO_SERVER_PORT={text}: not a number")
+        port = int(text)
+    _check_free(host, port)
+    with Pictures() as pictures:
+        page = build(pictures).queue(max_size=32, default_concurrency_limit=1)
+        page.launch(
+            server_name=host,
+            server_port=port,
+            inbrowser=browser,
+            share=False,
+            ssr_mode=False,
+            allowed_paths=[str(pictures.folder)],
+            max_file_size="64mb",
+            footer_links=["api", "settings"],
+            theme=theme(),
+            css_paths=[_ASSETS / "page.css"],
+        )
+
+
+def _check_free(host: str, port: int | None) -> None:
+    if port is not None and not 0 < port < 65536:
+        raise UserError(f"--port {port}: give a number from 1 to 65535")
+    try:
+        family, *_, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        where = f"{host}:{port}" if port else host
+        raise UserError(f"cannot listen on {where} ({error.strerror}); choose another --host or --port") from error

@@ -1,0 +1,117 @@
+"""PSNR and SSIM of networks on whole sets of images, and of image files against others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mtkd.data.benchmarks import BenchmarkImage
+from mtkd.errors import UserError
+from mtkd.images import find_images, read_image, to_tensor
+from mtkd.metrics import PAPER, Protocol, psnr, ssim
+
+
+@dataclass(frozen=True)
+class Score:
+    """One image's PSNR (dB) and SSIM."""
+
+    image: str
+    psnr: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class SetScore:
+    """A set's numbers: the means over its images of the per-image values (section 0)."""
+
+    psnr: float
+    ssim: float
+    images: int
+    protocol: str
+    scores: tuple[Score, ...]
+
+    def row(self) -> dict[str, Any]:
+        """The numbers without the single images, for ``--json``."""
+        row = asdict(self)
+        del row["scores"]
+        return row
+
+
+def summarise(scores: Sequence[Score], protocol: Protocol = PAPER) -> SetScore:
+    """The means of per-image scores."""
+    count = len(scores)
+    return SetScore(
+        sum(s.psnr for s in scores) / count,
+        sum(s.ssim for s in scores) / count,
+        count,
+        str(protocol),
+        tuple(scores),
+    )
+
+
+@torch.inference_mode()
+def evaluate(
+    network: nn.Module,
+    images: Sequence[BenchmarkImage],
+    scale: int,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> SetScore:
+    """Run a network on a set's official LR images, whole, and score it by the paper's protocol.
+
+    Raises:
+        UserError: an unreadable image, or an LR size that does not fit its HR image.
+    """
+    scores = []
+    for number, image in enumerate(images):
+        hr = read_image(image.hr)
+        sr = network(to_tensor(read_image(image.lr)).to(device))
+        if tuple(sr.shape[-2:]) != hr.shape[:2]:
+            raise UserError(f"{image.lr}: x{scale} of it is not the size of {image.hr.name}")
+        scores.append(Score(image.name, psnr(sr, hr, scale), ssim(sr, hr, scale)))
+        if progress:
+            progress(number + 1, len(images))
+    return summarise(scores)
+
+
+def _stem(path: Path) -> str:
+    """A file's name without the marks that tools add: ``img_001_SRF_4_HR`` and ``0001x4`` -> img_001, 0001."""
+    stem = path.stem
+    for scale in (2, 3, 4):
+        for mark in (f"_SRF_{scale}_HR", f"_SRF_{scale}_LR", f"_SRF_{scale}_SR", f"_x{scale}", f"x{scale}"):
+            stem = stem.removesuffix(mark)
+    return stem
+
+
+def score_folders(sr_folder: Path, hr_folder: Path, scale: int, protocol: Protocol = PAPER) -> SetScore:
+    """Score the images of one folder against those of the same name in another.
+
+    Names are compared without ``_SRF_s_HR``, ``_xs`` and the like; HR files named ``*_LR`` are skipped. An HR
+    image may be up to ``scale - 1`` pixels larger a side than its SR image: it is cut right and bottom.
+
+    Raises:
+        UserError: an SR image without an HR image, or of another size.
+    """
+    references = {_stem(p): p for p in find_images(hr_folder) if not p.stem.endswith("_LR")}
+    scores = []
+    for path in find_images(sr_folder):
+        if _stem(path) not in references:
+            raise UserError(f"{path}: no image of that name in {hr_folder}")
+        sr, hr = read_image(path), read_image(references[_stem(path)])
+        surplus = (hr.shape[0] - sr.shape[0], hr.shape[1] - sr.shape[1])
+        if not all(0 <= s < scale for s in surplus):
+            raise UserError(
+                f"{path}: {sr.shape[1]} x {sr.shape[0]}, but {references[_stem(path)].name} is "
+                f"{hr.shape[1]} x {hr.shape[0]}; SR and HR must have equal sizes"
+            )
+        hr = hr[: sr.shape[0], : sr.shape[1]]
+        try:
+            scores.append(Score(path.name, psnr(sr, hr, scale, protocol), ssim(sr, hr, scale, protocol)))
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
+    return summarise(scores, protocol)

@@ -1,0 +1,60 @@
+"""Running a network on one image: whole, or in overlapping tiles when it is large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+TILE = 256
+"""Side of a tile in LR pixels; images of up to ``TILE`` squared pixels are run whole."""
+OVERLAP = 16
+"""LR pixels of context that a tile sees beyond the part of it that is kept."""
+
+
+def _starts(size: int, tile: int) -> list[int]:
+    return list(range(0, size, tile))
+
+
+@torch.inference_mode()
+def upscale(
+    network: nn.Module,
+    lr_image: Tensor,
+    scale: int,
+    tile: int | None = TILE,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """SR of one LR image (1, 3, h, w) in [0, 1] -> (1, 3, scale h, scale w) on the same device, not clamped.
+
+    Args:
+        network: maps LR to SR; run in the mode that it is in.
+        tile: side of the kept part of a tile in LR pixels, a multiple of 8 (windows stay where they are);
+            None runs any image whole. Tiles bound the memory; pixels near their seams see less context.
+        progress: called with tiles done and their number.
+
+    Raises:
+        ValueError: not one RGB image, or a tile that is not a positive multiple of 8.
+    """
+    if lr_image.dim() != 4 or lr_image.shape[:2] != (1, 3):
+        raise ValueError(f"expected one RGB image (1, 3, h, w), got {tuple(lr_image.shape)}")
+    if tile is not None and (tile < 8 or tile % 8):
+        raise ValueError(f"tile must be a positive multiple of 8, not {tile}")
+    height, width = lr_image.shape[-2:]
+    if tile is None or height * width <= tile * tile:
+        whole: Tensor = network(lr_image)
+        if progress:
+            progress(1, 1)
+        return whole
+    sr_image = lr_image.new_empty(1, 3, scale * height, scale * width)
+    corners = [(top, left) for top in _starts(height, tile) for left in _starts(width, tile)]
+    for number, (top, left) in enumerate(corners):
+        bottom, right = min(top + tile, height), min(left + tile, width)
+        y0, x0 = max(0, top - OVERLAP), max(0, left - OVERLAP)
+        y1, x1 = min(height, bottom + OVERLAP), min(width, right + OVERLAP)
+        out = network(lr_image[..., y0:y1, x0:x1])
+        kept = out[..., scale * (top - y0) : scale * (bottom - y0), scale * (left - x0) : scale * (right - x0)]
+        sr_image[..., scale * top : scale * bottom, scale * left : scale * right] = kept
+        if progress:
+            progress(number + 1, len(corners))
+    return sr_image

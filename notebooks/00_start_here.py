@@ -1,0 +1,87 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Start here
+#
+# **MTKD** (multi-teacher knowledge distillation, Jiang et al. 2024) makes a small, fast super-resolution network
+# from several large ones, in two stages:
+#
+# 1. an **aggregator** of DCTSwin blocks merges the images of the teachers EDSR, RCAN and SwinIR into one better
+#    image, called MT (Sec. 3.1, Eq. 1);
+# 2. the **student** learns from MT through a wavelet loss (Sec. 3.2, Eqs. 2 to 4).
+#
+# This notebook loads the bundled mini zoo, enlarges a picture four times and compares the results: ten lines.
+# The networks are mini versions that were trained on two CPU cores in about two hours; their cards say how.
+
+# %%
+import mtkd
+from mtkd.data.examples import example
+from mtkd.explore import compare
+from mtkd.explore.figures import Region, crops
+
+photo = example("chelsea").read()  # (H, W, 3) uint8, the ground truth; its small version is made like MATLAB does
+models = ["bicubic"] + [model.name for model in mtkd.zoo.models(scale=4)]
+result = compare(photo, models, scale=4)
+crops(result, Region(top=60, left=60, height=72, width=88))
+
+# %% [markdown]
+# The numbers of the whole image. PSNR and SSIM are measured on luma, as the paper's tables do.
+
+# %%
+from IPython.display import Markdown
+
+Markdown(result.markdown())
+
+# %% [markdown]
+# ## Look closer
+#
+# The viewer keeps all panes in step: the wheel zooms at the cursor, dragging moves, keys 1 to 9 show one model alone
+# at the same place, and *error* shows the difference to the ground truth. (It comes alive when the notebook runs.)
+
+# %%
+from mtkd.explore.comparison import data_uri
+from mtkd.explore.viewer.widget import Viewer
+
+Viewer(panes=result.panes(data_uri))
+
+# %% [markdown]
+# Which teacher is nearest to the ground truth at each pixel? Where each of them wins somewhere, a merged image can
+# be better than all of them: that is what the aggregator is for.
+
+# %%
+from PIL import Image
+
+picture, shares = result.best_teacher()
+for colour, (name, share) in zip(("orange", "blue", "green"), shares.items(), strict=True):
+    print(f"{colour}: {name} {share:.0%}")
+Image.fromarray(picture)
+
+# %% [markdown]
+# ## Your own picture
+#
+# Put the path of a small picture here. It is taken as the low-resolution image, so there is no ground truth and there
+# are no numbers.
+
+# %%
+from mtkd.images import read_image
+
+my_picture = example("coffee").path  # for instance "holiday.jpg"
+student = mtkd.load("edsr_tiny-mtkd", scale=4)
+small = read_image(my_picture)[60:188, 60:252]
+enlarged = mtkd.infer.upscale(student, mtkd.images.to_tensor(small), scale=4)
+Image.fromarray(mtkd.images.to_uint8(enlarged))
+
+# %% [markdown]
+# The same from the command line: `mtkd upscale holiday.jpg -o holiday_x4.png --model edsr_tiny-mtkd --scale 4`,
+# and with a page to click on: `mtkd demo`.

@@ -1,0 +1,70 @@
+"""A headless Chromium for the tests of pages: it starts, it notes every request, it goes away again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LOOPBACK = {"127.0.0.1", "localhost", "[::1]", "::1"}
+
+
+def chromium_path() -> str | None:
+    """The installed Chromium, or None."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    return "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else None
+
+
+@dataclass
+class Browser:
+    """A Playwright browser whose pages write every request they make into ``requests``."""
+
+    playwright: object
+    instance: object
+    requests: list[str] = field(default_factory=list)
+
+    def new_page(self, width: int = 1280, height: int = 800, **context_options):
+        """A page in a context of its own; ``context_options`` as for ``browser.new_context``."""
+        context = self.instance.new_context(viewport={"width": width, "height": height}, **context_options)
+        # On the context, not the page: popups and workers count as well.
+        context.on("request", lambda request: self.requests.append(request.url))
+        return context.new_page()
+
+    def external_requests(self) -> list[str]:
+        """The requests that left this machine: there must be none."""
+        return [
+            url
+            for url in self.requests
+            if urlsplit(url).scheme not in {"data", "blob", "about"} and urlsplit(url).hostname not in LOOPBACK
+        ]
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Start Chromium; skips the test, with the reason, where it or Playwright is missing."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (extra `test`)")
+    path = chromium_path()
+    if path is None:
+        pytest.skip("needs Chromium (Debian: apt-get install chromium)")
+    with sync_api.sync_playwright() as playwright:
+        instance = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        try:
+            yield Browser(playwright, instance)
+        finally:
+            instance.close()

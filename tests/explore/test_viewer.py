@@ -1,0 +1,472 @@
+"""The many-image viewer in a real browser, worked as a person would: wheel, drag, keys, layers, readout."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import threading
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mtkd.explore.viewer import gradio_parts, script, style
+
+WIDTH, HEIGHT = 200, 150
+EVIL = '<img src=x onerror="window.hacked=1"><b>student</b>'
+PAGE = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><link rel="stylesheet" href="/viewer.css">
+<body style="margin:8px"><div id="root"></div><script type="module">
+import { mount } from "/viewer.js";
+window.views = [];
+window.start = (panes, options = {}) => {
+  window.viewer = mount(document.querySelector("#root"),
+    { panes, onView: (view) => window.views.push(view), ...options });
+};
+</script>"""
+
+
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def coordinates(blue: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    """An image that says where it was read: red is x, green is y, blue tells images apart."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x, y, np.full_like(x, blue)], axis=-1).astype(np.uint8)
+
+
+def checkerboard() -> np.ndarray:
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    return np.where(((x + y) % 2 == 0)[..., None], [250, 10, 20], [10, 240, 130]).astype(np.uint8)
+
+
+def noise() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+
+IMAGES = {
+    "first": coordinates(10),
+    "second": coordinates(20),
+    "error": 255 - coordinates(30),
+    "checkerboard": checkerboard(),
+    "noise": noise(),
+    "small": coordinates(60, HEIGHT // 2, WIDTH // 2),
+    "other_size": coordinates(70, 120, 90),
+}
+PANES = [
+    {"name": "LR", "caption": "50 × 37", "layers": {"image": "/first.png"}, "scale": 4},
+    {
+        "name": "edsr_mini",
+        "caption": "31.09 dB · 0.8801",
+        "layers": {"image": "/second.png", "error": "/error.png"},
+        "download": {"href": "/second.png", "filename": "edsr.png"},
+    },
+    {"name": "checkerboard", "layers": {"image": "/checkerboard.png"}},
+    {
+        "name": "noise",
+        "layers": {"image": "data:image/png;base64," + base64.b64encode(png(IMAGES["noise"])).decode()},
+        "download": {"href": "javascript:window.hacked=2", "filename": "x"},
+    },
+    {"name": EVIL, "caption": EVIL, "layers": {"image": {"url": "/second.png"}, EVIL: "/error.png"}},
+    {"name": "lost", "layers": {"image": "/missing.png"}},
+]
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        pages = {"/": (PAGE, "text/html"), "/viewer.js": (script(), "text/javascript")}
+        pages["/viewer.css"] = (style(), "text/css")
+        name = self.path.strip("/").removesuffix(".png")
+        if self.path in pages:
+            text, kind = pages[self.path]
+            body = text.encode()
+        elif name in IMAGES:
+            body, kind = png(IMAGES[name]), "image/png"
+        else:
+            return self.send_error(404)
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+    server.server_close()
+
+
+class Viewer:
+    """What the tests do with a page that shows the viewer."""
+
+    def __init__(self, page, panes=PANES, **options):
+        self.page = page
+        page.evaluate("([panes, options]) => start(panes, options)", [panes, options])
+        self.wait_loaded()
+
+    def wait_loaded(self):
+        self.page.wait_for_function("!document.querySelector('.mv-loading')")
+        self.settle()
+
+    def settle(self):
+        """Wait for the drawing of what was just done: three frames."""
+        self.page.evaluate(
+            "() => new Promise((done) => { let n = 3;"
+            " const tick = () => (n-- ? requestAnimationFrame(tick) : done()); tick(); })"
+        )
+
+    @property
+    def view(self):
+        return json.loads(self.page.evaluate("document.querySelector('#root').dataset.view"))
+
+    def canvas(self, name):
+        return self.page.locator(".mv-canvas").nth([pane["name"] for pane in PANES].index(name))
+
+    def pixels(self, name) -> np.ndarray:
+        """The canvas's RGBA values, (H, W, 4)."""
+        width, height, data = self.canvas(name).evaluate(
+            "(c) => [c.width, c.height, Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)]"
+        )
+        return np.array(data, np.uint8).reshape(height, width, 4)
+
+    def point(self, name, fx=0.5, fy=0.5):
+        box = self.canvas(name).bounding_box()
+        return box["x"] + fx * box["width"], box["y"] + fy * box["height"]
+
+    def wheel(self, name, delta, fx=0.5, fy=0.5):
+        self.page.mouse.move(*self.point(name, fx, fy))
+        self.page.mouse.wheel(0, delta)
+        self.page.wait_for_timeout(60)  # the wheel event comes asynchronously
+        self.settle()
+
+    def click(self, label):
+        self.page.locator(".mv-bar .mv-button", has_text=label).first.click()
+        self.settle()
+
+    def key(self, key):
+        self.page.keyboard.press(key)
+        self.settle()
+
+    def focus(self):
+        self.page.locator("#root").focus()
+
+
+@pytest.fixture
+def open_viewer(browser, address):
+    pages = []
+
+    def open_(*arguments, width=1280, height=800, scale=1, **options):
+        page = browser.new_page(width, height, device_scale_factor=scale)
+        pages.append(page)
+        page.goto(address)
+        page.wait_for_function("() => Boolean(window.start)")
+        return Viewer(page, *arguments, **options)
+
+    yield open_
+    for page in pages:
+        page.context.close()
+
+
+@pytest.fixture
+def viewer(open_viewer):
+    return open_viewer()
+
+
+def test_whole_image_is_shown_without_distortion(viewer):
+    drawn = viewer.pixels("checkerboard")[..., 3] > 0
+    rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
+    assert np.ptp(columns) / np.ptp(rows) == pytest.approx(WIDTH / HEIGHT, rel=0.02)
+    assert viewer.view == {"zoom": 1, "cx": 0.5, "cy": 0.5, "layer": "image", "focus": None}
+
+
+def test_all_panes_of_a_desktop_screen_are_visible_and_large(open_viewer):
+    panes = [
+        {"name": f"model {i}", "caption": "31.09 dB · 0.8801", "layers": {"image": "/first.png"}} for i in range(9)
+    ]
+    for width, height in ((1280, 800), (1920, 1080)):
+        page = open_viewer(panes, width=width, height=height).page
+        boxes = [box.bounding_box() for box in page.locator(".mv-pane").all()]
+        columns = len({box["x"] for box in boxes})
+        assert 3 <= columns <= 5
+        assert max(box["y"] + box["height"] for box in boxes) <= height
+        assert min(box["width"] for box in boxes) > 0.9 * width / 5
+        labels = page.locator(".mv-name, .mv-caption, .mv-button")
+        assert not any(labels.evaluate_all("(all) => all.map((e) => e.scrollWidth > e.clientWidth + 1)"))
+
+
+def test_wheel_zooms_at_the_cursor_in_every_pane(viewer):
+    place = (0.3, 0.6)
+    before = viewer.pixels("LR")
+    y, x = int(place[1] * before.shape[0]), int(place[0] * before.shape[1])
+    viewer.wheel("edsr_mini", -1200, *place)
+    after = viewer.pixels("LR")
+    assert viewer.view["zoom"] == pytest.approx(np.exp(400 * 0.0015), rel=0.01)  # one turn is limited
+    assert np.abs(after[y, x, :2].astype(int) - before[y, x, :2]).max() <= 1
+    assert (viewer.pixels("edsr_mini")[..., :2] == after[..., :2]).all()
+
+
+def test_panes_are_in_step_after_zoom_and_drag(viewer):
+    for _ in range(3):
+        viewer.wheel("LR", -300, 0.4, 0.4)
+    start = viewer.view
+    page = viewer.page
+    page.mouse.move(*viewer.point("LR", 0.5, 0.5))
+    page.mouse.down()
+    page.mouse.move(*viewer.point("LR", 0.7, 0.4), steps=4)
+    page.mouse.up()
+    viewer.settle()
+    moved = viewer.view
+    assert moved["cx"] < start["cx"] and moved["cy"] > start["cy"] and moved["zoom"] == start["zoom"]
+    first, second = viewer.pixels("LR"), viewer.pixels("edsr_mini")
+    assert (first[..., :2] == second[..., :2]).all()
+    assert set(np.unique(first[..., 2])) == {10} and set(np.unique(second[..., 2])) == {20}
+    centre = first[first.shape[0] // 2, first.shape[1] // 2]
+    assert centre[0] == pytest.approx(moved["cx"] * WIDTH, abs=1)
+    assert centre[1] == pytest.approx(moved["cy"] * HEIGHT, abs=1)
+
+
+def test_limits_of_zoom_and_place(viewer):
+    for _ in range(20):
+        viewer.wheel("LR", -400, 0.01, 0.01)
+    shown = viewer.pixels("LR")
+    runs = np.diff(np.flatnonzero(np.diff(shown[shown.shape[0] // 2, :, 0].astype(int))))
+    assert set(runs) == {64}
+    for _ in range(25):
+        viewer.wheel("LR", 400)
+    assert viewer.view["zoom"] == 1 and viewer.view["cx"] == 0.5
+    viewer.click("8×")
+    viewer.focus()
+    for _ in range(40):
+        viewer.key("ArrowLeft")
+    assert viewer.pixels("LR")[5, 0, 0] == 0  # the edge of the image is where moving ends
+
+
+@pytest.mark.parametrize("scale", [1, 1.5, 2])
+def test_magnified_pixels_have_only_colours_of_the_file(open_viewer, scale):
+    viewer = open_viewer(scale=scale)
+    canvas = viewer.canvas("checkerboard")
+    assert canvas.evaluate("(c) => c.width") == pytest.approx(canvas.bounding_box()["width"] * scale, abs=1)
+    for press in (lambda: viewer.click("4×"), lambda: viewer.wheel("LR", -137, 0.37, 0.71)):
+        press()
+        colours = np.unique(viewer.pixels("checkerboard").reshape(-1, 4), axis=0)
+        drawn = colours[colours[:, 3] > 0]
+        assert drawn.tolist() == [[10, 240, 130, 255], [250, 10, 20, 255]]
+
+
+def test_zoom_buttons_count_screen_pixels(viewer):
+    for label, factor in (("2×", 2), ("4×", 4), ("8×", 8)):
+        viewer.click(label)
+        row = viewer.pixels("LR")[100, :, 0].astype(int)
+        assert set(np.diff(np.flatnonzero(np.diff(row)))) == {factor}
+        assert viewer.page.locator(".mv-button[aria-pressed=true]").first.inner_text() == label
+    viewer.click("1:1")
+    data = viewer.pixels("checkerboard")
+    rows, columns = np.flatnonzero(data[..., 3].any(1)), np.flatnonzero(data[..., 3].any(0))
+    exact = data[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1, :3]
+    assert (exact == IMAGES["checkerboard"]).all()
+    viewer.click("Fit")
+    assert viewer.view["zoom"] == 1
+
+
+def test_double_click_shows_the_whole_image(viewer):
+    viewer.click("8×")
+    viewer.page.mouse.dblclick(*viewer.point("noise"))
+    viewer.settle()
+    assert viewer.view["zoom"] == 1
+
+
+def test_number_keys_show_one_image_at_the_same_place(viewer):
+    for _ in range(2):
+        viewer.wheel("LR", -300, 0.6, 0.3)
+    view = viewer.view
+    small = viewer.canvas("edsr_mini").bounding_box()
+    viewer.focus()
+    viewer.key("2")
+    assert viewer.page.locator(".mv-canvas:visible").count() == 1
+    assert viewer.canvas("edsr_mini").bounding_box()["width"] > 2 * small["width"]
+    assert viewer.view == {**view, "focus": "edsr_mini"}
+    second = viewer.pixels("edsr_mini")
+    viewer.key("1")
+    first = viewer.pixels("LR")
+    assert viewer.view["focus"] == "LR"
+    assert (first[..., :2] == second[..., :2]).all()
+    viewer.key("9")  # no such image
+    assert viewer.view["focus"] == "LR"
+    viewer.key("Escape")
+    assert viewer.page.locator(".mv-canvas:visible").count() == len(PANES)
+    assert viewer.view == view
+    viewer.page.locator(".mv-key").nth(2).click()
+    assert viewer.view["focus"] == "checkerboard"
+    viewer.page.locator(".mv-solo .mv-button").first.click()
+    assert viewer.view["focus"] is None
+
+
+def test_keyboard_moves_and_zooms(viewer):
+    viewer.page.keyboard.press("Tab")
+    assert viewer.page.evaluate("document.activeElement.id") == "root"
+    assert viewer.page.evaluate("getComputedStyle(document.activeElement).boxShadow") != "none"
+    for _ in range(8):
+        viewer.key("+")
+    assert viewer.view["zoom"] == pytest.approx(1.25**8)
+    viewer.key("ArrowRight")
+    viewer.key("ArrowUp")
+    assert viewer.view["cx"] > 0.5 > viewer.view["cy"]
+    viewer.key("-")
+    assert viewer.view["zoom"] == pytest.approx(1.25**7)
+    viewer.key("f")
+    viewer.page.wait_for_function("document.fullscreenElement?.id === 'root'")
+    viewer.key("f")
+    viewer.page.wait_for_function("!document.fullscreenElement")
+
+
+def test_pixel_readout_is_the_pixel_of_the_file(viewer):
+    viewer.click("8×")
+    for fx, fy in ((0.31, 0.42), (0.77, 0.9), (0.013, 0.5)):
+        viewer.page.mouse.move(*viewer.point("noise", fx, fy))
+        viewer.settle()
+        status = viewer.page.locator(".mv-status").inner_text().split()
+        x, y = int(status[status.index("x") + 1]), int(status[status.index("y") + 1])
+        shown = viewer.page.locator(".mv-value").all_inner_texts()
+        for index, name in ((0, "first"), (1, "second"), (2, "checkerboard"), (3, "noise")):
+            assert shown[index] == " ".join(map(str, IMAGES[name][y, x]))
+        canvas = viewer.pixels("LR")  # and the pixel is the one drawn under the mouse
+        assert canvas[int(fy * canvas.shape[0]), int(fx * canvas.shape[1]), :2].tolist() == [x, y]
+        assert f"LR {x // 4}, {y // 4}" in " ".join(status)
+        assert viewer.page.locator(".mv-cross:visible").count() == len(PANES) - 1
+    viewer.page.mouse.move(1, 1)
+    viewer.settle()
+    assert viewer.page.locator(".mv-cross:visible").count() == 0
+    assert set(viewer.page.locator(".mv-value").all_inner_texts()) == {""}
+
+
+def test_layers_and_panes_without_them(viewer):
+    viewer.page.locator('.mv-button[data-layer="error"]').click()
+    viewer.wait_loaded()
+    assert viewer.view["layer"] == "error"
+    viewer.click("2×")
+    data = viewer.pixels("edsr_mini")
+    assert set(np.unique(data[..., 2])) == {225}  # 255 - 30: the error picture
+    notes = viewer.page.locator(".mv-note:visible").all_inner_texts()
+    assert notes.count("no error view") == 4 and "This image could not be loaded" in notes
+    assert viewer.page.locator(".mv-dimmed").count() == 4
+
+
+def test_names_are_text_and_links_are_harmless(viewer):
+    page = viewer.page
+    assert page.locator(".mv-name").nth(4).inner_text() == EVIL
+    assert page.locator(".mv-caption").nth(4).inner_text() == EVIL
+    assert page.locator("#root img").count() == 0
+    assert page.evaluate("window.hacked") is None
+    links = page.locator(".mv-download")
+    assert [link.is_visible() for link in links.all()] == [False, True, False, False, False, False]
+    assert links.nth(3).get_attribute("href") is None
+    with page.expect_download() as download:
+        links.nth(1).click()
+    assert download.value.suggested_filename == "edsr.png"
+
+
+def test_new_panes_keep_the_place_and_a_new_size_resets_it(viewer):
+    viewer.wheel("LR", -300, 0.3, 0.3)
+    view = viewer.view
+    update = "(panes) => viewer.update(panes)"
+    viewer.page.evaluate(update, [{"name": "other", "layers": {"image": "/second.png"}}])
+    viewer.wait_loaded()
+    assert viewer.view == view
+    assert viewer.page.locator(".mv-pane").count() == 1
+    viewer.page.evaluate(update, [{"name": "other", "layers": {"image": "/other_size.png"}}])
+    viewer.wait_loaded()
+    assert viewer.view["zoom"] == 1 and viewer.view["cx"] == 0.5
+
+
+def test_images_of_another_size_cover_the_same_area(open_viewer):
+    viewer = open_viewer([PANES[0], {"name": "edsr_mini", "layers": {"image": "/small.png"}}])
+    viewer.click("4×")
+    large, small = viewer.pixels("LR").astype(int), viewer.pixels("edsr_mini").astype(int)
+    assert np.abs(large[..., :2] // 2 - small[..., :2]).max() <= 1
+
+
+def test_empty_viewer_says_what_to_do(open_viewer):
+    viewer = open_viewer([])
+    assert viewer.page.locator(".mv-empty").inner_text() == "Choose an image and press Compare"
+    viewer.page.evaluate("(panes) => viewer.update(panes)", PANES)
+    viewer.wait_loaded()
+    assert not viewer.page.locator(".mv-empty").is_visible()
+    viewer.page.evaluate("viewer.update(null)")
+    assert viewer.page.locator(".mv-empty").is_visible()
+
+
+def test_views_are_reported_at_rest_and_can_be_set(open_viewer):
+    wanted = {"zoom": 3, "cx": 0.4, "cy": 0.6, "layer": "error", "focus": "edsr_mini"}
+    viewer = open_viewer(PANES, view=wanted, reference="noise")
+    assert viewer.view == wanted
+    assert viewer.page.evaluate("views") == []  # nobody moved yet
+    viewer.page.evaluate("viewer.setView({focus: null, zoom: 2, cx: null, layer: 7})")
+    assert viewer.view == {**wanted, "focus": None, "zoom": 2}
+    for _ in range(3):
+        viewer.wheel("LR", -50)
+    viewer.page.wait_for_timeout(300)
+    assert viewer.page.evaluate("views") == [viewer.view]
+    assert viewer.page.locator(".mv-badge:visible").count() == 1
+    viewer.page.evaluate("viewer.destroy()")
+    assert viewer.page.locator("#root *").count() == 0
+
+
+def test_two_fingers_zoom_around_their_middle(open_viewer):
+    viewer = open_viewer()
+    pointer = """([type, id, x, y]) => document.elementFromPoint(x, y).dispatchEvent(new PointerEvent(type,
+      {pointerId: id, pointerType: "touch", clientX: x, clientY: y, button: 0, bubbles: true, cancelable: true}))"""
+    # Made-up pointers cannot be captured.
+    viewer.page.evaluate("Element.prototype.setPointerCapture = () => {}")
+    x, y = viewer.point("LR")
+    send = partial(viewer.page.evaluate, pointer)
+    send(["pointerdown", 11, x - 20, y])
+    send(["pointerdown", 12, x + 20, y])
+    send(["pointermove", 11, x - 60, y])
+    send(["pointermove", 12, x + 60, y])
+    send(["pointerup", 11, x - 60, y])
+    send(["pointerup", 12, x + 60, y])
+    viewer.settle()
+    assert viewer.view["zoom"] == pytest.approx(3)
+    assert viewer.view["cx"] == pytest.approx(0.5, abs=0.02)
+
+
+def test_resize_redraws_at_the_new_size(viewer):
+    viewer.page.set_viewport_size({"width": 700, "height": 900})
+    viewer.settle()
+    canvas = viewer.canvas("LR")
+    assert canvas.evaluate("(c) => c.width") == round(canvas.bounding_box()["width"])
+    assert viewer.page.evaluate("document.documentElement.scrollWidth") <= 700
+
+
+def test_nothing_leaves_the_machine(viewer, browser):
+    assert browser.requests and browser.external_requests() == []
+
+
+def test_gradio_gets_strings_it_does_not_misread():
+    parts = gradio_parts()
+    assert set(parts) == {"html_template", "css_template", "js_on_load"}
+    # Gradio reads the style as a Handlebars and JavaScript template.
+    assert not any(sign in parts["css_template"] for sign in ("{{", "${", "\\", "`"))
+    assert "export " not in parts["js_on_load"] and "import " not in parts["js_on_load"].replace("import.", "")
+    assert "'select'" in parts["js_on_load"] or '"select"' in parts["js_on_load"]  # or gr.HTML knows no such event
+
+
+def test_jupyter_widget_takes_the_same_value():
+    pytest.importorskip("anywidget", reason="needs the extra `notebooks`")
+    from mtkd.explore.viewer.widget import Viewer as Widget
+
+    widget = Widget(panes=PANES, reference="noise")
+    assert widget.get_state()["panes"] == PANES and widget.view == {}
+    assert script() in str(Widget._esm)
