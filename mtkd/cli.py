@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -74,6 +75,7 @@ def upscale(
     from mtkd import infer, zoo
     from mtkd.images import find_images, read_image, to_tensor, write_image
 
+    _check_scale(scale)
     if tile < 0 or tile % 8:
         raise UserError(f"--tile {tile}: give a multiple of 8, or 0 to run images whole")
     network = zoo.load(model, scale, _device(device))
@@ -86,6 +88,10 @@ def upscale(
     targets = [output if to_file else output / f"{file.stem}_x{scale}.png" for file in files]
     if len(set(targets)) < len(targets):
         raise UserError(f"{output}: two inputs have the same name and would overwrite each other")
+    sources = {file.resolve() for file in files}
+    for target in targets:
+        if target.resolve() in sources:
+            raise UserError(f"{target}: is an input, and would be overwritten; choose another output")
     for file in files:  # nothing is written if any of them is bad
         read_image(file)
     with _progress("upscale", len(files)) as advance:
@@ -173,7 +179,7 @@ def benchmark(
     for name in chosen:  # a misspelt name is told before minutes of work, not after
         if name != "bicubic":
             zoo.find(name, scale)
-    of_set = {name: images_of(data, name, scale) for name in sets.split(",")}
+    of_set = {name: images_of(data, name, scale) for name in map(str.strip, sets.split(","))}
     rows = []
     with _progress("benchmark", len(chosen) * sum(map(len, of_set.values()))) as advance:
         for name in chosen:
@@ -218,8 +224,10 @@ def train(
         with TrainingProgress(resolved) as progress:
             card = run(resolved, out, resume, progress.report, cache)
     except Interrupted as stopped:
-        again = " ".join(["mtkd train", recipe, f"--out {out}", *(f"--set {s}" for s in set_ or []), "--resume"])
-        print(f"{stopped}. Go on with: {again}", file=sys.stderr)
+        again = ["mtkd", "train", recipe, "--out", str(out), "--resume"]
+        again += [word for assignment in set_ or [] for word in ("--set", assignment)]
+        again += ["--cache", str(cache)] if cache else []
+        print(f"{stopped}. Go on with: {shlex.join(again)}", file=sys.stderr)
         raise SystemExit(130) from None
     held_out = card["held_out"]
     print(f"{out}: finished, held-out PSNR {held_out['psnr']:.3f} dB ({held_out['protocol']})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,19 +74,18 @@ def evaluate(
         sr = network(to_tensor(read_image(image.lr)).to(device))
         if tuple(sr.shape[-2:]) != hr.shape[:2]:
             raise UserError(f"{image.lr}: x{scale} of it is not the size of {image.hr.name}")
-        scores.append(Score(image.name, psnr(sr, hr, scale), ssim(sr, hr, scale)))
+        try:
+            scores.append(Score(image.name, psnr(sr, hr, scale), ssim(sr, hr, scale)))
+        except UserError as error:
+            raise UserError(f"{image.hr}: {error}") from error
         if progress:
             progress(number + 1, len(images))
     return summarise(scores)
 
 
-def _stem(path: Path) -> str:
-    """A file's name without the marks that tools add: ``img_001_SRF_4_HR`` and ``0001x4`` -> img_001, 0001."""
-    stem = path.stem
-    for scale in (2, 3, 4):
-        for mark in (f"_SRF_{scale}_HR", f"_SRF_{scale}_LR", f"_SRF_{scale}_SR", f"_x{scale}", f"x{scale}"):
-            stem = stem.removesuffix(mark)
-    return stem
+def _stem(path: Path, scale: int) -> str:
+    """A file's name without the marks that tools add: ``img_001_SRF_4_LR_x4`` and ``0001x4`` -> img_001, 0001."""
+    return re.sub(rf"(_SRF_{scale}_(HR|LR|SR))?(_?x{scale})*$", "", path.stem)
 
 
 def score_folders(sr_folder: Path, hr_folder: Path, scale: int, protocol: Protocol = PAPER) -> SetScore:
@@ -97,16 +97,17 @@ def score_folders(sr_folder: Path, hr_folder: Path, scale: int, protocol: Protoc
     Raises:
         UserError: an SR image without an HR image, or of another size.
     """
-    references = {_stem(p): p for p in find_images(hr_folder) if not p.stem.endswith("_LR")}
+    references = {_stem(p, scale): p for p in find_images(hr_folder) if not p.stem.endswith("_LR")}
     scores = []
     for path in find_images(sr_folder):
-        if _stem(path) not in references:
+        reference = references.get(_stem(path, scale))
+        if reference is None:
             raise UserError(f"{path}: no image of that name in {hr_folder}")
-        sr, hr = read_image(path), read_image(references[_stem(path)])
+        sr, hr = read_image(path), read_image(reference)
         surplus = (hr.shape[0] - sr.shape[0], hr.shape[1] - sr.shape[1])
         if not all(0 <= s < scale for s in surplus):
             raise UserError(
-                f"{path}: {sr.shape[1]} x {sr.shape[0]}, but {references[_stem(path)].name} is "
+                f"{path}: {sr.shape[1]} x {sr.shape[0]}, but {reference.name} is "
                 f"{hr.shape[1]} x {hr.shape[0]}; SR and HR must have equal sizes"
             )
         hr = hr[: sr.shape[0], : sr.shape[1]]

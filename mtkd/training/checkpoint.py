@@ -7,6 +7,7 @@ then ``model.safetensors`` and ``card.json``; ``finished.json`` is written last.
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,15 +27,19 @@ class RunFolder:
     """One run, one folder.
 
     Raises:
-        UserError: the folder already holds a run and ``resume`` was not asked for, or holds another recipe's.
+        UserError: the folder cannot be written to, already holds a run and ``resume`` was not asked for, or
+            holds another recipe's.
     """
 
     def __init__(self, path: Path, recipe: Recipe, resume: bool) -> None:
         self.path = path
         self.checkpoint = path / "checkpoints" / "latest.pt"
         self.metrics = path / "metrics.jsonl"
-        saved = path / "recipe.yaml"
-        if saved.exists():
+        self.recipe = recipe
+        standing = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
+        if not (standing.is_dir() and os.access(standing, os.W_OK)):
+            raise UserError(f"{path}: cannot be written; {standing} is no folder that can be written to")
+        if (path / "recipe.yaml").exists():
             if not resume:
                 raise UserError(f"{path}: already holds a run; go on with --resume, or choose another --out")
             old = read_recipe(path)
@@ -42,9 +47,12 @@ class RunFolder:
                 new, before = recipe.model_dump(), old.model_dump()
                 changed = sorted(key for key in new if new[key] != before[key])
                 raise UserError(f"{path}: holds a run of another recipe ({', '.join(changed)} differ)")
-        else:
-            with atomic_write(saved) as temporary:
-                temporary.write_text(recipe.dump(), encoding="utf-8")
+
+    def begin(self) -> None:
+        """Write the recipe: from now on the folder holds a run. A recipe that cannot start leaves no folder."""
+        if not (self.path / "recipe.yaml").exists():
+            with atomic_write(self.path / "recipe.yaml") as temporary:
+                temporary.write_text(self.recipe.dump(), encoding="utf-8")
 
     @property
     def finished(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import signal
 import time
@@ -73,6 +74,7 @@ def train(recipe: Recipe, out: Path, resume: bool, report: Report, cache: Path |
                 raise Interrupted(f"stopped while {task}; what is done is kept")
 
         stage = prepare(recipe, accelerator.device, cache or out.parent / "cache", preparing)
+        run.begin()
         return Loop(run, stage, accelerator, report).run(stop)
 
 
@@ -94,6 +96,7 @@ class Loop:
         self.start, self.seconds = 0, 0.0
         if (state := run.load()) is not None:
             self._restore(state)
+        run.cut_metrics(self.start)
 
     @property
     def result(self) -> nn.Module:
@@ -108,7 +111,6 @@ class Loop:
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.start, self.seconds = state["iteration"], state["seconds"]
-        self.run_folder.cut_metrics(self.start)
 
     def _save(self, iteration: int) -> None:
         if not self.accelerator.is_main_process:
@@ -143,6 +145,8 @@ class Loop:
             if main and (done % recipe.log_every == 0 or done == recipe.iterations):
                 now = time.monotonic()
                 row = {name: float(value.detach()) for name, value in terms.items()}
+                if not math.isfinite(sum(row.values())):
+                    raise UserError(f"the loss of iteration {done} is {sum(row.values())}; lower optimizer.lr")
                 row |= {"loss": sum(row.values()), "lr": rate, "it/s": (done - since) / (now - mark)}
                 mark, since = now, done
                 self._log(board, done, row)
@@ -158,6 +162,8 @@ class Loop:
                 self.seconds += time.monotonic() - began
                 began = time.monotonic()
                 self._save(done)
+                if board is not None:
+                    board.flush()
             if stop and done < recipe.iterations:
                 raise Interrupted(f"stopped at iteration {done} of {recipe.iterations}; saved")
         if board is not None:

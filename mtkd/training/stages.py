@@ -129,6 +129,6 @@ def prepare(recipe: Recipe, device: torch.device, cache: Path, progress: Progres
             crops[name].fill(device, partial(progress, f"outputs of {name}"))
             if recipe.stage == "aggregate":
                 caches[name] = TeacherCache(cache, name, teacher, held_out)
-                caches[name].fill(device)
+                caches[name].fill(device, partial(progress, f"held-out outputs of {name}"))
     patches = Patches(train, recipe.lr_patch, recipe.batch, recipe.seed, dict(crops))
     return Stage(recipe, network, method, patches, held_out, frozen, caches, device, digest.hexdigest()[:16])

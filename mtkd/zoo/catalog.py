@@ -51,7 +51,10 @@ class Model:
     def card(self) -> dict[str, Any]:
         """The card beside the weights; empty when there is none."""
         path = self.path.with_name("card.json" if self.path.name == "model.safetensors" else self.path.stem + ".json")
-        return dict(json.loads(path.read_text())) if path.is_file() else {}
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"{path}: not a readable card ({error})") from error
 
     def build(self) -> nn.Module:
         """The network without its weights."""
@@ -94,6 +97,8 @@ def models(scale: int | None = None) -> list[Model]:
     for folder in folders():
         for path in _files(folder):
             header = read_header(path)
+            if header.network not in networks.specs():
+                raise UserError(f"{path}: {unknown_name('network', header.network, networks.specs())}")
             if scale in (None, header.scale):
                 found.setdefault((header.name, header.scale), Model(header, path, folder == BUNDLED))
     order = ["teacher", "aggregator", "student"]

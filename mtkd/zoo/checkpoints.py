@@ -77,7 +77,7 @@ def read_header(path: Path) -> Header:
     try:
         teachers = tuple(json.loads(meta.get("teachers", "[]")))
         return Header(meta["name"], meta["network"], int(meta["scale"]), teachers)
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path}: damaged header ({error})") from error
 
 

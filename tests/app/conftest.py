@@ -1,0 +1,59 @@
+"""The explorer as a process, and a browser that looks at it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from tests.browser import Browser, open_browser
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_it_answers(url: str, process: subprocess.Popen, seconds: float = 120) -> None:
+    """Return when the page answers; fail with the process's output when it does not."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            pytest.fail(f"the explorer ended: {process.communicate()[0]}")
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    process.kill()
+    pytest.fail(f"no answer from {url}: {process.communicate()[0]}")
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The address of ``mtkd demo``, running as its users run it."""
+    port = free_port()
+    command = [sys.executable, "-m", "mtkd.cli", "demo", "--port", str(port)]
+    environment = {k: v for k, v in os.environ.items() if k not in ("MTKD_ZOO", "GRADIO_SERVER_NAME")}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    try:
+        wait_until_it_answers(f"http://127.0.0.1:{port}/", process)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_browser() as opened:
+        yield opened

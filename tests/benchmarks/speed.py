@@ -1,0 +1,154 @@
+"""Speed, as ratios measured in one run: ``make bench`` (or ``python tests/benchmarks/speed.py [NAME...]``).
+
+The two things compared take turns, and the ratio is that of their medians, so that a noisy machine disturbs both.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mtkd import networks
+from mtkd.data.examples import EXAMPLES
+from mtkd.data.patches import Batch
+from mtkd.explore import compare
+from mtkd.losses import WaveletLoss
+from mtkd.methods import create
+from mtkd.zoo import models
+
+Step = Callable[[], object]
+
+
+def alternate(first: Step, second: Step, rounds: int) -> tuple[float, float]:
+    """Median seconds of two steps that take turns, after one warm-up each."""
+    first(), second()
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for step, times in zip((first, second), seconds, strict=True):
+            began = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - began)
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+def training_step(network: nn.Module, method: str, batch: Batch, outputs: tuple[str, ...]) -> Step:
+    """One whole update: loss, backward, Adam."""
+    loss, optimizer = create(method, {}, outputs), torch.optim.Adam(network.parameters(), 1e-4)
+
+    def step() -> None:
+        torch.stack(list(loss.loss(network, batch).values())).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def _stage2(name: str, lr_patch: int, size: int, rounds: int) -> tuple[float, float]:
+    network = networks.build(name, 4)
+    hr_image = torch.rand(size, 3, 4 * lr_patch, 4 * lr_patch)
+    batch = Batch(torch.rand(size, 3, lr_patch, lr_patch), hr_image, {"MT": torch.rand_like(hr_image)})
+    return alternate(
+        training_step(network, "mtkd", batch, ("MT",)), training_step(network, "scratch", batch, ()), rounds
+    )
+
+
+def stage2_paper() -> tuple[float, float]:
+    """mtkd step, cached target / the student's own step: edsr_baseline, LR 24, batch 2"""
+    return _stage2("edsr_baseline", 24, 2, 12)
+
+
+def stage2_mini() -> tuple[float, float]:
+    """mtkd step, cached target / the student's own step: edsr_tiny, LR 32, batch 8"""
+    return _stage2("edsr_tiny", 32, 8, 25)
+
+
+def _backward(loss: Callable[[Tensor, Tensor], Tensor]) -> Step:
+    student, target = torch.rand(8, 3, 128, 128, requires_grad=True), torch.rand(8, 3, 128, 128)
+
+    def step() -> None:
+        student.grad = None
+        loss(student, target).backward()
+
+    return step
+
+
+def wavelet_loss() -> tuple[float, float]:
+    """WaveletLoss forward + backward / plain L1, 8 x 3 x 128 x 128"""
+    return alternate(_backward(WaveletLoss()), _backward(F.l1_loss), 60)
+
+
+def wavelet_difference() -> tuple[float, float]:
+    """WaveletLoss (transforms the difference) / transforming both images, 8 x 3 x 128 x 128"""
+    loss = WaveletLoss()
+    zero = torch.zeros(8, 3, 128, 128)
+
+    def both(student: Tensor, target: Tensor) -> Tensor:
+        from ptwt.conv_transform_2 import wavedec2
+
+        low_s, (h_s, v_s, d_s) = wavedec2(student - zero, "haar", mode="symmetric", level=1)
+        low_t, (h_t, v_t, d_t) = wavedec2(target, "haar", mode="symmetric", level=1)
+        bands = ((low_s, low_t), (h_s, h_t), (v_s, v_t), (d_s, d_t))
+        return sum((s - t).abs().mean() for s, t in bands) / 4
+
+    return alternate(_backward(loss), _backward(both), 60)
+
+
+def aggregator() -> tuple[float, float]:
+    """aggregator forward + backward, paper's configuration / without DCT (v4): LR 24, batch 2"""
+    images = [torch.rand(2, 3, 96, 96) for _ in range(3)]
+
+    def step(name: str) -> Step:
+        network = networks.build(name, 4)
+        return lambda: network(images).mean().backward()
+
+    return alternate(step("aggregator"), step("aggregator_v4"), 20)
+
+
+def imports() -> tuple[float, float]:
+    """import mtkd (and its networks) / import torch, in fresh processes"""
+
+    def step(code: str) -> Step:
+        return lambda: subprocess.run([sys.executable, "-c", code], check=True)
+
+    return alternate(step("import mtkd, mtkd.networks; mtkd.networks.specs()"), step("import torch"), 5)
+
+
+def comparison() -> tuple[float, float]:
+    """first comparison of all bundled models, 256x256 HR example / 3 seconds (cold: weights are read)"""
+    began = time.perf_counter()
+    compare(EXAMPLES[0].read(), ["bicubic", *(m.name for m in models(4))], 4)
+    return time.perf_counter() - began, 3.0
+
+
+TARGETS = {
+    stage2_paper: 1.10,
+    stage2_mini: 1.25,
+    wavelet_loss: 8.0,
+    wavelet_difference: 1.0,
+    aggregator: 1.1,
+    imports: 2.0,
+    comparison: 1.0,
+}
+
+
+def main(names: list[str]) -> None:
+    """Print one row a benchmark as markdown."""
+    torch.set_num_threads(1)
+    print("| what | ratio | target | ms |\n|---|--:|--:|--:|")
+    for benchmark, target in TARGETS.items():
+        if names and benchmark.__name__ not in names:
+            continue
+        measured, reference = benchmark()
+        milliseconds = f"{1000 * measured:.0f} / {1000 * reference:.0f}"
+        print(f"| {benchmark.__doc__} | {measured / reference:.2f} | ≤ {target:.2f} | {milliseconds} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
