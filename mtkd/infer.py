@@ -13,10 +13,6 @@ OVERLAP = 16
 """LR pixels of context that a tile sees beyond the part of it that is kept."""
 
 
-def _starts(size: int, tile: int) -> list[int]:
-    return list(range(0, size, tile))
-
-
 @torch.inference_mode()
 def upscale(
     network: nn.Module,
@@ -47,7 +43,7 @@ def upscale(
             progress(1, 1)
         return whole
     sr_image = lr_image.new_empty(1, 3, scale * height, scale * width)
-    corners = [(top, left) for top in _starts(height, tile) for left in _starts(width, tile)]
+    corners = [(top, left) for top in range(0, height, tile) for left in range(0, width, tile)]
     for number, (top, left) in enumerate(corners):
         bottom, right = min(top + tile, height), min(left + tile, width)
         y0, x0 = max(0, top - OVERLAP), max(0, left - OVERLAP)

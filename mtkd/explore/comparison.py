@@ -61,10 +61,7 @@ class Comparison:
         Raises:
             KeyError: it was not among the compared models.
         """
-        return next((r for r in self.results if r.name == name), None) or self._missing(name)
-
-    def _missing(self, name: str) -> Result:
-        raise KeyError(f"'{name}' is not among {', '.join(r.name for r in self.results)}")
+        return {result.name: result for result in self.results}[name]
 
     def table(self) -> list[dict[str, Any]]:
         """One row a model: name, role, parameters, seconds, psnr, ssim."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
@@ -63,6 +64,7 @@ def train(recipe: Recipe, out: Path, resume: bool, report: Report, cache: Path |
     if run.finished:
         return dict(json.loads((out / "card.json").read_text()))
     precision = {"fp32": "no"}.get(recipe.precision, recipe.precision)
+    AcceleratorState._reset_state()  # else a process could train in one precision only
     accelerator = Accelerator(mixed_precision=precision)
     if recipe.batch % accelerator.num_processes:
         raise UserError(f"batch {recipe.batch} does not divide among {accelerator.num_processes} processes")
@@ -73,7 +75,8 @@ def train(recipe: Recipe, out: Path, resume: bool, report: Report, cache: Path |
             if stop:
                 raise Interrupted(f"stopped while {task}; what is done is kept")
 
-        stage = prepare(recipe, accelerator.device, cache or out.parent / "cache", preparing)
+        with accelerator.main_process_first():  # the others find the teachers' outputs computed
+            stage = prepare(recipe, accelerator.device, cache or out.parent / "cache", preparing)
         run.begin()
         return Loop(run, stage, accelerator, report).run(stop)
 

@@ -81,6 +81,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         pages = {"/": (PAGE, "text/html"), "/viewer.js": (script(), "text/javascript")}
         pages["/viewer.css"] = (style(), "text/css")
+        if self.path == "/widget.js":
+            from mtkd.explore.viewer.widget import Viewer as Widget
+
+            pages[self.path] = (str(Widget._esm), "text/javascript")
         name = self.path.strip("/").removesuffix(".png")
         if self.path in pages:
             text, kind = pages[self.path]
@@ -470,3 +474,36 @@ def test_jupyter_widget_takes_the_same_value():
     widget = Widget(panes=PANES, reference="noise")
     assert widget.get_state()["panes"] == PANES and widget.view == {}
     assert script() in str(Widget._esm)
+
+
+def test_jupyter_widget_and_kernel_follow_each_other(browser, address):
+    """The widget's script with a model that does what Jupyter's does."""
+    pytest.importorskip("anywidget", reason="needs the extra `notebooks`")
+    page = browser.new_page()
+    page.goto(address)
+    page.evaluate(
+        """async (panes) => {
+      const widget = (await import("/widget.js")).default;
+      const state = { panes, view: {}, reference: null, columns: 2 }, handlers = [];
+      window.model = {
+        saved: 0, get: (name) => state[name], save_changes() { this.saved++; },
+        set(name, value) { state[name] = value; for (const [on, f] of handlers) if (on === name) f(); },
+        on(names, f) { for (const name of names.split(" ")) handlers.push([name.replace("change:", ""), f]); },
+        off(names, f) { for (let i = handlers.length; i--;) if (handlers[i][1] === f) handlers.splice(i, 1); },
+        handlers,
+      };
+      window.end = widget.render({ model, el: document.querySelector("#root") });
+    }""",
+        PANES,
+    )
+    page.wait_for_function("() => !document.querySelector('.mv-loading')")
+    page.locator(".mv-button", has_text="4×").click()
+    page.wait_for_function("() => model.saved === 1 && model.get('view').zoom > 1")
+    page.evaluate("model.set('view', {zoom: 1, focus: 'noise'})")
+    page.wait_for_function("() => JSON.parse(document.querySelector('.mv').dataset.view).focus === 'noise'")
+    page.evaluate("(panes) => model.set('panes', panes)", PANES[:2])
+    assert page.locator(".mv-pane").count() == 2
+    page.evaluate("end()")
+    assert page.evaluate("model.handlers.length") == 0 and page.locator(".mv-pane").count() == 0
+    assert page.evaluate("model.saved") == 1  # what Python set is not sent back
+    page.context.close()

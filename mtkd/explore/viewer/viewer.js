@@ -13,7 +13,8 @@ import {
 } from "./parts.js";
 
 const REPORT_DELAY = 150; // ms of rest before Python hears of a new view
-const HINT = "Wheel: zoom · drag or arrows: move · double-click: whole image · 1–9: one image alone · 0: all · f: fullscreen";
+const HINT = "Wheel: zoom · drag or arrows: move · double-click: whole image · "
+  + "1–9: one image alone · 0: all · f: fullscreen";
 
 export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firstOptions } = {}) {
   const store = imageStore();
@@ -277,6 +278,7 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
   /** A change made by the person: the same as setView, and Python hears of it once the hand rests. */
   function change(given) {
     if (!setView(given)) return;
+    if (given.focus) root.scrollIntoView({ block: "nearest" }); // one image takes the screen: have all of it there
     clearTimeout(reportTimer);
     reportTimer = setTimeout(() => onView({ ...view }), REPORT_DELAY);
   }

@@ -1,0 +1,258 @@
+"""Runs that are killed, stopped, resumed: they end as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mtkd.errors import UserError
+from mtkd.training import loop
+from mtkd.training.loop import train
+from mtkd.training.recipe import load_recipe
+from tests.training.conftest import AGGREGATE, DISTILL, write_recipe
+
+CHECKPOINT_EVERY = 7
+LONG: Mapping[str, Any] = {
+    "iterations": 120,
+    "checkpoint_every": CHECKPOINT_EVERY,
+    "validate_every": 30,
+    "schedule": {"kind": "cosine", "warmup": 10},
+    "ema": 0.99,
+}
+WHERE_KILLED = 40
+STAGES = {
+    "pretrain-bf16": {"precision": "bf16"},
+    "pretrain-fp32-noema": {"ema": None},
+    "aggregate": {**AGGREGATE, "precision": "bf16", "batch": 1},
+    "distill": DISTILL,
+}
+
+
+def silent(event: Mapping[str, Any]) -> None:
+    pass
+
+
+def rows(run: Path) -> list[dict[str, Any]]:
+    """What was measured, without the speed."""
+    try:
+        lines = (run / "metrics.jsonl").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+    return [{k: v for k, v in json.loads(line).items() if k != "it/s"} for line in lines]
+
+
+def command(recipe: Path, out: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "mtkd.cli", "train", str(recipe), "--out", str(out), *options]
+
+
+def start(recipe: Path, out: Path, signal_number: int, when: Callable[[], bool]) -> tuple[int, str]:
+    """``mtkd train`` as a process that gets a signal once ``when()`` holds; its exit code and stderr."""
+    with subprocess.Popen(
+        command(recipe, out), env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not when():
+            assert process.poll() is None, f"ended too early: {process.stderr.read() if process.stderr else ''}"
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(signal_number)
+        _, error = process.communicate(timeout=60)
+    return process.returncode, error
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def reached(run: Path, iteration: int) -> Callable[[], bool]:
+    """Whether a run has measured ``iteration`` and has a checkpoint."""
+
+    def holds() -> bool:
+        if not (run / "checkpoints" / "latest.pt").exists():
+            return False
+        return (run / "metrics.jsonl").read_bytes().count(b"\n") >= iteration
+
+    return holds
+
+
+def assert_same_end(run: Path, reference: Path) -> None:
+    assert (run / "model.safetensors").read_bytes() == (reference / "model.safetensors").read_bytes()
+    assert rows(run) == rows(reference)
+    cards = [json.loads((folder / "card.json").read_text()) for folder in (run, reference)]
+    assert cards[0] | {"seconds": 0} == cards[1] | {"seconds": 0}
+    assert (run / "finished.json").exists()
+    samples = [sorted(p.name for p in (folder / "samples").iterdir()) for folder in (run, reference)]
+    assert samples[0] == samples[1]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_killed_run_ends_as_if_never_killed(stage: str, small_images: Path, in_zoo: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "recipe.yaml", small_images, **{**LONG, **STAGES[stage]})
+    killed, reference = tmp_path / "killed", tmp_path / "reference"
+
+    code, _ = start(recipe, killed, signal.SIGKILL, reached(killed, WHERE_KILLED))
+    assert code == -signal.SIGKILL
+    assert not (killed / "finished.json").exists() and not (killed / "model.safetensors").exists()
+    resumed_from = torch.load(killed / "checkpoints" / "latest.pt", weights_only=True)["iteration"]
+    assert 0 < resumed_from < LONG["iterations"] and resumed_from % CHECKPOINT_EVERY == 0
+    with (killed / "metrics.jsonl").open("a") as file:
+        file.write('{"iteration": 99, "L1": 0.0')  # a line that the crash cut short
+
+    train(load_recipe(str(recipe)), reference, resume=False, report=silent)
+    if stage == "pretrain-bf16":  # once as people do it; a process costs seconds
+        subprocess.run(command(recipe, killed, "--resume"), check=True, env=_environment(), capture_output=True)
+    else:
+        train(load_recipe(str(recipe)), killed, resume=True, report=silent)
+    assert_same_end(killed, reference)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_run_saves_and_says_how_to_go_on(number: signal.Signals, small_images: Path, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "my recipe.yaml", small_images, **{**LONG, "checkpoint_every": 20})
+    out = tmp_path / "run"
+    code, error = start(recipe, out, number, reached(out, 30))
+    assert code == 130
+    assert error.count("\n") == 1 and "Traceback" not in error
+    said, _, again = error.partition(" Go on with: ")
+    iteration = torch.load(out / "checkpoints" / "latest.pt", weights_only=True)["iteration"]
+    assert said == f"stopped at iteration {iteration} of 120; saved."
+    assert rows(out)[-1]["iteration"] == iteration
+    assert shlex.split(again) == ["mtkd", *command(recipe, out, "--resume")[3:]]
+
+    train(load_recipe(str(recipe)), out, resume=True, report=silent)
+    train(load_recipe(str(recipe)), tmp_path / "reference", resume=False, report=silent)
+    assert_same_end(out, tmp_path / "reference")
+
+
+class Stop:
+    """A report that raises a signal in this process once, at an event of its choice."""
+
+    def __init__(self, when: Callable[[Mapping[str, Any]], bool]) -> None:
+        self.when, self.events = when, []
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        self.events.append(dict(event))
+        if self.when(event):
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_run_stopped_while_preparing_goes_on(small_images: Path, in_zoo: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images, **AGGREGATE)))
+    stop = Stop(lambda event: event.get("task") == "outputs of ada" and event["done"] == 2)
+    with pytest.raises(loop.Interrupted, match="stopped while outputs of ada"):
+        train(recipe, tmp_path / "run", False, stop)
+    done = list((tmp_path / "cache").rglob("*.npy"))
+    assert len(done) == 2
+    before = {path: path.stat().st_mtime_ns for path in done}
+
+    train(recipe, tmp_path / "run", True, silent)
+    assert {path: path.stat().st_mtime_ns for path in done} == before
+    assert (tmp_path / "run" / "finished.json").exists()
+
+
+def test_stopped_before_the_first_checkpoint_starts_over(small_images: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images)))
+    train(recipe, tmp_path / "reference", False, silent)
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "recipe.yaml").write_text(recipe.dump())
+    (out / "metrics.jsonl").write_text('{"iteration": 1, "L1": 9.0}\n{"iteration": 2, "L')
+    train(recipe, out, True, silent)
+    assert rows(out) == rows(tmp_path / "reference")
+
+
+def test_the_handlers_of_signals_are_put_back(small_images: Path, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images)))
+    with pytest.raises(loop.Interrupted, match="iteration 2 of 4; saved"):
+        train(recipe, tmp_path / "run", False, Stop(lambda event: event.get("iteration") == 2))
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_signal_in_the_last_iteration_lets_the_run_finish(small_images: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images)))
+    train(recipe, tmp_path / "run", False, Stop(lambda event: event.get("iteration") == 4))
+    assert (tmp_path / "run" / "finished.json").exists()
+
+
+def test_one_process_trains_in_several_precisions(small_images: Path, tmp_path: Path) -> None:
+    for precision in ("fp32", "bf16", "fp32"):
+        recipe = load_recipe(str(write_recipe(tmp_path / "r.yaml", small_images, precision=precision)))
+        train(recipe, tmp_path / f"{precision}-{len(list(tmp_path.iterdir()))}", False, silent)
+
+
+def test_a_finished_run_is_not_repeated(small_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images)))
+    out = tmp_path / "run"
+    card = train(recipe, out, False, silent)
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.rglob("*") if path.is_file()}
+    monkeypatch.setattr(loop, "prepare", lambda *_: pytest.fail("trained again"))
+    assert train(recipe, out, True, silent) == card
+    assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()} == before
+
+
+def test_a_folder_with_a_run_needs_resume_and_the_same_recipe(small_images: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images)))
+    out = tmp_path / "run"
+    train(recipe, out, False, silent)
+    with pytest.raises(UserError, match="already holds a run; go on with --resume"):
+        train(recipe, out, False, silent)
+    other = recipe.model_copy(update={"seed": 5, "batch": 3})
+    with pytest.raises(UserError, match=r"another recipe \(batch, seed differ\)"):
+        train(other, out, True, silent)
+
+
+def test_a_run_that_cannot_start_leaves_no_folder(small_images: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(str(write_recipe(tmp_path / "r.yaml", small_images, lr_patch=40)))
+    with pytest.raises(UserError, match="smaller than the patch of 40"):
+        train(recipe, tmp_path / "run", False, silent)
+    assert [path.name for path in tmp_path.iterdir()] == ["r.yaml"]
+
+
+def test_an_output_that_is_no_folder_is_told_before_any_work(
+    small_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "prepare", lambda *_: pytest.fail("began to work"))
+    path = write_recipe(tmp_path / "recipe.yaml", small_images)
+    for out in (path, path / "run"):
+        with pytest.raises(UserError, match="cannot be written"):
+            train(load_recipe(str(path)), out, False, silent)
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "empty", "list", "format"])
+def test_an_unreadable_checkpoint_is_a_clear_error(damage: str, small_images: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images)))
+    out = tmp_path / "run"
+    train(recipe, out, False, silent)
+    (out / "finished.json").unlink()
+    checkpoint = out / "checkpoints" / "latest.pt"
+    good = checkpoint.read_bytes()
+    if damage == "list":
+        torch.save([1, 2], checkpoint)
+    elif damage == "format":
+        torch.save({"format": "mtkd-checkpoint/9"}, checkpoint)
+    else:
+        checkpoint.write_bytes({"cut": good[: len(good) // 2], "text": b"hello\n", "empty": b""}[damage])
+    damaged = checkpoint.read_bytes()
+    with pytest.raises(UserError) as caught:
+        train(recipe, out, True, silent)
+    assert str(checkpoint) in str(caught.value) and "\n" not in str(caught.value)
+    assert checkpoint.read_bytes() == damaged
+
+
+def test_a_diverged_run_is_told(small_images: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(str(write_recipe(tmp_path / "r.yaml", small_images, iterations=40, optimizer={"lr": 1e18})))
+    with pytest.raises(UserError, match=r"loss of iteration \d+ is (nan|inf); lower optimizer.lr"):
+        train(recipe, tmp_path / "run", False, silent)
