@@ -125,11 +125,13 @@ class Batch:
     lr_image: Tensor
     hr_image: Tensor
     outputs: dict[str, Tensor] = field(default_factory=dict)
+    seed: int = 0
+    """For what a method draws on this batch; a pure function of (seed, iteration, rank) too."""
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
         outputs = {name: value.to(device) for name, value in self.outputs.items()}
-        return Batch(self.lr_image.to(device), self.hr_image.to(device), outputs)
+        return Batch(self.lr_image.to(device), self.hr_image.to(device), outputs, self.seed)
 
 
 class Patches:
@@ -171,4 +173,5 @@ class Patches:
             torch.stack(lr).float() / 255,
             torch.stack(hr).float() / 255,
             {name: torch.stack(crops).float() for name, crops in outputs.items()},
+            int(rng.integers(2**63)),
         )

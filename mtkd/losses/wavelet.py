@@ -20,13 +20,20 @@ class WaveletLoss(nn.Module):
     Args:
         levels: K, the number of decomposition levels (1 in the paper).
         wavelet: any orthogonal or biorthogonal wavelet that PyWavelets knows ("haar" in the paper).
-        reduction: "mean" divides by the 3K + 1 bands (the paper), "sum" does not.
+        reduction: "mean" divides by the number of bands, 3K + 1 (the paper), "sum" does not.
+        details_only: leave LL out, so that 3K bands remain (v7 of Table 5).
 
     Raises:
         UserError: unknown wavelet, no level, or an image too small for K levels.
     """
 
-    def __init__(self, levels: int = 1, wavelet: str = "haar", reduction: Literal["mean", "sum"] = "mean") -> None:
+    def __init__(
+        self,
+        levels: int = 1,
+        wavelet: str = "haar",
+        reduction: Literal["mean", "sum"] = "mean",
+        details_only: bool = False,
+    ) -> None:
         super().__init__()
         if levels < 1:
             raise UserError(f"levels (K) must be 1 or more, not {levels}")
@@ -34,7 +41,7 @@ class WaveletLoss(nn.Module):
             raise unknown_name("wavelet", wavelet, pywt.wavelist(kind="discrete"))
         if reduction not in ("mean", "sum"):
             raise unknown_name("reduction", reduction, ("mean", "sum"))
-        self.levels, self.wavelet, self.reduction = levels, wavelet, reduction
+        self.levels, self.wavelet, self.reduction, self.details_only = levels, wavelet, reduction, details_only
 
     def bands(self, student_image: Tensor, target_image: Tensor) -> dict[str, Tensor]:
         """The terms of the sum by band, "LL2", "LH2", "HL2", "HH2", "LH1", ...: each the band's contribution.
@@ -47,8 +54,9 @@ class WaveletLoss(nn.Module):
         if min(height, width) < 2**self.levels:
             raise UserError(f"an image of {width} x {height} is too small for {self.levels} wavelet levels")
         low, *details = wavedec2(student_image - target_image, self.wavelet, mode="symmetric", level=self.levels)
-        weight = 1 / (3 * self.levels + 1) if self.reduction == "mean" else 1.0
-        terms = {f"LL{self.levels}": weight * low.abs().mean()}
+        count = 3 * self.levels + (0 if self.details_only else 1)
+        weight = 1 / count if self.reduction == "mean" else 1.0
+        terms = {} if self.details_only else {f"LL{self.levels}": weight * low.abs().mean()}
         for level, (horizontal, vertical, diagonal) in zip(range(self.levels, 0, -1), details, strict=True):
             # LH: low-pass along W, high-pass along H (horizontal edges); HL: the reverse (vertical edges)
             for name, band in (("LH", horizontal), ("HL", vertical), ("HH", diagonal)):

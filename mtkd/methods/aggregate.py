@@ -17,6 +17,7 @@ class Aggregate(Method):
     """
 
     def __init__(self, outputs: tuple[str, ...]) -> None:
+        super().__init__()
         self.outputs = outputs
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, get_type_hints
+from typing import Any, ClassVar
 
-from pydantic import TypeAdapter, ValidationError
+import torch
 from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
 from mtkd.errors import UserError, unknown_name
+from mtkd.networks.common import SuperResolutionNetwork
 
 
-class Method(ABC):
-    """One way to train a network.
+class Method(nn.Module, ABC):
+    """One way to train a network. Its parameters, if it has any (projections), are trained with the student's.
 
     Attributes:
         outputs: names of the frozen networks whose outputs the batch must hold.
+        needs_teacher: True where the teacher itself is run (features, other inputs), not only its cached output.
     """
 
+    needs_teacher: ClassVar[bool] = False
     outputs: tuple[str, ...] = ()
 
     @abstractmethod
@@ -29,47 +32,108 @@ class Method(ABC):
         """Named scalar terms, already weighted; the total is their sum."""
 
 
+class TeacherMethod(Method):
+    """A method that runs its one frozen teacher.
+
+    The teacher is no submodule: it is neither trained nor saved with the method.
+
+    Raises:
+        UserError: teacher or student has no feature points, or their numbers differ (feature methods).
+    """
+
+    needs_teacher = True
+
+    def __init__(self, student: nn.Module, teacher: nn.Module) -> None:
+        super().__init__()
+        self._frozen = (teacher,)
+
+    @property
+    def teacher(self) -> Any:
+        return self._frozen[0]
+
+    @torch.no_grad()
+    def look(self, image: Tensor) -> Tensor:
+        """The teacher's output, without gradient: (N, 3, h, w) -> (N, 3, sh, sw)."""
+        output: Tensor = self.teacher(image)
+        return output
+
+
+def require_features(student: nn.Module, teacher: nn.Module, method: str) -> None:
+    """Check, before training, that both networks declare feature points, and equally many.
+
+    Raises:
+        UserError: one has none, or the numbers differ.
+    """
+    for role, network in (("student", student), ("teacher", teacher)):
+        if not isinstance(network, SuperResolutionNetwork):
+            raise UserError(
+                f"method {method} compares features, and the {role} ({type(network).__name__}) declares none; "
+                "take an EDSR, RCAN or SwinIR network, or a method that learns from outputs (kd, dukd, mtkd)"
+            )
+    assert isinstance(student, SuperResolutionNetwork) and isinstance(teacher, SuperResolutionNetwork)
+    if len(student.feature_points) != len(teacher.feature_points):
+        counts = f"{len(student.feature_points)} and {len(teacher.feature_points)}"
+        raise UserError(f"method {method}: student and teacher declare {counts} feature points")
+
+
 METHODS = {
     "scratch": ("mtkd.methods.scratch", "Scratch"),
     "aggregate": ("mtkd.methods.aggregate", "Aggregate"),
+    "kd": ("mtkd.methods.kd", "KD"),
+    "at": ("mtkd.methods.at", "AT"),
+    "fakd": ("mtkd.methods.fakd", "FAKD"),
+    "dukd": ("mtkd.methods.dukd", "DUKD"),
+    "crosskd": ("mtkd.methods.crosskd", "CrossKD"),
     "mtkd": ("mtkd.methods.mtkd", "MTKD"),
 }
+_GIVEN = {"outputs", "student", "teacher"}
 
 
-def create(name: str, options: Mapping[str, Any], outputs: tuple[str, ...] = ()) -> Method:
-    """The method ``name``; ``outputs`` are the networks it learns from, in order.
+def check_options(owner: str, cls: type, options: Mapping[str, Any]) -> None:
+    """Check that a class takes every option that a recipe gives it.
 
     Raises:
-        UserError: unknown method, an option that it does not have or of the wrong type, or networks to learn
-            from where there are none to be, or none where there must be.
+        UserError: an option that it does not have; the nearest is suggested.
+    """
+    parameters = inspect.signature(cls).parameters.values()
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        return  # it passes options on, and checks them itself
+    known = {p.name for p in parameters} - _GIVEN
+    for option in options:
+        if option not in known:
+            raise unknown_name(f"option of {owner}", option, known)
+
+
+def create(
+    name: str,
+    options: Mapping[str, Any],
+    outputs: tuple[str, ...] = (),
+    student: nn.Module | None = None,
+    teachers: Mapping[str, nn.Module] | None = None,
+) -> Method:
+    """The method ``name``; ``outputs`` names the networks it learns from, in order.
+
+    Raises:
+        UserError: unknown method, an option that it does not have, the wrong number of teachers, or a teacher
+            that lacks what the method needs.
     """
     if name not in METHODS:
         raise unknown_name("method", name, METHODS)
     module, class_name = METHODS[name]
     cls = getattr(import_module(module), class_name)
-    parameters = inspect.signature(cls).parameters.keys()
-    if ("outputs" in parameters) != bool(outputs):
-        raise UserError(
-            f"method {name} learns from no other network: leave out teachers"
-            if outputs
-            else f"method {name} learns from other networks: name them as teachers"
-        )
-    checked = _check(name, options, get_type_hints(cls.__init__), parameters - {"outputs"})
+    check_options(f"method {name}", cls, options)
+    known = set(inspect.signature(cls).parameters)
+    given: dict[str, Any] = dict(options)
+    if "outputs" in known:
+        given["outputs"] = outputs
+    elif outputs and "teacher" not in known:
+        raise UserError(f"method {name} learns from no other network, got {', '.join(outputs)}")
+    if "teacher" in known:
+        if len(outputs) != 1:
+            raise UserError(f"method {name} learns from one teacher, got {len(outputs)}")
+        given |= {"student": student, "teacher": (teachers or {})[outputs[0]]}
     try:
-        method: Method = cls(**checked, **({"outputs": outputs} if outputs else {}))
+        method: Method = cls(**given)
     except TypeError as error:
         raise UserError(f"method {name}: {error}") from error
     return method
-
-
-def _check(method: str, options: Mapping[str, Any], types: Mapping[str, Any], known: Set[str]) -> dict[str, Any]:
-    """The options with their values converted to the types that the method declares."""
-    checked = {}
-    for option, value in options.items():
-        if option not in known:
-            raise unknown_name(f"option of method {method}", option, known)
-        try:
-            checked[option] = TypeAdapter(types[option]).validate_python(value)
-        except ValidationError as error:
-            raise UserError(f"method.options.{option}: {error.errors()[0]['msg']} (got {value!r})") from error
-    return checked

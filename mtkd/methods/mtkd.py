@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
-from mtkd.losses import WaveletLoss
-from mtkd.methods.base import Method
+from mtkd.errors import unknown_name
+from mtkd.losses import DCTLoss, WaveletLoss
+from mtkd.methods.base import Method, check_options
+
+LOSSES: Mapping[str, type[nn.Module]] = {"wavelet": WaveletLoss, "dct": DCTLoss, "l1": nn.L1Loss}
 
 
 class MTKD(Method):
@@ -18,21 +22,25 @@ class MTKD(Method):
     Args:
         outputs: the aggregator (or any one network) whose output is I_MT.
         alpha: weight of the ground truth (0.1 in Sec. 4.2).
-        levels, wavelet, reduction: of :class:`~mtkd.losses.WaveletLoss` (1, Haar, mean in the paper).
+        loss: L_dis, ``wavelet`` (Eq. 3), or of Table 5 ``l1`` (v5) and ``dct`` (v6).
+        options: of that loss, e.g. ``levels=1, wavelet="haar"``, or ``details_only=True`` (v7).
     """
 
     def __init__(
         self,
         outputs: tuple[str, ...],
         alpha: float = 0.1,
-        levels: int = 1,
-        wavelet: str = "haar",
-        reduction: Literal["mean", "sum"] = "mean",
+        loss: Literal["wavelet", "l1", "dct"] = "wavelet",
+        **options: Any,
     ) -> None:
+        super().__init__()
         if len(outputs) != 1:
             raise TypeError(f"learns from one image I_MT, got {len(outputs)} networks")
+        if loss not in LOSSES:
+            raise unknown_name("loss of method mtkd", loss, LOSSES)
         self.outputs, self.alpha = outputs, alpha
-        self.distillation = WaveletLoss(levels, wavelet, reduction)
+        check_options(f"method mtkd with loss {loss}", LOSSES[loss], options)
+        self.distillation = LOSSES[loss](**options)
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         student_image = network(batch.lr_image)

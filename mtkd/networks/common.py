@@ -5,6 +5,8 @@ The names of parameters follow the public BasicSR checkpoints, so that those loa
 
 from __future__ import annotations
 
+from typing import Literal, overload
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -72,12 +74,20 @@ class SuperResolutionNetwork(nn.Module):
         self.image_skip = image_skip
         self.register_buffer("mean", torch.tensor(DIV2K_MEAN).view(1, 3, 1, 1), persistent=False)
 
-    def trunk(self, lr_image: Tensor) -> Tensor:
-        """Features before the upsampler, global skip included: ``(N, 3, h, w)`` -> ``(N, C, h', w')``.
+    feature_points: tuple[int, ...] = ()
+    """After how many blocks of the body (residual blocks, groups, residual Swin blocks) a map is taken."""
 
-        ``h' = h`` and ``w' = w``, except in SwinIR, whose features keep the padding to whole windows.
+    def features(self, lr_image: Tensor) -> tuple[Tensor, ...]:
+        """The maps at ``feature_points``, then the trunk's output: ``(N, 3, h, w)`` in [0, 1] -> ``(N, C, h', w')``.
+
+        The last one is the body's end, convolution and global skip included. ``h' = h`` and ``w' = w``, except in
+        SwinIR, whose maps keep the padding to whole windows.
         """
         raise NotImplementedError
+
+    def trunk(self, lr_image: Tensor) -> Tensor:
+        """Features before the upsampler, global skip included: the last of :meth:`features`."""
+        return self.features(lr_image)[-1]
 
     def upscale(self, features: Tensor) -> Tensor:
         """The upsampler alone: ``(N, C, h', w')`` -> ``(N, 3, s*h', s*w')`` in the inner value range."""
@@ -98,9 +108,21 @@ class SuperResolutionNetwork(nn.Module):
         image = inner.to(lr_image.dtype, memory_format=torch.contiguous_format)
         return base + (image if self.value_range == 1 else image / self.value_range)
 
-    def forward(self, lr_image: Tensor) -> Tensor:
-        """LR ``(N, 3, h, w)`` in [0, 1] -> SR ``(N, 3, s*h, s*w)``, float, not clamped."""
-        return self.tail(self.trunk(lr_image), lr_image)
+    @overload
+    def forward(self, lr_image: Tensor, with_features: Literal[False] = False) -> Tensor: ...
+    @overload
+    def forward(self, lr_image: Tensor, with_features: Literal[True]) -> tuple[Tensor, tuple[Tensor, ...]]: ...
+    def forward(
+        self, lr_image: Tensor, with_features: bool = False
+    ) -> Tensor | tuple[Tensor, tuple[Tensor, ...]]:
+        """LR ``(N, 3, h, w)`` in [0, 1] -> SR ``(N, 3, s*h, s*w)``, float, not clamped.
+
+        ``with_features`` returns the SR image and the maps of :meth:`features`, cut to ``(N, C, h, w)``.
+        """
+        maps = self.features(lr_image)
+        image = self.tail(maps[-1], lr_image)
+        height, width = lr_image.shape[-2:]
+        return (image, tuple(m[..., :height, :width] for m in maps)) if with_features else image
 
     def normalise(self, lr_image: Tensor) -> Tensor:
         """``(x - mean) * value_range``, same shape."""

@@ -57,16 +57,21 @@ class EDSR(SuperResolutionNetwork):
         image_skip: bool = False,
     ) -> None:
         super().__init__(scale, channels, 255.0, image_skip)
+        self.feature_points = (max(1, blocks // 3), max(2, 2 * blocks // 3))
         self.conv_first = conv3x3(3, channels)
         self.body = nn.Sequential(*(ResidualBlock(channels, res_scale) for _ in range(blocks)))
         self.conv_after_body = conv3x3(channels, channels)
         self.upsample = UpsampleOneStep(scale, channels) if one_step else Upsample(scale, channels)
         self.conv_last = nn.Identity() if one_step else conv3x3(channels, 3)
 
-    def trunk(self, lr_image: Tensor) -> Tensor:
+    def features(self, lr_image: Tensor) -> tuple[Tensor, ...]:
         shallow: Tensor = self.conv_first(self.normalise(lr_image))
-        deep: Tensor = self.conv_after_body(self.body(shallow))
-        return shallow + deep
+        deep, maps = shallow, []
+        for number, block in enumerate(self.body, start=1):
+            deep = block(deep)
+            if number in self.feature_points:
+                maps.append(deep)
+        return (*maps, shallow + self.conv_after_body(deep))
 
     def upscale(self, features: Tensor) -> Tensor:
         image: Tensor = self.conv_last(self.upsample(features))

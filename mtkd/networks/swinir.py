@@ -118,6 +118,8 @@ class SwinIR(SuperResolutionNetwork):
     ) -> None:
         super().__init__(scale, channels, 1.0, image_skip)
         self.window = window
+        count = len(depths)
+        self.feature_points = (2, 4) if count == 6 else (max(1, count // 4), max(2, 3 * count // 4))
         self.conv_first = conv3x3(3, channels)
         self.patch_embed = nn.ModuleDict({"norm": nn.LayerNorm(channels)})
         self.layers = nn.ModuleList(ResidualSwinBlock(channels, window, depth, heads, mlp_ratio) for depth in depths)
@@ -133,17 +135,19 @@ class SwinIR(SuperResolutionNetwork):
             self.conv_last = nn.Identity()
         self.apply(_initialise)
 
-    def trunk(self, lr_image: Tensor) -> Tensor:
+    def features(self, lr_image: Tensor) -> tuple[Tensor, ...]:
         x = self.normalise(pad_to_multiple(lr_image, self.window))  # (N, 3, H, W)
         shallow: Tensor = self.conv_first(x)
         height, width = x.shape[-2:]
         mask = shift_mask(height, width, self.window, self.window // 2, like=shallow)
         deep = self.patch_embed["norm"](shallow.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # (N, C, H, W)
-        for block in self.layers:
+        maps = []
+        for number, block in enumerate(self.layers, start=1):
             deep = block(deep, mask)
+            if number in self.feature_points:
+                maps.append(deep)
         deep = self.norm(deep.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # (N, C, H, W)
-        features: Tensor = shallow + self.conv_after_body(deep)
-        return features
+        return (*maps, shallow + self.conv_after_body(deep))
 
     def upscale(self, features: Tensor) -> Tensor:
         image: Tensor = self.conv_last(self.upsample(self.conv_before_upsample(features)))

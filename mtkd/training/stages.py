@@ -81,8 +81,9 @@ class Stage:
         return torch.cat([enlarged, output, pair.hr], dim=2).permute(1, 2, 0)
 
 
-def _method(recipe: Recipe) -> Method:
-    method = create(recipe.method.name, recipe.method.options, recipe.teachers)
+def _method(recipe: Recipe, network: nn.Module, teachers: dict[str, nn.Module]) -> Method:
+    torch.manual_seed(recipe.seed)  # projections, where a method has any
+    method = create(recipe.method.name, recipe.method.options, recipe.teachers, network, teachers)
     if recipe.stage == "aggregate" and recipe.method.name != "aggregate":
         raise UserError(f"stage aggregate has the method 'aggregate', not '{recipe.method.name}'")
     if recipe.stage != "aggregate" and recipe.method.name == "aggregate":
@@ -102,8 +103,9 @@ def prepare(recipe: Recipe, device: torch.device, cache: Path, progress: Progres
     Raises:
         UserError: no such data or teacher, a teacher of another scale, an image smaller than the patch.
     """
-    method, network = _method(recipe), _network(recipe)
+    network = _network(recipe)
     frozen = {name: zoo.load(name, recipe.scale, device) for name in recipe.teachers}
+    method = _method(recipe, network, frozen)
     if isinstance(network, KnowledgeAggregator):
         assert network.teachers == recipe.teachers
     train_files, held_files = split(recipe.data.folder(), recipe.data.holdout)
