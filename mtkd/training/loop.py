@@ -93,7 +93,9 @@ class Loop:
         ema = get_ema_multi_avg_fn(recipe.ema) if recipe.ema else None  # type: ignore[no-untyped-call]
         self.average = AveragedModel(network, multi_avg_fn=ema) if ema else None
         adam = recipe.optimizer
-        self.optimizer = torch.optim.Adam(network.parameters(), lr=adam.lr, betas=adam.betas, eps=adam.eps)
+        self.method = stage.method.to(accelerator.device)
+        trained = [*network.parameters(), *self.method.parameters()]
+        self.optimizer = torch.optim.Adam(trained, lr=adam.lr, betas=adam.betas, eps=adam.eps)
         self.network = network
         self.model, self.optimizer = accelerator.prepare(network, self.optimizer)
         self.start, self.seconds = 0, 0.0
@@ -108,6 +110,7 @@ class Loop:
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
+        self.method.load_state_dict(state["method"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average:
             self.average.load_state_dict(state["average"])
@@ -122,6 +125,7 @@ class Loop:
             "iteration": iteration,
             "seconds": self.seconds,
             "network": self.network.state_dict(),
+            "method": self.method.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "recipe": self.recipe.dump(),
         }
@@ -175,7 +179,7 @@ class Loop:
 
     def _step(self, batch: Any) -> dict[str, Tensor]:
         """One update; returns the loss terms."""
-        terms = self.stage.method.loss(self.model, batch)
+        terms = self.method.loss(self.model, batch)
         self.accelerator.backward(torch.stack(list(terms.values())).sum())
         self.optimizer.step()
         self.optimizer.zero_grad()

@@ -44,7 +44,7 @@ class Stage:
         batch = self.patches(iteration, rank).to(self.device)
         if self.recipe.teacher_outputs == "online":
             with torch.no_grad():
-                batch.outputs = {name: net(batch.lr_image) for name, net in self.frozen.items()}
+                batch.outputs = {name: self.frozen[name](batch.lr_image) for name in self.method.outputs}
         return batch
 
     @torch.no_grad()
@@ -125,7 +125,7 @@ def prepare(recipe: Recipe, device: torch.device, cache: Path, progress: Progres
 
     crops: dict[str, TeacherCache] = {}
     caches: dict[str, TeacherCache] = {}
-    if recipe.teacher_outputs == "cached":
+    if recipe.teacher_outputs == "cached" and method.outputs:
         for name, teacher in frozen.items():
             crops[name] = TeacherCache(cache, name, teacher, train)
             crops[name].fill(device, partial(progress, f"outputs of {name}"))
