@@ -20,7 +20,6 @@ from mtkd.images import chw, read_image, to_tensor, write_image
 from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
 from mtkd.networks.bicubic import Bicubic
 from mtkd.teacher_cache import TeacherCache
-from mtkd.training import stages
 from mtkd.training.loop import train
 from mtkd.training.stages import Stage, prepare
 from mtkd.zoo.checkpoints import Header, save_weights, weights_hash
@@ -124,7 +123,15 @@ def test_cached_and_online_outputs_are_alike(changes: dict[str, Any], prepared: 
         a, b = cached.outputs[name], online.outputs[name]
         assert a.shape == b.shape == cached.hr_image.shape and a.dtype == b.dtype == torch.float32
         assert not a.requires_grad and not b.requires_grad
-        assert (a - b).abs().mean() < 0.05  # they differ at the patch's borders
+
+
+def test_cached_and_online_outputs_are_equal_where_borders_do_not_reach(prepared: Prepare) -> None:
+    """Of a network that does not care how its input is turned: MATLAB's bicubic, which reaches two LR pixels."""
+    changes = DISTILL | {"teachers": ["bicubic"]}
+    cached, online = prepared(**changes), prepared(**changes, teacher_outputs="online")
+    for iteration in range(10):
+        a, b = (stage.batch(iteration).outputs["bicubic"][..., 4:-4, 4:-4] for stage in (cached, online))
+        assert torch.allclose(a, b, atol=1e-3)  # float16
 
 
 def test_online_outputs_equal_the_network_on_the_patch(prepared: Prepare) -> None:
@@ -323,7 +330,7 @@ def test_an_unknown_teacher_suggests_the_nearest(prepared: Prepare) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (AGGREGATE | {"method": {"name": "mtkd"}}, "stage aggregate has the method 'aggregate', not 'mtkd'|one image"),
+        (AGGREGATE | {"method": {"name": "mtkd"}}, "one image I_MT"),
         (DISTILL | {"method": {"name": "aggregate"}}, "method 'aggregate' trains an aggregator; stage distill"),
         (DISTILL | {"method": {"name": "scratch"}}, "method scratch learns from no other network"),
         ({"method": {"name": "mtkd"}}, "method mtkd learns from other networks: name them as teachers"),
@@ -457,7 +464,3 @@ def test_the_data_hash_knows_the_images(small_images: Path, tmp_path: Path, prep
     changed[3, 3, 0] ^= 1
     write_image(copy / "b.png", changed)
     assert prepared(copy).data_hash != before
-
-
-def test_stages_takes_its_networks_from_the_zoo() -> None:
-    assert stages.zoo is zoo
