@@ -175,8 +175,12 @@ def to_uint8(image: Tensor) -> UInt8Image:
         image = image[0]
     if image.dim() != 3 or image.shape[0] != 3:
         raise ValueError(f"expected one RGB image (3, H, W), got {tuple(image.shape)}")
-    levels = (image.detach().float() * 255).round().clamp(0, 255).to(torch.uint8)
-    return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
+    return np.ascontiguousarray(round_to_levels(image.detach()).to(torch.uint8).permute(1, 2, 0).cpu().numpy())
+
+
+def round_to_levels(image: Tensor) -> Tensor:
+    """Float in [0, 1], any shape -> the level in 0..255 of the ``uint8`` file it would become, as float32."""
+    return (image.float() * 255).round().clamp(0, 255)
 
 
 def chw(image: UInt8Image) -> Tensor:

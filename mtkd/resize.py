@@ -39,8 +39,8 @@ def _taps(size: int, ratio: float, border: Border) -> tuple[Tensor, Tensor]:
     width = 4.0 / shrink
     x = torch.arange(1, size_out + 1, dtype=torch.float64, device="cpu")  # MATLAB counts from 1
     centre = x / ratio + 0.5 * (1 - 1 / ratio)
-    count = math.ceil(width) + 2
-    index = torch.floor(centre - width / 2) + torch.arange(count, dtype=torch.float64, device="cpu")[:, None]  # (taps, out)
+    tap = torch.arange(math.ceil(width) + 2, dtype=torch.float64, device="cpu")[:, None]
+    index = torch.floor(centre - width / 2) + tap  # (taps, out)
     weight = _cubic(shrink * (centre - index))
     weight = weight / weight.sum(0)
     used = (weight != 0).any(1)

@@ -1,34 +1,49 @@
-"""Fixtures of all tests: where the benchmark images are, and small photos that are always there."""
+"""What all tests share: where the benchmark images are, a few small photos, one thread."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import skimage.data
 import torch
 from PIL import Image
 
-from mtkd.data.examples import EXAMPLES
-
-torch.set_num_threads(1)
+torch.set_num_threads(1)  # reproducible sums; tests run side by side
 
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """The folder of benchmark and training images; tests that need it are skipped without."""
-    root = os.environ.get("MTKD_DATA")
-    if not root or not (Path(root) / "benchmarks" / "Set5").is_dir():
-        pytest.skip("needs MTKD_DATA, a folder that holds benchmarks/Set5, benchmarks/Set14 and train/BSDS400")
-    return Path(root)
+    """The folder with ``benchmarks/Set5/image_SRF_4/img_001_SRF_4_{HR,LR}.png``, ... and ``train/BSDS400``."""
+    value = os.environ.get("MTKD_DATA")
+    if not value:
+        pytest.skip("MTKD_DATA is not set: it names the folder with the benchmark images")
+    root = Path(value)
+    if not (root / "benchmarks" / "Set5").is_dir():
+        pytest.skip(f"MTKD_DATA is {root}, which holds no benchmarks/Set5")
+    return root
+
+
+def benchmark_images(root: Path, name: str, scale: int) -> list[tuple[Path, Path]]:
+    """(HR file, LR file) of one benchmark set, in the order of their numbers."""
+    folder = root / "benchmarks" / name / f"image_SRF_{scale}"
+    pairs = [(hr, hr.with_name(hr.name.replace("_HR", "_LR"))) for hr in sorted(folder.glob("*_HR.png"))]
+    assert len(pairs) == {"Set5": 5, "Set14": 14}[name]
+    return pairs
 
 
 @pytest.fixture(scope="session")
-def photos(tmp_path_factory) -> Path:
-    """A folder of six small HR photos, 96 x 72."""
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of four RGB photos (PNG), cut from those that scikit-image ships; sides of 96 to 133 pixels."""
     folder = tmp_path_factory.mktemp("photos")
-    for number in range(6):
-        image = Image.fromarray(EXAMPLES[number % 3].read())
-        left, top = 40 * (number // 3) + 16, 56 * (number // 3) + 32
-        image.crop((left, top, left + 96, top + 72)).save(folder / f"photo{number}.png")
+    crops: dict[str, np.ndarray] = {
+        "astronaut": skimage.data.astronaut()[20:140, 160:280],
+        "cat": skimage.data.chelsea()[80:200, 150:283],
+        "coffee": skimage.data.coffee()[100:201, 200:329],
+        "rocket": skimage.data.rocket()[150:246, 280:376],
+    }
+    for name, crop in crops.items():
+        Image.fromarray(crop).save(folder / f"{name}.png")
     return folder

@@ -77,8 +77,10 @@ def read_header(path: Path) -> Header:
     """The header of a weights file written by :func:`save_weights`.
 
     Raises:
-        UserError: not safetensors, without a header, or of a newer format.
+        UserError: missing, not safetensors, without a header, or of a newer format.
     """
+    if not path.is_file():
+        raise UserError(f"{path}: no such weights file")
     try:
         with safe_open(path, framework="pt") as file:
             meta: dict[str, str] = file.metadata() or {}
@@ -113,7 +115,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise UserError(f"{path}: damaged, or holds more than weights; refused, nothing of it was run") from error
     except Exception as error:  # damaged files make the reader raise almost anything
-        raise UserError(f"{path}: not a readable weights file ({error or 'empty'})") from error
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UserError(f"{path}: not a readable weights file ({reason})") from error
     for key in ("params_ema", "params"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]

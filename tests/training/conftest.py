@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +81,6 @@ def write_recipe(path: Path, images: Path, **changes: Any) -> Path:
     """The small recipe as a file."""
     path.write_text(yaml.safe_dump(recipe_content(images, **changes)))
     return path
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Bit-identical results need the same number of threads here and in the processes that are started."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

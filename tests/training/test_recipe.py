@@ -186,11 +186,8 @@ def test_an_unknown_recipe_suggests_a_bundled_one() -> None:
 
 
 def test_assignments_replace_values() -> None:
-    recipe = load_recipe(
-        "mini/edsr_tiny-mtkd",
-        ["iterations=7", "data.train=my photos", "method.options.alpha=0.5", "optimizer.lr=1e-3", "ema=null"]
-        + ["teachers=[a]", "iterations=8"],
-    )
+    assignments = ["iterations=7", "data.train=my photos", "method.options.alpha=0.5", "optimizer.lr=1e-3"]
+    recipe = load_recipe("mini/edsr_tiny-mtkd", [*assignments, "ema=null", "teachers=[a]", "iterations=8"])
     assert recipe.iterations == 8  # the last one counts
     assert recipe.data.train == "my photos" and recipe.data.holdout == 20
     assert recipe.method.options == {"alpha": 0.5, "levels": 1, "wavelet": "haar"}
