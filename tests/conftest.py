@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
-import skimage.data
 import torch
 from PIL import Image
+
+from mtkd.data.examples import example
 
 torch.set_num_threads(1)  # reproducible sums; tests run side by side
 
@@ -36,14 +36,9 @@ def benchmark_images(root: Path, name: str, scale: int) -> list[tuple[Path, Path
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of four RGB photos (PNG), cut from those that scikit-image ships; sides of 96 to 133 pixels."""
+    """A folder of four RGB photos (PNG), cut from the bundled scikit-image pictures; sides of 96 to 133 pixels."""
     folder = tmp_path_factory.mktemp("photos")
-    crops: dict[str, np.ndarray] = {
-        "astronaut": skimage.data.astronaut()[20:140, 160:280],
-        "cat": skimage.data.chelsea()[80:200, 150:283],
-        "coffee": skimage.data.coffee()[100:201, 200:329],
-        "rocket": skimage.data.rocket()[150:246, 280:376],
-    }
-    for name, crop in crops.items():
-        Image.fromarray(crop).save(folder / f"{name}.png")
+    crops = {"astronaut": (120, 120), "chelsea": (133, 120), "coffee": (129, 101), "rocket": (96, 96)}
+    for name, (width, height) in crops.items():
+        Image.open(example(name).path).crop((64, 72, 64 + width, 72 + height)).save(folder / f"{name}.png")
     return folder

@@ -46,7 +46,7 @@ def weights_hash(module: nn.Module) -> str:
     for key, value in sorted(module.state_dict().items()):
         array = value.detach().cpu().contiguous()
         digest.update(f"{key}:{array.dtype}:{tuple(array.shape)}".encode())
-        digest.update(array.view(torch.uint8).numpy().tobytes() if array.dim() else array.numpy().tobytes())
+        digest.update(array.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

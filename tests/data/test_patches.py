@@ -1,107 +1,287 @@
-"""Patches: aligned, turned alike, and a pure function of seed, iteration and rank."""
+"""Training patches: aligned, oriented, and a pure function of (seed, iteration, rank)."""
 
 from __future__ import annotations
+
+import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
-from mtkd.data.patches import ORIENTATIONS, ImagePairs, Patches, orient, split, unorient
+from mtkd.data.patches import ORIENTATIONS, Batch, ImagePairs, Patches, orient, split, unorient
 from mtkd.errors import UserError
-from mtkd.images import find_images
+from mtkd.images import find_images, read_image
 from mtkd.resize import imresize
 
 
-@pytest.fixture(scope="module")
-def pairs(photos) -> ImagePairs:
-    return ImagePairs(find_images(photos), 4)
-
-
-def test_orientations_are_the_dihedral_group():
-    image = np.arange(12).reshape(1, 3, 4)
-    group = {np.rot90(f, k, axes=(1, 2)).tobytes() for f in (image, image[..., ::-1]) for k in range(4)}
-    made = [orient(torch.from_numpy(image), k).contiguous().numpy().tobytes() for k in range(ORIENTATIONS)]
-    assert set(made) == group and len(set(made)) == 8
-
-
-@pytest.mark.parametrize("k", range(ORIENTATIONS))
-def test_unorient_inverts(k):
-    image = torch.rand(3, 5, 7)
-    assert torch.equal(unorient(orient(image, k), k), image)
-
-
-def test_pairs_are_matlab_bicubic(pairs):
-    pair = pairs[0]
-    assert pair.hr.shape == (3, 72, 96) and pair.lr.shape == (3, 18, 24)
-    assert torch.equal(pair.lr, imresize(pair.hr, 0.25))
+def folder_of(tmp_path: Path, *sizes: tuple[int, int], name: str = "images") -> Path:
+    """PNG files a.png, b.png, ... of (height, width) with random pixels."""
+    folder = tmp_path / name
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for letter, size in zip("abcdefgh", sizes, strict=False):
+        Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(folder / f"{letter}.png")
+    return folder
 
 
 class Coordinates:
-    """Stands for a network's output: says where it was cut."""
+    """Crops whose values say where they come from: (image, row, column)."""
 
-    def crop(self, index, top, left, height, width):
-        y, x = torch.meshgrid(torch.arange(height) + top, torch.arange(width) + left, indexing="ij")
-        return torch.stack([torch.full_like(x, index), y, x])
+    def __init__(self, pairs: ImagePairs) -> None:
+        self.pairs = pairs
 
-
-def test_everything_is_cut_and_turned_alike(pairs):
-    """From the coordinates one finds the LR and HR pixels of the same place again."""
-    batch = Patches(pairs, 8, 16, 0, {"net": Coordinates()})(5)
-    assert batch.lr_image.shape == (16, 3, 8, 8) and batch.hr_image.shape == (16, 3, 32, 32)
-    assert batch.outputs["net"].shape == (16, 3, 32, 32)
-    for lr, hr, where in zip(batch.lr_image, batch.hr_image, batch.outputs["net"].long(), strict=True):
-        index, y, x = where
-        pair = pairs[int(index[0, 0])]
-        assert torch.equal(hr, pair.hr[:, y, x].float() / 255)
-        assert torch.equal(lr, pair.lr[:, y[::4, ::4] // 4, x[::4, ::4] // 4].float() / 255)
+    def crop(self, index: int, top: int, left: int, height: int, width: int) -> Tensor:
+        whole = self.pairs[index].hr.shape
+        assert 0 <= top <= top + height <= whole[1] and 0 <= left <= left + width <= whole[2]
+        rows = torch.arange(top, top + height).view(-1, 1).expand(height, width)
+        columns = torch.arange(left, left + width).expand(height, width)
+        return torch.stack([torch.full((height, width), index), rows, columns]).float()
 
 
-def test_a_pure_function_of_seed_iteration_and_rank(pairs):
-    one, other = Patches(pairs, 8, 4, 7), Patches(pairs, 8, 4, 7)
-    other(1), other(2)
-    assert torch.equal(one(3).lr_image, other(3).lr_image)
-    first = one(3).lr_image
-    for different in (one(4), one(3, rank=1), Patches(pairs, 8, 4, 8)(3)):
-        assert not torch.equal(first, different.lr_image)
+def same(a: Batch, b: Batch) -> bool:
+    outputs = a.outputs.keys() == b.outputs.keys() and all(torch.equal(v, b.outputs[k]) for k, v in a.outputs.items())
+    return torch.equal(a.lr_image, b.lr_image) and torch.equal(a.hr_image, b.hr_image) and outputs
 
 
-def test_every_position_and_orientation_is_drawn(pairs):
-    patches = Patches(pairs, 16, 64, 0, {"net": Coordinates()})
-    corners = torch.cat([patches(i).outputs["net"].flatten(2).amin(2)[:, 1:] for i in range(6)])
-    assert set(corners[:, 0].tolist()) == {0, 4, 8} and corners[:, 1].max() == 32 and corners[:, 1].min() == 0
+# Orientations ----------------------------------------------------------------------------------------------
 
 
-def test_with_little_memory_the_same(photos, pairs):
-    tight = ImagePairs(find_images(photos), 4, memory_limit=30_000)
-    patches = [Patches(p, 8, 8, 0)(2) for p in (pairs, tight)]
-    assert torch.equal(patches[0].hr_image, patches[1].hr_image)
-    assert tight._cached.cache_info().maxsize == 1
+def test_orientations_are_the_dihedral_group() -> None:
+    image = np.arange(12).reshape(3, 4)
+    group = {
+        a.tobytes() + bytes(a.shape) for k in range(4) for a in (np.rot90(image, k), np.fliplr(np.rot90(image, k)))
+    }
+    found = [orient(torch.from_numpy(image), k).contiguous().numpy() for k in range(ORIENTATIONS)]
+    assert {a.tobytes() + bytes(a.shape) for a in found} == group
+    assert len(group) == ORIENTATIONS == 8
 
 
-def test_lr_files_named_as_in_div2k(photos, tmp_path):
-    for path in find_images(photos):
-        Image.new("RGB", (24, 18), (9, 9, 9)).save(tmp_path / f"{path.stem}x4.png")
-    assert ImagePairs(find_images(photos), 4, lr_folder=tmp_path)[1].lr.unique().tolist() == [9]
-    Image.new("RGB", (23, 18)).save(tmp_path / "photo0x4.png")
-    with pytest.raises(UserError, match="1/4 of its HR"):
-        ImagePairs(find_images(photos), 4, lr_folder=tmp_path)
+def test_bits_of_an_orientation() -> None:
+    image = np.arange(24).reshape(2, 3, 4)
+    for k in range(ORIENTATIONS):
+        expected = image[:, :, ::-1] if k & 1 else image
+        expected = expected[:, ::-1] if k & 2 else expected
+        expected = expected.swapaxes(1, 2) if k & 4 else expected
+        np.testing.assert_array_equal(orient(torch.from_numpy(image), k).numpy(), expected)
 
 
-def test_small_images_are_refused(photos, tmp_path):
-    with pytest.raises(UserError, match="smaller than the patch of 32"):
-        Patches(ImagePairs(find_images(photos), 4), 32, 4, 0)(0)
-    Image.new("RGB", (3, 50)).save(tmp_path / "thin.png")
-    with pytest.raises(UserError, match=r"thin\.png.*too small"):
-        ImagePairs(find_images(tmp_path), 4)
+@pytest.mark.parametrize("k", range(ORIENTATIONS))
+def test_unorient_inverts(k: int) -> None:
+    image = torch.rand(2, 3, 4, 5)
+    assert torch.equal(unorient(orient(image, k), k), image)
+    assert torch.equal(orient(unorient(image, k), k), image)
 
 
-def test_split_is_spread_and_disjoint(tmp_path):
-    for i in range(40):
-        (tmp_path / f"{i:02}.png").touch()
-    train, held = split(tmp_path, 4)
-    assert len(held) == 4 and len(train) == 36 and not set(train) & set(held)
-    gaps = np.diff([int(p.stem) for p in held])
-    assert gaps.min() >= 9 and gaps.max() <= 11
-    with pytest.raises(UserError, match="holdout"):
-        split(tmp_path, 40)
+# Pairs -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("border", ["clamp", "mirror"])
+def test_pairs_are_matlab_bicubic(photos: Path, border) -> None:
+    files = find_images(photos)
+    pairs = ImagePairs(files, 4, border)
+    assert len(pairs) == len(files)
+    for file, pair in zip(files, pairs, strict=True):
+        hr = read_image(file)
+        height, width = hr.shape[0] // 4 * 4, hr.shape[1] // 4 * 4
+        assert pair.name == file.stem
+        assert pair.hr.dtype == pair.lr.dtype == torch.uint8
+        np.testing.assert_array_equal(pair.hr.permute(1, 2, 0).numpy(), hr[:height, :width])
+        assert torch.equal(pair.lr, imresize(pair.hr, 1 / 4, border))
+        assert pair.lr.shape == (3, height // 4, width // 4)
+
+
+@pytest.mark.parametrize("limit", [0, 30_000, 8 << 30])
+def test_memory_limit_changes_nothing_but_memory(photos: Path, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = find_images(photos)
+    expected = [pair.lr for pair in ImagePairs(files, 3)]
+    pairs = ImagePairs(files, 3, memory_limit=limit)
+    for _ in range(2):
+        assert all(torch.equal(pair.lr, lr) for pair, lr in zip(pairs, expected, strict=True))
+    reads: list[str] = []
+    monkeypatch.setattr("mtkd.data.patches.read_image", lambda path: (reads.append(path.name), read_image(path))[1])
+    for index in (0, 1, 2, 3, 0, 1, 2, 3):
+        pairs[index]
+    assert len(reads) == (0 if limit == 8 << 30 else 8)  # all held, or too few to be of use
+
+
+@pytest.mark.parametrize("pattern", ["{}.png", "{}x2.png"])  # the second as DIV2K has them
+def test_lr_folder(tmp_path: Path, pattern: str) -> None:
+    hr = folder_of(tmp_path, (21, 30), (16, 17))
+    lr = folder_of(tmp_path, (10, 15), (8, 8), name="lr")
+    for file in find_images(lr):
+        file.rename(lr / pattern.format(file.stem))
+    for pair, file in zip(ImagePairs(find_images(hr), 2, lr_folder=lr), "ab", strict=True):
+        np.testing.assert_array_equal(pair.lr.permute(1, 2, 0).numpy(), read_image(lr / pattern.format(file)))
+        assert pair.hr.shape[1:] == tuple(2 * n for n in pair.lr.shape[1:])
+
+
+def test_lr_folder_that_does_not_match(tmp_path: Path) -> None:
+    hr = folder_of(tmp_path, (20, 30))
+    lr = folder_of(tmp_path, (10, 14), name="lr")
+    with pytest.raises(UserError, match=r"lr/a\.png: .* is not 1/2 of its HR image"):
+        ImagePairs(find_images(hr), 2, lr_folder=lr)
+    (lr / "a.png").unlink()
+    with pytest.raises(UserError, match=r"lr/a\.png: no such file"):
+        ImagePairs(find_images(hr), 2, lr_folder=lr)
+
+
+def test_bad_files_are_named(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, (12, 12), (3, 12))
+    with pytest.raises(UserError, match=r"b\.png.*too small for scale 4"):
+        ImagePairs(find_images(folder), 4)[1]
+    (folder / "c.png").write_text("no image")
+    with pytest.raises(UserError, match=r"c\.png: not an image") as caught:
+        ImagePairs(find_images(folder), 4)[2]
+    assert str(caught.value).count("c.png") == 1
+
+
+def test_index_out_of_range(photos: Path) -> None:
+    pairs = ImagePairs(find_images(photos), 2)
+    assert pairs[-1].name == pairs[3].name
+    with pytest.raises(IndexError):
+        pairs[4]
+
+
+# Split -----------------------------------------------------------------------------------------------------
+
+
+def touch(folder: Path, count: int) -> list[str]:
+    names = [f"{i:03d}.png" for i in range(count)]
+    for name in names:
+        (folder / name).touch()
+    return names
+
+
+@pytest.mark.parametrize(("count", "holdout"), [(1, 0), (2, 1), (10, 3), (40, 20), (41, 20), (20, 19), (400, 20)])
+def test_split(tmp_path: Path, count: int, holdout: int) -> None:
+    names = touch(tmp_path, count)
+    train, held = split(tmp_path, holdout)
+    assert len(held) == holdout and not set(train) & set(held)
+    assert sorted(p.name for p in train + held) == names
+    assert [p.name for p in train] == sorted(p.name for p in train)
+    assert split(tmp_path, holdout) == (train, held)
+    if holdout > 1:  # spread: equal distances but for rounding, as far from both ends
+        places = [names.index(p.name) for p in held]
+        gaps = np.diff(places)
+        assert gaps.max() - gaps.min() <= 1
+        assert abs(places[0] - (count - 1 - places[-1])) <= 1
+
+
+def test_split_leaves_something_to_train_on(tmp_path: Path) -> None:
+    touch(tmp_path, 5)
+    with pytest.raises(UserError, match=r"5 images, cannot hold 5 out; lower data\.holdout"):
+        split(tmp_path, 5)
+
+
+# Patches ---------------------------------------------------------------------------------------------------
+
+SIZES = ((24, 36), (20, 20), (37, 22))
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> ImagePairs:
+    return ImagePairs(find_images(folder_of(tmp_path, *SIZES)), 2)
+
+
+def test_shapes_and_range(pairs: ImagePairs) -> None:
+    batch = Patches(pairs, 6, 5, seed=0, outputs={"teacher": Coordinates(pairs)})(0)
+    assert batch.lr_image.shape == (5, 3, 6, 6) and batch.hr_image.shape == (5, 3, 12, 12)
+    assert batch.outputs["teacher"].shape == (5, 3, 12, 12)
+    assert {t.dtype for t in (batch.lr_image, batch.hr_image, batch.outputs["teacher"])} == {torch.float32}
+    assert 0 <= batch.hr_image.min() < 0.05 and 0.95 < batch.hr_image.max() <= 1
+
+
+def test_everything_is_cut_and_turned_in_step(pairs: ImagePairs) -> None:
+    """Where the output's crop says it comes from, LR and HR come from, in the same orientation."""
+    patches, seen = Patches(pairs, 4, 4, seed=3, outputs={"teacher": Coordinates(pairs)}), set()
+    for iteration in range(40):
+        batch = patches(iteration)
+        for lr, hr, origin in zip(batch.lr_image, batch.hr_image, batch.outputs["teacher"], strict=True):
+            index, rows, columns = int(origin[0, 0, 0]), origin[1].long(), origin[2].long()
+            assert (origin[0] == index).all()
+            assert torch.equal(hr, pairs[index].hr[:, rows, columns].float() / 255)
+            assert torch.equal(lr, pairs[index].lr[:, rows[::2, ::2] // 2, columns[::2, ::2] // 2].float() / 255)
+            seen.add(
+                (
+                    torch.sign(rows[1, 0] - rows[0, 0]).item(),
+                    torch.sign(rows[0, 1] - rows[0, 0]).item(),
+                    torch.sign(columns[1, 0] - columns[0, 0]).item(),
+                    torch.sign(columns[0, 1] - columns[0, 0]).item(),
+                )
+            )
+    assert len(seen) == 8  # all orientations occur
+
+
+def test_lr_patch_is_the_downscaled_hr_patch(photos: Path) -> None:
+    """Away from the patch's border, which the kernel crosses in the whole image."""
+    batch = Patches(ImagePairs(find_images(photos), 4), 12, 8, seed=0)(0)
+    for lr, hr in zip(batch.lr_image, batch.hr_image, strict=True):
+        small = imresize((hr * 255).round().to(torch.uint8), 1 / 4).float() / 255
+        difference = (small - lr)[:, 2:-2, 2:-2].abs().max() * 255
+        assert difference <= 1.01  # rows are rounded first: a transposed patch may be a level off
+
+
+def test_every_position_occurs_and_none_outside(pairs: ImagePairs) -> None:
+    patches = Patches(pairs, 8, 16, seed=0, outputs={"where": Coordinates(pairs)})
+    found: dict[int, set[tuple[int, int]]] = {0: set(), 1: set(), 2: set()}
+    for iteration in range(100):
+        for origin in patches(iteration).outputs["where"]:
+            found[int(origin[0, 0, 0])].add((int(origin[1].min()), int(origin[2].min())))
+    for index, (height, width) in enumerate(SIZES):
+        every = itertools.product(range(0, height // 2 * 2 - 15, 2), range(0, width // 2 * 2 - 15, 2))
+        assert found[index] == set(every)
+
+
+def test_whole_image_as_a_patch(tmp_path: Path) -> None:
+    pairs = ImagePairs(find_images(folder_of(tmp_path, (12, 12))), 3)
+    for i in range(10):
+        lr = Patches(pairs, 4, 1, seed=0)(i).lr_image[0] * 255
+        assert any(torch.equal(lr.round(), orient(pairs[0].lr, k).float()) for k in range(8))
+
+
+def test_batch_is_a_pure_function(pairs: ImagePairs) -> None:
+    def fresh(seed: int = 5) -> Patches:
+        return Patches(pairs, 5, 3, seed, {"teacher": Coordinates(pairs)})
+
+    order = [(0, 0), (1, 0), (7, 0), (0, 1), (1, 1)]
+    first = fresh()
+    expected = {key: first(*key) for key in order}
+    second = fresh()
+    torch.manual_seed(99)
+    np.random.seed(99)
+    for key in reversed(order):
+        torch.rand(3)
+        assert same(second(*key), expected[key]) and same(fresh()(*key), expected[key])
+    for one, other in itertools.combinations(order, 2):
+        assert not same(expected[one], expected[other])
+    assert not same(fresh(6)(0), expected[0, 0])
+
+
+def test_outputs_change_no_patch(pairs: ImagePairs) -> None:
+    """Methods with and without teachers train on the same patches."""
+    alone, taught = Patches(pairs, 5, 3, 1)(4), Patches(pairs, 5, 3, 1, {"teacher": Coordinates(pairs)})(4)
+    assert torch.equal(alone.lr_image, taught.lr_image) and torch.equal(alone.hr_image, taught.hr_image)
+    assert not alone.outputs
+
+
+def test_outputs_are_neither_clamped_nor_rounded(pairs: ImagePairs) -> None:
+    class Wild:
+        def crop(self, index: int, top: int, left: int, height: int, width: int) -> Tensor:
+            return torch.full((3, height, width), -1.2345, dtype=torch.float16)
+
+    out = Patches(pairs, 4, 1, 0, {"wild": Wild()})(0).outputs["wild"]
+    assert out.dtype == torch.float32 and (out == torch.tensor(-1.2345).half().float()).all()
+
+
+def test_images_smaller_than_the_patch(pairs: ImagePairs) -> None:
+    with pytest.raises(UserError, match="smaller than the patch of 11; lower lr_patch"):
+        for iteration in range(20):
+            Patches(pairs, 11, 2, seed=0)(iteration)
+
+
+def test_batch_moves_as_a_whole(pairs: ImagePairs) -> None:
+    batch = Patches(pairs, 4, 1, 0, {"teacher": Coordinates(pairs)})(0).to(torch.device("meta"))
+    assert batch.lr_image.is_meta and batch.hr_image.is_meta and batch.outputs["teacher"].is_meta

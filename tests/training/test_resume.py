@@ -24,7 +24,7 @@ from tests.training.conftest import AGGREGATE, DISTILL, write_recipe
 
 CHECKPOINT_EVERY = 7
 LONG: Mapping[str, Any] = {
-    "iterations": 60,
+    "iterations": 90,
     "checkpoint_every": CHECKPOINT_EVERY,
     "validate_every": 20,
     "schedule": {"kind": "cosine", "warmup": 10},
