@@ -16,11 +16,8 @@ class UploadedImage(gr.Image):
 
     def preprocess(self, payload: ImageData | None) -> str | None:  # type: ignore[override]
         return None if payload is None else payload.path
-    from collections.abc import Callable, Sequence
-    from typing import TYPE_CHECKING, Any, Literal
-
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
-
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component

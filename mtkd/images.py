@@ -31,7 +31,8 @@ UInt8Image = NDArray[np.uint8]
 
 
 def _to_rgb(image: Image.Image, name: str) -> UInt8Image:
-    if getattr(image, "n_frames", 1) > 1:
+    # A photo in MPO form (many telephones) is a JPEG with further views behind it: the first is the photo.
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
         raise UserError(f"{name}: an animation or multi-page file; save the one frame you want as an image")
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16-bit grey (PIL keeps 32-bit integers for some files)
@@ -61,7 +62,7 @@ def decode(file: str | Path | IO[bytes], name: str | None = None) -> UInt8Image:
     name = name or (str(file) if isinstance(file, (str, Path)) else "image")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # MAX_PIXELS is checked below
+            warnings.simplefilter("ignore")  # remarks on odd metadata; MAX_PIXELS is checked below
             with Image.open(file) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise UserError(
@@ -76,7 +77,7 @@ def decode(file: str | Path | IO[bytes], name: str | None = None) -> UInt8Image:
         raise UserError(f"{name}: too many pixels; the limit is {MAX_PIXELS // 1_000_000} million") from error
     except UnidentifiedImageError as error:
         raise UserError(f"{name}: not an image that can be read (PNG, JPEG, BMP, TIFF, WebP)") from error
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
+    except Exception as error:  # damaged files make decoders raise almost anything
         raise UserError(f"{name}: damaged or truncated image ({error})") from error
 
 
@@ -87,9 +88,9 @@ def read_image(path: str | Path) -> UInt8Image:
         UserError: missing, a folder, unreadable, or anything :func:`decode` refuses.
     """
     path = Path(path)
-    if path.is_dir():
-        raise UserError(f"{path}: a folder, not an image")
     try:
+        if path.is_dir():
+            raise UserError(f"{path}: a folder, not an image")
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
@@ -99,16 +100,20 @@ def read_image(path: str | Path) -> UInt8Image:
 
 
 def find_images(folder: str | Path) -> list[Path]:
-    """All image files directly in ``folder``, sorted by name.
+    """All image files directly in ``folder``, sorted by name; hidden ones (``._x.png`` of a Mac) are left out.
 
     Raises:
-        UserError: no such folder, or no image in it.
+        UserError: no such folder, unreadable, or no image in it.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        problem = "a file, not a folder" if folder.exists() else "no such folder"
-        raise UserError(f"{folder}: {problem}; give a folder of images")
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    try:
+        if not folder.is_dir():
+            problem = "a file, not a folder" if folder.exists() else "no such folder"
+            raise UserError(f"{folder}: {problem}; give a folder of images")
+        visible = [p for p in folder.iterdir() if not p.name.startswith(".")]
+        found = sorted(p for p in visible if p.suffix.lower() in SUFFIXES and p.is_file())
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror})") from error
     if not found:
         raise UserError(f"{folder}: no images ({', '.join(SUFFIXES)})")
     return found
@@ -139,7 +144,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         os.chmod(temporary, 0o666 & ~umask)  # noqa: PTH101  (mkstemp makes private files)
         Path(temporary).replace(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         Path(temporary).unlink(missing_ok=True)
 
@@ -170,8 +175,12 @@ def to_uint8(image: Tensor) -> UInt8Image:
         image = image[0]
     if image.dim() != 3 or image.shape[0] != 3:
         raise ValueError(f"expected one RGB image (3, H, W), got {tuple(image.shape)}")
-    levels = (image.detach().float() * 255).round().clamp(0, 255).to(torch.uint8)
-    return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
+    return np.ascontiguousarray(round_to_levels(image.detach()).to(torch.uint8).permute(1, 2, 0).cpu().numpy())
+
+
+def round_to_levels(image: Tensor) -> Tensor:
+    """Float in [0, 1], any shape -> the level in 0..255 of the ``uint8`` file it would become, as float32."""
+    return (image.float() * 255).round().clamp(0, 255)
 
 
 def chw(image: UInt8Image) -> Tensor:

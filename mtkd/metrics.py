@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mtkd.errors import UserError
-from mtkd.images import UInt8Image, chw
+from mtkd.images import UInt8Image, chw, round_to_levels
 
 Image = Tensor | UInt8Image
 """A float tensor (3, H, W) or (1, 3, H, W) in [0, 1], a uint8 tensor of that shape, or (H, W, 3) uint8."""
@@ -43,10 +43,10 @@ class Protocol:
             raise ValueError(f"expected one RGB image (3, H, W), got {tuple(tensor.shape)}")
         if tensor.dtype == torch.uint8:
             levels = tensor.double()
+        elif self.quantise:
+            levels = round_to_levels(tensor).double()
         else:
             levels = tensor.double() * 255
-            if self.quantise:
-                levels = levels.clamp(0, 255).round()
         if self.channel == "Y":
             levels = luma(levels)
         border = scale if self.crop == "scale" else self.crop

@@ -31,15 +31,16 @@ def output_size(size: int, ratio: float) -> int:
 
 
 @lru_cache(maxsize=256)
+@torch.inference_mode(False)  # kept for later calls, which may need gradients
 def _taps(size: int, ratio: float, border: Border) -> tuple[Tensor, Tensor]:
     """Source indices and weights of one dimension, both (taps, size_out); weights in float64."""
     size_out = output_size(size, ratio)
     shrink = min(ratio, 1.0)
     width = 4.0 / shrink
-    x = torch.arange(1, size_out + 1, dtype=torch.float64)  # MATLAB counts from 1
+    x = torch.arange(1, size_out + 1, dtype=torch.float64, device="cpu")  # MATLAB counts from 1
     centre = x / ratio + 0.5 * (1 - 1 / ratio)
-    count = math.ceil(width) + 2
-    index = torch.floor(centre - width / 2) + torch.arange(count, dtype=torch.float64)[:, None]  # (taps, out)
+    tap = torch.arange(math.ceil(width) + 2, dtype=torch.float64, device="cpu")[:, None]
+    index = torch.floor(centre - width / 2) + tap  # (taps, out)
     weight = _cubic(shrink * (centre - index))
     weight = weight / weight.sum(0)
     used = (weight != 0).any(1)

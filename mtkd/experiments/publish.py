@@ -64,6 +64,8 @@ def table(scale: int = 4) -> str:
     lines = ["| model | role | parameters | steps | held out | Set5 | Set14 |", "|---|---|---|---|---|---|---|"]
     for model in zoo.models(scale):
         card, summary = model.card, model.summary()
+        if not card:
+            continue
         sets = {row["set"]: f"{row['psnr']:.3f} / {row['ssim']:.4f}" for row in card.get("benchmarks", [])}
         lines.append(
             f"| {model.name} | {model.role} | {summary['parameters']:,} | {card['iterations']:,} "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,8 @@ from mtkd.networks.windows import (
 
 Mixing = Literal["dct_attention", "attention", "masked_attention", "mixer"]
 Shift = Literal["cyclic", "pad"]
+Upsampler = Literal["pixelshuffle", "pixelshuffledirect"]
+Residual = Literal["none", "mean", "weighted"]
 
 
 class DCTSwinLayer(nn.Module):
@@ -123,7 +125,7 @@ class KnowledgeAggregator(nn.Module):
             learned weight a teacher.
 
     Raises:
-        ValueError: no teachers, or a mask asked for where tokens do not wrap around.
+        ValueError: no teachers, an unknown choice, or a mask asked for where tokens do not wrap around.
     """
 
     def __init__(
@@ -138,12 +140,16 @@ class KnowledgeAggregator(nn.Module):
         mlp_ratio: float = 2.0,
         mixing: Mixing = "dct_attention",
         shift: Shift = "cyclic",
-        upsampler: Literal["pixelshuffle", "pixelshuffledirect"] = "pixelshuffle",
-        residual: Literal["none", "mean", "weighted"] = "none",
+        upsampler: Upsampler = "pixelshuffle",
+        residual: Residual = "none",
     ) -> None:
         super().__init__()
         if not teachers:
             raise ValueError("an aggregator needs at least one teacher")
+        choices = ((mixing, Mixing), (shift, Shift), (upsampler, Upsampler), (residual, Residual))
+        for choice, known in choices:  # a misspelt one would silently build another network
+            if choice not in get_args(known):
+                raise ValueError(f"'{choice}' is not among {', '.join(get_args(known))}")
         if mixing == "masked_attention" and shift == "pad":
             raise ValueError("a shift mask is for cyclic shifts; with shift='pad' nothing wraps around")
         self.scale, self.teachers, self.window = scale, tuple(teachers), window

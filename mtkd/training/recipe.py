@@ -156,10 +156,11 @@ def _message(error: ValidationError, source: str) -> str:
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         model: Any = Recipe
-        for part in first["loc"][:-1]:
-            annotation = model.model_fields[str(part)].annotation
+        *parents, key = map(str, first["loc"])
+        for part in parents:
+            annotation = model.model_fields[part].annotation
             model = next((a for a in (annotation, *get_args(annotation)) if hasattr(a, "model_fields")), model)
-        return f"{source}: {unknown_name('key', where, model.model_fields)}"
+        return f"{source}: {unknown_name(' of '.join(['key', *reversed(parents)]), key, model.model_fields)}"
     if isinstance(cause := first.get("ctx", {}).get("error"), Exception):
         return f"{source}: {cause}"
     if first["type"] == "missing":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,26 +46,41 @@ def weights_hash(module: nn.Module) -> str:
     for key, value in sorted(module.state_dict().items()):
         array = value.detach().cpu().contiguous()
         digest.update(f"{key}:{array.dtype}:{tuple(array.shape)}".encode())
-        digest.update(array.view(torch.uint8).numpy().tobytes() if array.dim() else array.numpy().tobytes())
+        digest.update(array.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
 def save_weights(path: Path, module: nn.Module, header: Header, dtype: torch.dtype = torch.float32) -> None:
-    """Write a module's state as safetensors, atomically; floating point is stored as ``dtype``."""
+    """Write a module's state as safetensors, atomically; floating point is stored as ``dtype``.
+
+    Equal weights and headers give equal files.
+    """
     state = {
         key: value.detach().cpu().to(dtype if value.is_floating_point() else value.dtype).contiguous()
         for key, value in module.state_dict().items()
     }
     with atomic_write(path) as temporary:
-        temporary.write_bytes(save(state, header.metadata()))
+        temporary.write_bytes(_sorted_metadata(save(state, header.metadata())))
+
+
+def _sorted_metadata(file: bytes) -> bytes:
+    """A safetensors file (length, JSON, tensors) with its metadata in order; the library's order is random."""
+    end = 8 + int.from_bytes(file[:8], "little")
+    content = json.loads(file[8:end])
+    content["__metadata__"] = dict(sorted(content["__metadata__"].items()))
+    text = json.dumps(content, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + file[end:]
 
 
 def read_header(path: Path) -> Header:
     """The header of a weights file written by :func:`save_weights`.
 
     Raises:
-        UserError: not safetensors, without a header, or of a newer format.
+        UserError: missing, not safetensors, without a header, or of a newer format.
     """
+    if not path.is_file():
+        raise UserError(f"{path}: no such weights file")
     try:
         with safe_open(path, framework="pt") as file:
             meta: dict[str, str] = file.metadata() or {}
@@ -93,17 +109,24 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on odd pickle protocols
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise UserError(f"{path}: holds more than weights and is refused; nothing of it was run") from error
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: not a readable weights file ({error})") from error
+        raise UserError(f"{path}: damaged, or holds more than weights; refused, nothing of it was run") from error
+    except Exception as error:  # damaged files make the reader raise almost anything
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UserError(f"{path}: not a readable weights file ({reason})") from error
     for key in ("params_ema", "params"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
-    if not (isinstance(content, Mapping) and content and all(isinstance(v, Tensor) for v in content.values())):
+    if not (isinstance(content, Mapping) and content and all(map(_is_weight, content.items()))):
         raise UserError(f"{path}: holds no state dict of tensors")
     return dict(content)
+
+
+def _is_weight(item: tuple[Any, Any]) -> bool:
+    return isinstance(item[0], str) and isinstance(item[1], Tensor)
 
 
 def load_state(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:

@@ -59,8 +59,8 @@ def wait_for_text(page, selector: str, text: str) -> None:
 def table(page) -> dict[str, list[str]]:
     """The cells of the numbers' table by model."""
     rows = page.eval_on_selector_all(
-        "#table tbody tr",
-        "rows => rows.map((row) => [...row.querySelectorAll('td')].map((cell) => cell.innerText.trim()))",
+        "#table [role=row]",
+        "rows => rows.map((row) => [...row.querySelectorAll('[role=gridcell]')].map((cell) => cell.innerText.trim()))",
     )
     return {row[0]: row[1:] for row in rows if row and row[0] in MODELS}
 
@@ -75,8 +75,8 @@ def upload(page, path: Path) -> None:
     if page.locator("#image button[aria-label='Clear'], #image button[aria-label='Remove Image']").count():
         page.locator("#image button[aria-label='Clear'], #image button[aria-label='Remove Image']").first.click()
     page.locator("#image input[type=file]").set_input_files(str(path))
-    page.wait_for_function("name => true", arg=path.name)
-    page.wait_for_timeout(800)
+    page.locator("#image img").wait_for(state="attached")
+    page.wait_for_timeout(500)
 
 
 def press_compare(page) -> None:
@@ -155,11 +155,12 @@ def test_all_panes_zoom_in_step(page):
     page.wait_for_function("JSON.parse(document.querySelector('.mv').dataset.view).zoom > 1.5")
     page.wait_for_timeout(300)
     page.screenshot(path=SHOTS / "compare-zoomed.png")
-    page.get_by_role("button", name="Error", exact=True).click()
+    page.click(".mv-button[data-layer='error']")
     page.wait_for_timeout(400)
     page.screenshot(path=SHOTS / "compare-error.png")
-    page.get_by_role("button", name="Image", exact=True).click()
-    page.get_by_role("button", name="Fit", exact=True).click()
+    page.click(".mv-button[data-layer='image']")
+    pane.dblclick()
+    page.wait_for_function("JSON.parse(document.querySelector('.mv').dataset.view).zoom === 1")
 
 
 def test_upload_without_ground_truth(page, tmp_path):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,10 @@ SIZES = ((56, 64), (60, 48), (53, 67), (48, 48), (49, 58), (64, 50))
 
 def write_images(folder: Path) -> Path:
     """Six small crops of the bundled examples, ``a.png`` to ``f.png``."""
-    for name, example, (height, width) in zip("abcdef", itertools.cycle(EXAMPLES), SIZES, strict=False):
-        write_image(folder / f"{name}.png", example.read()[90 : 90 + height, 70 : 70 + width])
+    for number, (name, (height, width)) in enumerate(zip("abcdef", SIZES, strict=True)):
+        top, left = 90 + 20 * number, 70 + 20 * number
+        image = EXAMPLES[number % len(EXAMPLES)].read()[top : top + height, left : left + width]
+        write_image(folder / f"{name}.png", image)
     return folder
 
 
@@ -80,15 +81,6 @@ def write_recipe(path: Path, images: Path, **changes: Any) -> Path:
     """The small recipe as a file."""
     path.write_text(yaml.safe_dump(recipe_content(images, **changes)))
     return path
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Bit-identical results need the same number of threads here and in the processes that are started."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -23,19 +24,21 @@ from tests.training.conftest import AGGREGATE, DISTILL, write_recipe
 
 CHECKPOINT_EVERY = 7
 LONG: Mapping[str, Any] = {
-    "iterations": 120,
+    "iterations": 90,
     "checkpoint_every": CHECKPOINT_EVERY,
-    "validate_every": 30,
+    "validate_every": 20,
     "schedule": {"kind": "cosine", "warmup": 10},
     "ema": 0.99,
 }
-WHERE_KILLED = 40
+WHERE_KILLED = 25
 STAGES = {
     "pretrain-bf16": {"precision": "bf16"},
     "pretrain-fp32-noema": {"ema": None},
     "aggregate": {**AGGREGATE, "precision": "bf16", "batch": 1},
     "distill": DISTILL,
 }
+ALSO = ("pretrain-fp32-noema",)
+"""Left to ``make test-slow``: a process costs seconds."""
 
 
 def silent(event: Mapping[str, Any]) -> None:
@@ -71,8 +74,6 @@ def start(recipe: Path, out: Path, signal_number: int, when: Callable[[], bool])
 
 
 def _environment() -> dict[str, str]:
-    import os
-
     return os.environ | {"OMP_NUM_THREADS": "1"}
 
 
@@ -97,7 +98,9 @@ def assert_same_end(run: Path, reference: Path) -> None:
     assert samples[0] == samples[1]
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    "stage", [pytest.param(name, marks=pytest.mark.slow if name in ALSO else ()) for name in STAGES]
+)
 def test_a_killed_run_ends_as_if_never_killed(stage: str, small_images: Path, in_zoo: Path, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path / "recipe.yaml", small_images, **{**LONG, **STAGES[stage]})
     killed, reference = tmp_path / "killed", tmp_path / "reference"
@@ -111,23 +114,23 @@ def test_a_killed_run_ends_as_if_never_killed(stage: str, small_images: Path, in
         file.write('{"iteration": 99, "L1": 0.0')  # a line that the crash cut short
 
     train(load_recipe(str(recipe)), reference, resume=False, report=silent)
-    if stage == "pretrain-bf16":  # once as people do it; a process costs seconds
+    if stage == "pretrain-bf16":  # once as people do it
         subprocess.run(command(recipe, killed, "--resume"), check=True, env=_environment(), capture_output=True)
     else:
         train(load_recipe(str(recipe)), killed, resume=True, report=silent)
     assert_same_end(killed, reference)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_stopped_run_saves_and_says_how_to_go_on(number: signal.Signals, small_images: Path, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path / "my recipe.yaml", small_images, **{**LONG, "checkpoint_every": 20})
     out = tmp_path / "run"
-    code, error = start(recipe, out, number, reached(out, 30))
+    code, error = start(recipe, out, number, reached(out, 25))
     assert code == 130
     assert error.count("\n") == 1 and "Traceback" not in error
     said, _, again = error.partition(" Go on with: ")
     iteration = torch.load(out / "checkpoints" / "latest.pt", weights_only=True)["iteration"]
-    assert said == f"stopped at iteration {iteration} of 120; saved."
+    assert said == f"stopped at iteration {iteration} of {LONG['iterations']}; saved."
     assert rows(out)[-1]["iteration"] == iteration
     assert shlex.split(again) == ["mtkd", *command(recipe, out, "--resume")[3:]]
 

@@ -1,0 +1,44 @@
+"""What all tests share: where the benchmark images are, a few small photos, one thread."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from mtkd.data.examples import example
+
+torch.set_num_threads(1)  # reproducible sums; tests run side by side
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder with ``benchmarks/Set5/image_SRF_4/img_001_SRF_4_{HR,LR}.png``, ... and ``train/BSDS400``."""
+    value = os.environ.get("MTKD_DATA")
+    if not value:
+        pytest.skip("MTKD_DATA is not set: it names the folder with the benchmark images")
+    root = Path(value)
+    if not (root / "benchmarks" / "Set5").is_dir():
+        pytest.skip(f"MTKD_DATA is {root}, which holds no benchmarks/Set5")
+    return root
+
+
+def benchmark_images(root: Path, name: str, scale: int) -> list[tuple[Path, Path]]:
+    """(HR file, LR file) of one benchmark set, in the order of their numbers."""
+    folder = root / "benchmarks" / name / f"image_SRF_{scale}"
+    pairs = [(hr, hr.with_name(hr.name.replace("_HR", "_LR"))) for hr in sorted(folder.glob("*_HR.png"))]
+    assert len(pairs) == {"Set5": 5, "Set14": 14}[name]
+    return pairs
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of four RGB photos (PNG), cut from the bundled scikit-image pictures; sides of 96 to 133 pixels."""
+    folder = tmp_path_factory.mktemp("photos")
+    crops = {"astronaut": (120, 120), "chelsea": (133, 120), "coffee": (129, 101), "rocket": (96, 96)}
+    for name, (width, height) in crops.items():
+        Image.open(example(name).path).crop((64, 72, 64 + width, 72 + height)).save(folder / f"{name}.png")
+    return folder
