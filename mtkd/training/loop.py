@@ -65,7 +65,8 @@ def train(recipe: Recipe, out: Path, resume: bool, report: Report, cache: Path |
         return dict(json.loads((out / "card.json").read_text()))
     precision = {"fp32": "no"}.get(recipe.precision, recipe.precision)
     AcceleratorState._reset_state()  # else a process could train in one precision only
-    accelerator = Accelerator(mixed_precision=precision)
+    # Told so, accelerate also joins several CPU processes (torchrun) instead of running them side by side.
+    accelerator = Accelerator(mixed_precision=precision, cpu=not torch.accelerator.is_available())
     if recipe.batch % accelerator.num_processes:
         raise UserError(f"batch {recipe.batch} does not divide among {accelerator.num_processes} processes")
     with _stop_flag() as stop:
