@@ -6,9 +6,10 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_type_hints
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
@@ -26,6 +27,9 @@ class Method(nn.Module, ABC):
 
     needs_teacher: ClassVar[bool] = False
     outputs: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
 
     @abstractmethod
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
@@ -89,19 +93,29 @@ METHODS = {
 _GIVEN = {"outputs", "student", "teacher"}
 
 
-def check_options(owner: str, cls: type, options: Mapping[str, Any]) -> None:
-    """Check that a class takes every option that a recipe gives it.
+def check_options(owner: str, cls: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a recipe gives a class, converted to the types that its constructor declares.
+
+    What a constructor takes as ``**options`` goes through unchanged: it passes them on, and checks them itself.
 
     Raises:
-        UserError: an option that it does not have; the nearest is suggested.
+        UserError: an option that the class does not have (the nearest is suggested), or of the wrong type.
     """
-    parameters = inspect.signature(cls).parameters.values()
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
-        return  # it passes options on, and checks them itself
-    known = {p.name for p in parameters} - _GIVEN
-    for option in options:
-        if option not in known:
-            raise unknown_name(f"option of {owner}", option, known)
+    types, known = get_type_hints(cls.__init__), dict(inspect.signature(cls).parameters)  # type: ignore[misc]
+    passes_on = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
+    named = {n for n, p in known.items() if p.kind is not inspect.Parameter.VAR_KEYWORD} - _GIVEN
+    checked = {}
+    for option, value in options.items():
+        if option in named:
+            try:
+                checked[option] = TypeAdapter(types[option]).validate_python(value)
+            except ValidationError as error:
+                raise UserError(f"method.options.{option}: {error.errors()[0]['msg']} (got {value!r})") from error
+        elif passes_on and option not in _GIVEN:
+            checked[option] = value
+        else:
+            raise unknown_name(f"option of {owner}", option, named)
+    return checked
 
 
 def create(
@@ -113,22 +127,28 @@ def create(
 ) -> Method:
     """The method ``name``; ``outputs`` names the networks it learns from, in order.
 
+    ``student`` and ``teachers`` (by name) are for methods that run their teacher themselves.
+
     Raises:
-        UserError: unknown method, an option that it does not have, the wrong number of teachers, or a teacher
-            that lacks what the method needs.
+        UserError: unknown method, an option that it does not have or of the wrong type, networks to learn from
+            where there are none to be or the wrong number of them, or a teacher that lacks what the method needs.
     """
     if name not in METHODS:
         raise unknown_name("method", name, METHODS)
     module, class_name = METHODS[name]
     cls = getattr(import_module(module), class_name)
-    check_options(f"method {name}", cls, options)
-    known = set(inspect.signature(cls).parameters)
-    given: dict[str, Any] = dict(options)
-    if "outputs" in known:
+    parameters = inspect.signature(cls).parameters.keys()
+    learns = bool({"outputs", "teacher"} & parameters)
+    if learns != bool(outputs):
+        raise UserError(
+            f"method {name} learns from other networks: name them as teachers"
+            if learns
+            else f"method {name} learns from no other network: leave out teachers"
+        )
+    given = check_options(f"method {name}", cls, options)
+    if "outputs" in parameters:
         given["outputs"] = outputs
-    elif outputs and "teacher" not in known:
-        raise UserError(f"method {name} learns from no other network, got {', '.join(outputs)}")
-    if "teacher" in known:
+    if "teacher" in parameters:
         if len(outputs) != 1:
             raise UserError(f"method {name} learns from one teacher, got {len(outputs)}")
         given |= {"student": student, "teacher": (teachers or {})[outputs[0]]}

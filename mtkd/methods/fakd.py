@@ -15,7 +15,8 @@ def affinity(features: Tensor) -> Tensor:
     """Cosine similarity of every pair of places: (C, h, w) -> (h w, h w)."""
     vectors = features.float().flatten(1)  # (C, h w)
     vectors = vectors / (vectors.norm(dim=0, keepdim=True) + 1e-8)
-    return vectors.t() @ vectors
+    cosines: Tensor = vectors.t() @ vectors
+    return cosines
 
 
 def _distance(student: Tensor, teacher: Tensor) -> Tensor:

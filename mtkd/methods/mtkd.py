@@ -13,7 +13,15 @@ from mtkd.errors import unknown_name
 from mtkd.losses import DCTLoss, WaveletLoss
 from mtkd.methods.base import Method, check_options
 
-LOSSES: Mapping[str, type[nn.Module]] = {"wavelet": WaveletLoss, "dct": DCTLoss, "l1": nn.L1Loss}
+
+class L1(nn.L1Loss):
+    """Mean absolute error, without options."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+LOSSES: Mapping[str, type[nn.Module]] = {"wavelet": WaveletLoss, "dct": DCTLoss, "l1": L1}
 
 
 class MTKD(Method):
@@ -39,8 +47,7 @@ class MTKD(Method):
         if loss not in LOSSES:
             raise unknown_name("loss of method mtkd", loss, LOSSES)
         self.outputs, self.alpha = outputs, alpha
-        check_options(f"method mtkd with loss {loss}", LOSSES[loss], options)
-        self.distillation = LOSSES[loss](**options)
+        self.distillation = LOSSES[loss](**check_options("method mtkd", LOSSES[loss], options))
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         student_image = network(batch.lr_image)

@@ -112,9 +112,7 @@ class SuperResolutionNetwork(nn.Module):
     def forward(self, lr_image: Tensor, with_features: Literal[False] = False) -> Tensor: ...
     @overload
     def forward(self, lr_image: Tensor, with_features: Literal[True]) -> tuple[Tensor, tuple[Tensor, ...]]: ...
-    def forward(
-        self, lr_image: Tensor, with_features: bool = False
-    ) -> Tensor | tuple[Tensor, tuple[Tensor, ...]]:
+    def forward(self, lr_image: Tensor, with_features: bool = False) -> Tensor | tuple[Tensor, tuple[Tensor, ...]]:
         """LR ``(N, 3, h, w)`` in [0, 1] -> SR ``(N, 3, s*h, s*w)``, float, not clamped.
 
         ``with_features`` returns the SR image and the maps of :meth:`features`, cut to ``(N, C, h, w)``.

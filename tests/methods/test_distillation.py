@@ -136,6 +136,15 @@ def test_a_teacher_without_features_is_refused_before_training(name):
         create(name, {}, ("T",), networks.build("edsr_tiny", 4), {"T": Bicubic(4)})
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", METHODS)
+def test_only_crosskd_between_unequal_widths_holds_parameters(name, family):
+    """The optimiser trains them and checkpoints keep them."""
+    outputs = () if name == "scratch" else ("T",)
+    method = create(name, {}, outputs, networks.build(f"{family}_tiny", 4), {"T": frozen(f"{family}_mini")})
+    assert bool(list(method.parameters())) == (name == "crosskd")
+
+
 @pytest.mark.parametrize("name", [n for n in DISTILLING if n != "mtkd"])
 def test_number_of_teachers(name):
     with pytest.raises(UserError, match="2"):

@@ -1,0 +1,41 @@
+"""Every method trains students of every architecture through the one loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mtkd.methods import METHODS
+from mtkd.training import loop
+from mtkd.training.loop import train
+from tests.training.conftest import small_recipe
+from tests.training.test_resume import Stop, assert_same_end, rows, silent
+
+DISTILLING = [name for name in METHODS if name not in ("scratch", "aggregate")]
+
+
+@pytest.mark.parametrize("network", ["edsr_tiny", "rcan_tiny", "swinir_tiny"])
+@pytest.mark.parametrize("method", DISTILLING)
+def test_trains(method: str, network: str, small_images: Path, in_zoo: Path, tmp_path: Path) -> None:
+    changes = {"stage": "distill", "network": network, "method": {"name": method}, "teachers": ["ada"]}
+    recipe = small_recipe(small_images, iterations=2, **changes)
+    train(recipe, tmp_path / "run", False, silent)
+    measured = [row for row in rows(tmp_path / "run") if "loss" in row]
+    assert [row["iteration"] for row in measured] == [1, 2]
+    assert all(
+        row["loss"] == pytest.approx(sum(v for k, v in row.items() if k.startswith(("L", "alpha L"))))
+        for row in measured
+    )
+    assert list((tmp_path / "cache").rglob("*.npy")) == [] or method in ("kd", "mtkd")
+
+
+def test_a_projection_is_kept_and_resumed(small_images: Path, in_zoo: Path, tmp_path: Path) -> None:
+    """CrossKD between 32 and 24 channels: stopped half-way and resumed, the run ends as if it never stopped."""
+    changes = {"stage": "distill", "network": "swinir_tiny", "method": {"name": "crosskd"}, "teachers": ["ada"]}
+    recipe = small_recipe(small_images, **changes)
+    train(recipe, tmp_path / "reference", False, silent)
+    with pytest.raises(loop.Interrupted):
+        train(recipe, tmp_path / "run", False, Stop(lambda event: event.get("iteration") == 2))
+    train(recipe, tmp_path / "run", True, silent)
+    assert_same_end(tmp_path / "run", tmp_path / "reference")
