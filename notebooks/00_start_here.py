@@ -33,7 +33,7 @@ from mtkd.explore.figures import Region, crops
 photo = example("chelsea").read()  # (H, W, 3) uint8, the ground truth; its small version is made like MATLAB does
 models = ["bicubic"] + [model.name for model in mtkd.zoo.models(scale=4)]
 result = compare(photo, models, scale=4)
-crops(result, Region(top=60, left=60, height=72, width=88))
+crops(result, Region(top=60, left=60, height=72, width=88), zoom=2)
 
 # %% [markdown]
 # The numbers of the whole image. PSNR and SSIM are measured on luma, as the paper's tables do.
@@ -78,7 +78,7 @@ from mtkd.images import read_image
 
 my_picture = example("coffee").path  # for instance "holiday.jpg"
 student = mtkd.load("edsr_tiny-mtkd", scale=4)
-small = read_image(my_picture)[60:188, 60:252]
+small = read_image(my_picture)[70:150, 80:200]
 enlarged = mtkd.infer.upscale(student, mtkd.images.to_tensor(small), scale=4)
 Image.fromarray(mtkd.images.to_uint8(enlarged))
 

@@ -33,6 +33,8 @@ def execute(source: Path) -> nbformat.NotebookNode:
         for output in cell.get("outputs", []):
             if any(kind in output.get("data", {}) for kind in LIVE):
                 output.data = {"text/markdown": "*(interactive: run the notebook to use the viewer)*"}
+            if "data" in output:
+                output.data.pop("image/jpeg", None)  # pictures are judged here: PNG only
     notebook.metadata.pop("widgets", None)
     notebook.metadata["language_info"] = {"name": "python"}
     return notebook
