@@ -92,8 +92,8 @@ def wavelet_difference() -> tuple[float, float]:
     def both(student: Tensor, target: Tensor) -> Tensor:
         from ptwt.conv_transform_2 import wavedec2
 
-        low_s, (h_s, v_s, d_s) = wavedec2(student - zero, "haar", mode="symmetric", level=1)
-        low_t, (h_t, v_t, d_t) = wavedec2(target, "haar", mode="symmetric", level=1)
+        low_s, (h_s, v_s, d_s) = wavedec2((student - zero).reshape(1, -1, 128), "haar", mode="symmetric", level=1)
+        low_t, (h_t, v_t, d_t) = wavedec2(target.reshape(1, -1, 128), "haar", mode="symmetric", level=1)
         bands = ((low_s, low_t), (h_s, h_t), (v_s, v_t), (d_s, d_t))
         return sum((s - t).abs().mean() for s, t in bands) / 4
 
