@@ -5,6 +5,7 @@ The names of parameters follow the public BasicSR checkpoints, so that those loa
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Literal, overload
 
 import torch
@@ -51,7 +52,7 @@ class UpsampleOneStep(nn.Sequential):
         super().__init__(conv3x3(channels, 3 * scale**2), nn.PixelShuffle(scale))
 
 
-class SuperResolutionNetwork(nn.Module):
+class SuperResolutionNetwork(nn.Module, ABC):
     """Base of EDSR, RCAN and SwinIR: ``forward(x) = tail(trunk(x), x)``.
 
     Inside, values are ``(x - mean) * value_range`` with the mean of DIV2K; callers see [0, 1] only.
@@ -77,21 +78,21 @@ class SuperResolutionNetwork(nn.Module):
     feature_points: tuple[int, ...] = ()
     """After how many blocks of the body (residual blocks, groups, residual Swin blocks) a map is taken."""
 
+    @abstractmethod
     def features(self, lr_image: Tensor) -> tuple[Tensor, ...]:
         """The maps at ``feature_points``, then the trunk's output: ``(N, 3, h, w)`` in [0, 1] -> ``(N, C, h', w')``.
 
         The last one is the body's end, convolution and global skip included. ``h' = h`` and ``w' = w``, except in
         SwinIR, whose maps keep the padding to whole windows.
         """
-        raise NotImplementedError
 
     def trunk(self, lr_image: Tensor) -> Tensor:
         """Features before the upsampler, global skip included: the last of :meth:`features`."""
         return self.features(lr_image)[-1]
 
+    @abstractmethod
     def upscale(self, features: Tensor) -> Tensor:
         """The upsampler alone: ``(N, C, h', w')`` -> ``(N, 3, s*h', s*w')`` in the inner value range."""
-        raise NotImplementedError
 
     def tail(self, features: Tensor, lr_image: Tensor) -> Tensor:
         """The SR image ``(N, 3, s*h, s*w)`` in [0, 1], not clamped, from features ``(N, C, h', w')``.
