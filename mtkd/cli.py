@@ -214,14 +214,14 @@ def train(
 
     Teachers are looked up in the folders of MTKD_ZOO (weights, or run folders), then among the bundled models.
     """
+    from mtkd.experiments.plan import load_recipe
     from mtkd.training.loop import Interrupted
     from mtkd.training.loop import train as run
     from mtkd.training.progress import TrainingProgress
-    from mtkd.training.recipe import load_recipe
 
     resolved = load_recipe(recipe, set_ or [])
     try:
-        with TrainingProgress(resolved) as progress:
+        with TrainingProgress(resolved.name) as progress:
             card = run(resolved, out, resume, progress.report, cache)
     except Interrupted as stopped:
         again = ["mtkd", "train", recipe, "--out", str(out), "--resume"]

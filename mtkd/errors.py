@@ -6,6 +6,10 @@ import difflib
 from collections.abc import Iterable
 
 
+SHOWN = 40
+"""Known names that an error lists at most."""
+
+
 class UserError(ValueError):
     """A mistake in what the user gave: says what was wrong, where, and what to do."""
 
@@ -19,4 +23,5 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
     names = sorted(known)
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"; did you mean '{near[0]}'?" if near else "."
-    return UserError(f"unknown {kind} '{name}'{hint} Known: {', '.join(names) or 'none'}")
+    shown = ", ".join(names[:SHOWN]) + (f", ... ({len(names)} in all)" if len(names) > SHOWN else "")
+    return UserError(f"unknown {kind} '{name}'{hint} Known: {shown or 'none'}")

@@ -63,15 +63,15 @@ def evaluate(
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> SetScore:
-    """Run a network on a set's official LR images, whole, and score it by the paper's protocol.
+    """Run a network on a set's LR images, whole, and score it by the paper's protocol.
 
     Raises:
         UserError: an unreadable image, or an LR size that does not fit its HR image.
     """
     scores = []
     for number, image in enumerate(images):
-        hr = read_image(image.hr)
-        sr = network(to_tensor(read_image(image.lr)).to(device))
+        lr, hr = image.read()
+        sr = network(to_tensor(lr).to(device))
         if tuple(sr.shape[-2:]) != hr.shape[:2]:
             raise UserError(f"{image.lr}: x{scale} of it is not the size of {image.hr.name}")
         try:

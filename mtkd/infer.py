@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from mtkd.data.patches import ORIENTATIONS, orient, unorient
+
 TILE = 256
 """Side of a tile in LR pixels; images of up to ``TILE`` squared pixels are run whole."""
 OVERLAP = 16
@@ -54,3 +56,20 @@ def upscale(
         if progress:
             progress(number + 1, len(corners))
     return sr_image
+
+
+class SelfEnsemble(nn.Module):
+    """A network averaged over the 8 orientations of its input, ``(N, 3, h, w) -> (N, 3, sh, sw)``.
+
+    Every orientation goes through the network and is turned back (geometric self-ensemble, Lim et al. 2017,
+    Sec. 3.4). Beyond the paper: a target of distillation that costs 8 passes, once, where outputs are cached.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, lr_image: Tensor) -> Tensor:
+        turned = (unorient(self.network(orient(lr_image, k).contiguous()), k) for k in range(ORIENTATIONS))
+        total: Tensor = sum(turned)  # type: ignore[assignment]
+        return total / ORIENTATIONS

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtkd.errors import UserError, unknown_name
+from mtkd.images import UInt8Image, read_image
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,20 @@ class BenchmarkImage:
     name: str
     lr: Path
     hr: Path
+
+    def read(self) -> tuple[UInt8Image, UInt8Image]:
+        """LR and HR, (H, W, 3) uint8."""
+        return read_image(self.lr), read_image(self.hr)
+
+
+SETS = ("Set5", "Set14", "BSD100", "Urban100")
+"""The benchmark sets of Sec. 4.3."""
+
+
+def present(root: Path, scale: int) -> list[str]:
+    """Which of :data:`SETS` a folder of benchmark sets has at a scale."""
+    folders = (root, root / "benchmarks")
+    return [name for name in SETS if any((f / name / f"image_SRF_{scale}").is_dir() for f in folders)]
 
 
 def benchmark(root: Path, name: str, scale: int) -> list[BenchmarkImage]:

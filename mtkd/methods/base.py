@@ -23,10 +23,12 @@ class Method(nn.Module, ABC):
     Attributes:
         outputs: names of the frozen networks whose outputs the batch must hold.
         needs_teacher: True where the teacher itself is run (features, other inputs), not only its cached output.
+        teacher_passes: how often :meth:`loss` runs the teacher, whole batches.
     """
 
     needs_teacher: ClassVar[bool] = False
     outputs: tuple[str, ...] = ()
+    teacher_passes: int = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,6 +48,7 @@ class TeacherMethod(Method):
     """
 
     needs_teacher = True
+    teacher_passes = 1
 
     def __init__(self, student: nn.Module, teacher: nn.Module) -> None:
         super().__init__()
@@ -118,6 +121,23 @@ def check_options(owner: str, cls: type, options: Mapping[str, Any]) -> dict[str
     return checked
 
 
+def _class(name: str) -> type[Method]:
+    if name not in METHODS:
+        raise unknown_name("method", name, METHODS)
+    module, class_name = METHODS[name]
+    cls: type[Method] = getattr(import_module(module), class_name)
+    return cls
+
+
+def runs_teacher(name: str) -> bool:
+    """Whether a method runs its teacher itself; the others learn from outputs, which can be cached.
+
+    Raises:
+        UserError: unknown method.
+    """
+    return _class(name).needs_teacher
+
+
 def create(
     name: str,
     options: Mapping[str, Any],
@@ -133,10 +153,7 @@ def create(
         UserError: unknown method, an option that it does not have or of the wrong type, networks to learn from
             where there are none to be or the wrong number of them, or a teacher that lacks what the method needs.
     """
-    if name not in METHODS:
-        raise unknown_name("method", name, METHODS)
-    module, class_name = METHODS[name]
-    cls = getattr(import_module(module), class_name)
+    cls = _class(name)
     parameters = inspect.signature(cls).parameters.keys()
     learns = bool({"outputs", "teacher"} & parameters)
     if learns != bool(outputs):

@@ -64,6 +64,7 @@ class DUKD(TeacherMethod):
         if not 0 <= p <= 1 or tiles < 1:
             raise TypeError(f"p must be in [0, 1] and tiles 1 or more, not {p} and {tiles}")
         self.lp, self.lk, self.p, self.zoom_out, self.tiles = lp, lk, p, zoom_out, tiles
+        self.teacher_passes = 1 + tiles + zoom_out
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         lr_image, hr_image = batch.lr_image, batch.hr_image

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -28,8 +29,9 @@ class MTKD(Method):
     """L_total = alpha |I_stu - I_GT| + L_dis(I_stu, I_MT) (Eq. 4).
 
     Args:
-        outputs: the aggregator (or any one network) whose output is I_MT.
+        outputs: the aggregator whose output is I_MT, or any one network; of several, the mean of their outputs.
         alpha: weight of the ground truth (0.1 in Sec. 4.2).
+        weight: of L_dis (1 in Eq. 4).
         loss: L_dis, ``wavelet`` (Eq. 3), or of Table 5 ``l1`` (v5) and ``dct`` (v6).
         options: of that loss, e.g. ``levels=1, wavelet="haar"``, or ``details_only=True`` (v7).
     """
@@ -38,20 +40,22 @@ class MTKD(Method):
         self,
         outputs: tuple[str, ...],
         alpha: float = 0.1,
+        weight: float = 1.0,
         loss: Literal["wavelet", "l1", "dct"] = "wavelet",
         **options: Any,
     ) -> None:
         super().__init__()
-        if len(outputs) != 1:
-            raise TypeError(f"learns from one image I_MT, got {len(outputs)} networks")
         if loss not in LOSSES:
             raise unknown_name("loss of method mtkd", loss, LOSSES)
-        self.outputs, self.alpha = outputs, alpha
+        self.outputs, self.alpha, self.weight = outputs, alpha, weight
         self.distillation = LOSSES[loss](**check_options("method mtkd", LOSSES[loss], options))
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         student_image = network(batch.lr_image)
+        mt_image = batch.outputs[self.outputs[0]]
+        if len(self.outputs) > 1:
+            mt_image = torch.stack([batch.outputs[name] for name in self.outputs]).mean(0)
         return {
             "alpha L_stu": self.alpha * F.l1_loss(student_image, batch.hr_image),
-            "L_dis": self.distillation(student_image, batch.outputs[self.outputs[0]]),
+            "L_dis": self.weight * self.distillation(student_image, mt_image),
         }

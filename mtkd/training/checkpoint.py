@@ -9,18 +9,24 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from filelock import FileLock, Timeout
 
 from mtkd.errors import UserError
 from mtkd.images import atomic_write
 from mtkd.training.recipe import Recipe, parse
 
 CHECKPOINT_FORMAT = "mtkd-checkpoint/1"
+
+
+class Busy(UserError):
+    """Another process trains in this run folder."""
 
 
 class RunFolder:
@@ -36,9 +42,9 @@ class RunFolder:
         self.checkpoint = path / "checkpoints" / "latest.pt"
         self.metrics = path / "metrics.jsonl"
         self.recipe = recipe
-        standing = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
-        if not (standing.is_dir() and os.access(standing, os.W_OK)):
-            raise UserError(f"{path}: cannot be written; {standing} is no folder that can be written to")
+        self.standing = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
+        if not (self.standing.is_dir() and os.access(self.standing, os.W_OK)):
+            raise UserError(f"{path}: cannot be written; {self.standing} is no folder that can be written to")
         if (path / "recipe.yaml").exists():
             if not resume:
                 raise UserError(f"{path}: already holds a run; go on with --resume, or choose another --out")
@@ -47,6 +53,33 @@ class RunFolder:
                 new, before = recipe.model_dump(), old.model_dump()
                 changed = sorted(key for key in new if new[key] != before[key])
                 raise UserError(f"{path}: holds a run of another recipe ({', '.join(changed)} differ)")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes out of the folder; the lock ends with the process, however that ends.
+
+        Raises:
+            Busy: another one is there.
+        """
+        if os.environ.get("RANK", "0") != "0":  # the others of a training on several devices
+            yield
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise Busy(f"{self.path}: another process trains in this folder; wait for it, or stop it") from None
+        try:
+            yield
+        finally:
+            lock.release()
+            if not (self.path / "recipe.yaml").exists():  # it never began: leave nothing behind
+                (self.path / ".lock").unlink(missing_ok=True)
+                for folder in (self.path.absolute(), *self.path.absolute().parents):
+                    if folder == self.standing or any(folder.iterdir()):
+                        break
+                    folder.rmdir()
 
     def begin(self) -> None:
         """Write the recipe: from now on the folder holds a run. A recipe that cannot start leaves no folder."""

@@ -6,8 +6,9 @@ import json
 import math
 import platform
 import signal
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -24,6 +25,7 @@ from mtkd import __version__
 from mtkd.errors import UserError
 from mtkd.images import write_image
 from mtkd.metrics import PAPER
+from mtkd.networks import parameter_count
 from mtkd.training.checkpoint import RunFolder
 from mtkd.training.recipe import Recipe
 from mtkd.training.stages import Stage, prepare
@@ -39,8 +41,11 @@ class Interrupted(Exception):  # noqa: N818
 
 @contextmanager
 def _stop_flag() -> Iterator[list[int]]:
-    """A list that receives SIGINT and SIGTERM instead of the process."""
+    """A list that receives SIGINT and SIGTERM instead of the process (signals reach a process's main thread only)."""
     received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
@@ -53,10 +58,20 @@ def _stop_flag() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def train(recipe: Recipe, out: Path, resume: bool, report: Report, cache: Path | None = None) -> dict[str, Any]:
+def train(
+    recipe: Recipe,
+    out: Path,
+    resume: bool,
+    report: Report,
+    cache: Path | None = None,
+    sources: Sequence[Path] = (),
+) -> dict[str, Any]:
     """Train one recipe in the folder ``out`` and return its card; a finished run is not repeated.
 
+    ``sources`` are folders in which the networks that are learned from are looked up first.
+
     Raises:
+        Busy: another process trains in this folder.
         UserError: see :func:`~mtkd.training.stages.prepare` and :class:`~mtkd.training.checkpoint.RunFolder`.
         Interrupted: after saving, on SIGTERM or Ctrl-C.
     """
@@ -69,7 +84,7 @@ def train(recipe: Recipe, out: Path, resume: bool, report: Report, cache: Path |
     accelerator = Accelerator(mixed_precision=precision, cpu=not torch.accelerator.is_available())
     if recipe.batch % accelerator.num_processes:
         raise UserError(f"batch {recipe.batch} does not divide among {accelerator.num_processes} processes")
-    with _stop_flag() as stop:
+    with run.alone(), _stop_flag() as stop:
 
         def preparing(task: str, done: int, of: int) -> None:
             report({"task": task, "done": done, "of": of})
@@ -77,7 +92,7 @@ def train(recipe: Recipe, out: Path, resume: bool, report: Report, cache: Path |
                 raise Interrupted(f"stopped while {task}; what is done is kept")
 
         with accelerator.main_process_first():  # the others find the teachers' outputs computed
-            stage = prepare(recipe, accelerator.device, cache or out.parent / "cache", preparing)
+            stage = prepare(recipe, accelerator.device, cache or out.parent / "cache", preparing, sources)
         run.begin()
         return Loop(run, stage, accelerator, report).run(stop)
 
@@ -99,6 +114,9 @@ class Loop:
         self.optimizer = torch.optim.Adam(trained, lr=adam.lr, betas=adam.betas, eps=adam.eps)
         self.network = network
         self.model, self.optimizer = accelerator.prepare(network, self.optimizer)
+        if self.method.needs_teacher:  # in the student's precision; cached outputs are computed in float32
+            for teacher in stage.frozen.values():
+                accelerator.prepare_model(teacher, evaluation_mode=True)
         self.start, self.seconds = 0, 0.0
         if (state := run.load()) is not None:
             self._restore(state)
@@ -110,6 +128,11 @@ class Loop:
         return self.average.module if self.average else self.network
 
     def _restore(self, state: dict[str, Any]) -> None:
+        if state.get("images", self.stage.data_hash) != self.stage.data_hash:
+            raise UserError(
+                f"{self.run_folder.path}: began with other images than {self.recipe.data.folder()} holds now; "
+                "bring those back, or choose another --out"
+            )
         self.network.load_state_dict(state["network"])
         self.method.load_state_dict(state["method"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -129,6 +152,7 @@ class Loop:
             "method": self.method.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "recipe": self.recipe.dump(),
+            "images": self.stage.data_hash,
         }
         if self.average:
             state["average"] = self.average.state_dict()
@@ -201,12 +225,15 @@ class Loop:
         teachers = recipe.teachers if recipe.stage == "aggregate" else ()
         header = Header(recipe.name, recipe.network, recipe.scale, teachers)
         values = self.stage.validate(self.result)
+        online = bool(recipe.teachers) and recipe.teacher_outputs == "online"
         card = {
             "name": recipe.name,
             "network": recipe.network,
             "scale": recipe.scale,
+            "parameters": parameter_count(self.result),
             "method": recipe.method.name,
             "iterations": recipe.iterations,
+            "teacher_passes": recipe.iterations * (self.method.teacher_passes + online * len(self.method.outputs)),
             "seed": recipe.seed,
             "seconds": round(self.seconds),
             "data": {

@@ -10,15 +10,13 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from mtkd.training.recipe import Recipe
-
 
 class TrainingProgress:
     """Shows what :func:`~mtkd.training.loop.train` reports: loss terms, iterations a second, time left."""
 
     LOG_SECONDS = 30.0
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, name: str) -> None:
         self.console = Console()
         self.progress = Progress(
             TextColumn("{task.description}"),
@@ -29,7 +27,7 @@ class TrainingProgress:
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.name = recipe.name
+        self.name = name
         self.tasks: dict[str, TaskID] = {}
         self.logged = 0.0
         self.psnr = ""

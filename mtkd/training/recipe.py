@@ -12,10 +12,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mtkd import networks
+from mtkd.data.patches import ImagePairs, split
 from mtkd.errors import UserError, unknown_name
 from mtkd.resize import Border
-
-RECIPES = Path(__file__).parents[1] / "experiments" / "recipes"
 
 
 class _Strict(BaseModel):
@@ -32,22 +31,33 @@ class Data(_Strict):
     """Images held out of training, for validation and every choice."""
     border: Border = "clamp"
 
+    def found(self) -> Path | None:
+        """Where the HR images are; None where neither the folder nor the name under MTKD_DATA exists."""
+        tried = [Path(self.train)]
+        if root := os.environ.get("MTKD_DATA"):
+            tried += [Path(root) / "train" / self.train, Path(root) / self.train]
+        return next((path for path in tried if path.is_dir()), None)
+
     def folder(self) -> Path:
         """Where the HR images are.
 
         Raises:
             UserError: neither the folder nor the name under MTKD_DATA exists.
         """
-        tried = [Path(self.train)]
-        if root := os.environ.get("MTKD_DATA"):
-            tried += [Path(root) / "train" / self.train, Path(root) / self.train]
-        for path in tried:
-            if path.is_dir():
-                return path
+        if (path := self.found()) is not None:
+            return path
         raise UserError(
             f"data.train: no folder '{self.train}'; give a folder of HR images with --set data.train=FOLDER, "
             "or set MTKD_DATA to the folder that holds train/" + Path(self.train).name
         )
+
+    def split(self) -> tuple[list[Path], list[Path]]:
+        """The files to train on, and those held out; see :func:`mtkd.data.patches.split`."""
+        return split(self.folder(), self.holdout)
+
+    def pairs(self, files: Sequence[Path], scale: int) -> ImagePairs:
+        """HR files with their LR images; see :class:`mtkd.data.patches.ImagePairs`."""
+        return ImagePairs(files, scale, self.border, Path(self.lr) if self.lr else None)
 
 
 class Optimizer(_Strict):
@@ -97,6 +107,8 @@ class Recipe(_Strict):
     teachers: tuple[str, ...] = ()
     """Models whose outputs are learned from: the teachers in order (aggregate), or the target (distill)."""
     teacher_outputs: Literal["cached", "online"] = "cached"
+    self_ensemble: bool = False
+    """Average every teacher's output over the 8 orientations of its input (beyond the paper)."""
     seed: int = Field(0, ge=0)
     lr_patch: int = Field(64, ge=8)
     batch: int = Field(16, ge=1)
@@ -122,6 +134,8 @@ class Recipe(_Strict):
             raise UserError("stage pretrain has no teachers; use stage distill")
         if self.stage != "pretrain" and not self.teachers:
             raise UserError(f"stage {self.stage} needs teachers")
+        if self.self_ensemble and not self.teachers:
+            raise UserError("self_ensemble is of teachers' outputs; there are no teachers")
         return self
 
     def deviations(self) -> list[str]:
@@ -144,6 +158,8 @@ class Recipe(_Strict):
             notes.append(f"{self.precision} mixed precision")
         if self.teachers and self.teacher_outputs == "cached":
             notes.append("teachers' outputs computed once on whole images, float16, and cropped")
+        if self.self_ensemble:
+            notes.append("teachers' outputs averaged over the 8 orientations of their input (not in the paper)")
         return notes
 
     def dump(self) -> str:
@@ -151,21 +167,30 @@ class Recipe(_Strict):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
 
-def _message(error: ValidationError, source: str) -> str:
+def explain(error: ValidationError, source: str, model: type[BaseModel]) -> str:
+    """The first problem that pydantic found in a YAML file of the form ``model``, as one line for its author."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        model: Any = Recipe
         *parents, key = map(str, first["loc"])
-        for part in parents:
-            annotation = model.model_fields[part].annotation
-            model = next((a for a in (annotation, *get_args(annotation)) if hasattr(a, "model_fields")), model)
-        return f"{source}: {unknown_name(' of '.join(['key', *reversed(parents)]), key, model.model_fields)}"
+        known = _keys(model, parents)
+        return f"{source}: {unknown_name(' of '.join(['key', *reversed(parents)]), key, known)}"
     if isinstance(cause := first.get("ctx", {}).get("error"), Exception):
         return f"{source}: {cause}"
     if first["type"] == "missing":
         return f"{source}: key '{where}' is missing"
     return f"{source}: {where}: {first['msg']} (got {first['input']!r})"
+
+
+def _keys(model: Any, parents: Sequence[str]) -> list[str]:
+    """The keys that a file of this form may have under ``parents``."""
+    for part in parents:
+        if not hasattr(model, "model_fields"):
+            continue
+        annotation = next((f.annotation for n, f in model.model_fields.items() if part in (n, f.alias)), None)
+        nested = (annotation, *get_args(annotation))  # of Optional[Model] or dict[str, Model]: the model
+        model = next((a for a in nested if hasattr(a, "model_fields")), annotation)
+    return [field.alias or name for name, field in getattr(model, "model_fields", {}).items()]
 
 
 def parse(content: Any, source: str) -> Recipe:
@@ -179,10 +204,15 @@ def parse(content: Any, source: str) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise UserError(_message(error, source)) from error
+        raise UserError(explain(error, source, Recipe)) from error
 
 
-def _assign(content: dict[str, Any], assignment: str) -> None:
+def assign(content: dict[str, Any], assignment: str) -> None:
+    """Put one ``key=value`` of the command line into a nested mapping; ``a.b=1`` sets key b under a.
+
+    Raises:
+        UserError: not of that form, or a key under something that holds none.
+    """
     key, sign, text = assignment.partition("=")
     if not sign or not key:
         raise UserError(f"--set {assignment}: write key=value, e.g. --set iterations=1000 or --set data.train=photos")
@@ -198,28 +228,16 @@ def _assign(content: dict[str, Any], assignment: str) -> None:
         raise UserError(f"--set {assignment}: not a YAML value") from error
 
 
-def find_recipe(name: str) -> Path:
-    """A recipe file: a path, or the name of a bundled one such as ``mini/edsr_mini``."""
-    for path in (Path(name), RECIPES / name, RECIPES / f"{name}.yaml"):
-        if path.is_file():
-            return path
-    bundled = [str(p.relative_to(RECIPES).with_suffix("")) for p in RECIPES.rglob("*.yaml")]
-    raise unknown_name("recipe", name, bundled)
-
-
-def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file, apply ``key=value`` assignments, check everything.
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file that holds one mapping.
 
     Raises:
-        UserError: no such recipe, not YAML, or anything :func:`parse` refuses.
+        UserError: unreadable, not YAML, or not a mapping.
     """
-    path = find_recipe(name)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise UserError(f"{path}: not a readable YAML file ({' '.join(str(error).split())})") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path}: a recipe is a mapping of keys to values")
-    for assignment in assignments:
-        _assign(content, assignment)
-    return parse(content, str(path))
+        raise UserError(f"{path}: holds no mapping of keys to values")
+    return content

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from mtkd import networks, zoo
-from mtkd.data.patches import Batch, ImagePair, ImagePairs, Patches, split
+from mtkd.data.patches import Batch, ImagePair, ImagePairs, Patches
 from mtkd.errors import UserError
 from mtkd.images import to_uint8
+from mtkd.infer import SelfEnsemble
 from mtkd.methods import Method, create
 from mtkd.metrics import psnr
 from mtkd.networks.aggregator import KnowledgeAggregator
@@ -97,24 +98,42 @@ def _network(recipe: Recipe) -> nn.Module:
     return networks.build(recipe.network, recipe.scale, **options)
 
 
-def prepare(recipe: Recipe, device: torch.device, cache: Path, progress: Progress) -> Stage:
+def frozen_network(
+    name: str, scale: int, device: torch.device, sources: Sequence[Path], self_ensemble: bool = False
+) -> nn.Module:
+    """A network that is learned from, as the recipe wants it: see :func:`mtkd.zoo.load`."""
+    network = zoo.load(name, scale, device, sources)
+    return SelfEnsemble(network).eval() if self_ensemble else network
+
+
+def data_hash(files: Iterable[Path]) -> str:
+    """SHA-256 over names and contents of image files, 16 hex digits: identifies the images of a run."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def prepare(
+    recipe: Recipe, device: torch.device, cache: Path, progress: Progress, sources: Sequence[Path] = ()
+) -> Stage:
     """Read the images, load the frozen networks, compute their outputs on the images once.
+
+    ``sources`` are folders in which the frozen networks are looked up first.
 
     Raises:
         UserError: no such data or teacher, a teacher of another scale, an image smaller than the patch.
     """
     network = _network(recipe)
-    frozen = {name: zoo.load(name, recipe.scale, device) for name in recipe.teachers}
+    frozen = {
+        name: frozen_network(name, recipe.scale, device, sources, recipe.self_ensemble) for name in recipe.teachers
+    }
     method = _method(recipe, network, frozen)
     if isinstance(network, KnowledgeAggregator):
         assert network.teachers == recipe.teachers
-    train_files, held_files = split(recipe.data.folder(), recipe.data.holdout)
-    lr_folder = Path(recipe.data.lr) if recipe.data.lr else None
-    train = ImagePairs(train_files, recipe.scale, recipe.data.border, lr_folder)
-    held_out = ImagePairs(held_files, recipe.scale, recipe.data.border, lr_folder)
-    digest = hashlib.sha256()
+    train_files, held_files = recipe.data.split()
+    train, held_out = (recipe.data.pairs(files, recipe.scale) for files in (train_files, held_files))
     for number, path in enumerate(train_files + held_files):
-        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
         pair: ImagePair = train[number] if number < len(train) else held_out[number - len(train)]
         if min(pair.lr.shape[1:]) < recipe.lr_patch:
             raise UserError(
@@ -133,4 +152,5 @@ def prepare(recipe: Recipe, device: torch.device, cache: Path, progress: Progres
                 caches[name] = TeacherCache(cache, name, teacher, held_out)
                 caches[name].fill(device, partial(progress, f"held-out outputs of {name}"))
     patches = Patches(train, recipe.lr_patch, recipe.batch, recipe.seed, dict(crops))
-    return Stage(recipe, network, method, patches, held_out, frozen, caches, device, digest.hexdigest()[:16])
+    images = data_hash(train_files + held_files)
+    return Stage(recipe, network, method, patches, held_out, frozen, caches, device, images)

@@ -1,15 +1,15 @@
 """The catalogue: every trained model that can be named, where its weights lie, and what is known of it.
 
-Models are looked up in the folders of ``MTKD_ZOO`` (separated like ``PATH``), then in the bundled zoo. A
-folder holds ``NAME_xS.safetensors`` files with ``NAME_xS.json`` cards, or run folders ``NAME_xS/`` with
-``model.safetensors`` and ``card.json``.
+Models are looked up in the folders that the caller names, then in those of ``MTKD_ZOO`` (separated like
+``PATH``), then in the bundled zoo. A folder is a run folder with ``model.safetensors`` and ``card.json``, or holds
+run folders, or ``NAME_xS.safetensors`` files with ``NAME_xS.json`` cards.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,9 +80,9 @@ class Model:
         }
 
 
-def folders() -> list[Path]:
-    """Where models are looked up, first match wins."""
-    return [*(Path(p) for p in os.environ.get("MTKD_ZOO", "").split(os.pathsep) if p), BUNDLED]
+def folders(sources: Sequence[Path] = ()) -> list[Path]:
+    """Where models are looked up, first match wins: ``sources``, MTKD_ZOO, the bundled zoo."""
+    return [*sources, *(Path(p) for p in os.environ.get("MTKD_ZOO", "").split(os.pathsep) if p), BUNDLED]
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -91,10 +91,10 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from sorted(folder.glob("*/model.safetensors"))
 
 
-def models(scale: int | None = None) -> list[Model]:
+def models(scale: int | None = None, sources: Sequence[Path] = ()) -> list[Model]:
     """All trained models (of one scale), teachers first, then aggregators, then students."""
     found: dict[tuple[str, int], Model] = {}
-    for folder in folders():
+    for folder in folders(sources):
         for path in _files(folder):
             header = read_header(path)
             if header.network not in networks.specs():
@@ -105,13 +105,13 @@ def models(scale: int | None = None) -> list[Model]:
     return sorted(found.values(), key=lambda m: (m.scale, order.index(m.role), m.name))
 
 
-def find(name: str, scale: int) -> Model:
-    """One model by name and scale.
+def find(name: str, scale: int, sources: Sequence[Path] = ()) -> Model:
+    """One model by name and scale; ``sources`` are folders looked up first.
 
     Raises:
         UserError: unknown name (the nearest is suggested), or a scale it was not trained for.
     """
-    known = models()
+    known = models(sources=sources)
     for model in known:
         if (model.name, model.scale) == (name, scale):
             return model
@@ -121,10 +121,10 @@ def find(name: str, scale: int) -> Model:
     raise unknown_name("model", name, {m.name for m in known} | {"bicubic"})
 
 
-def load(name: str, scale: int, device: str | torch.device = "cpu") -> nn.Module:
+def load(name: str, scale: int, device: str | torch.device = "cpu", sources: Sequence[Path] = ()) -> nn.Module:
     """A trained model that maps an LR image (N, 3, h, w) in [0, 1] to (N, 3, scale h, scale w).
 
-    It is in eval mode and frozen. An aggregator comes together with its teachers as a
+    It is in eval mode and frozen; ``sources`` are folders looked up first. An aggregator comes together with its teachers as a
     :class:`~mtkd.networks.aggregator.MultiTeacher`; ``bicubic`` is the interpolation.
 
     Raises:
@@ -132,9 +132,9 @@ def load(name: str, scale: int, device: str | torch.device = "cpu") -> nn.Module
     """
     if name == "bicubic":
         return Bicubic(scale)
-    model = find(name, scale)
+    model = find(name, scale, sources)
     network = model.build()
     load_state(network, read_state(model.path), str(model.path))
     if isinstance(network, KnowledgeAggregator):
-        network = MultiTeacher([load(teacher, scale) for teacher in network.teachers], network)
+        network = MultiTeacher([load(teacher, scale, sources=sources) for teacher in network.teachers], network)
     return network.eval().requires_grad_(False).to(device)

@@ -1,0 +1,91 @@
+"""The graph on Ray: many processes, GPUs and computers, which share the folder of runs (a network file system).
+
+Ray starts each task when its inputs are done and resources are free, and starts it again when its worker died; a
+training then goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from mtkd.errors import UserError
+from mtkd.experiments.matrix import Task
+from mtkd.experiments.runner import Announce, Outcome, Place, attempt
+
+
+class _Silent:
+    """Progress of a worker: the run folder's ``metrics.jsonl`` and ``mtkd matrix status`` tell it."""
+
+    def report(self, event: Mapping[str, Any]) -> None:
+        pass
+
+
+def _on_worker(task: Task, place: Place, variables: Mapping[str, str], *needs: Outcome) -> Outcome:
+    os.environ.update(variables)
+    if stopped := [outcome for outcome in needs if outcome.state != "done"]:
+        return Outcome(task.key, "skipped", f"{task}: needs {stopped[0].key}, which was not done")
+
+    @contextmanager
+    def reporter(task: Task) -> Any:
+        yield _Silent()
+
+    return attempt(task, place, reporter)
+
+
+def run_on_ray(
+    tasks: Mapping[str, Task],
+    place: Place,
+    announce: Announce,
+    gpus: float | None = None,
+    retries: int = 3,
+    address: str | None = None,
+) -> list[Outcome]:
+    """Do all tasks on Ray.
+
+    Args:
+        gpus: of each task; None: one where the cluster has any, else none. A fraction lets small runs share one.
+        retries: how often a task is started again after its worker died.
+        address: of a running cluster ("auto"); None starts Ray on this computer.
+
+    Raises:
+        UserError: Ray is not installed, or cannot be reached.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError(
+            "Ray is not installed: pip install 'mtkd[cluster]', or leave out --ray to run in this process"
+        ) from error
+    try:
+        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(f"--ray-address {address}: no Ray cluster there ({' '.join(str(error).split())})") from error
+    try:
+        if gpus is None:
+            gpus = 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
+        variables = {key: value for key, value in os.environ.items() if key.startswith("MTKD_")}
+        remote = ray.remote(_on_worker)
+        pending: dict[Any, str] = {}
+        results: dict[str, Any] = {}
+        for key, task in tasks.items():
+            options = {"num_cpus": place.threads, "num_gpus": gpus, "max_retries": retries, "name": key}
+            needs = [results[need] for need in task.needs if need in results]
+            results[key] = remote.options(**options).remote(task, place, variables, *needs)
+            pending[results[key]] = key
+        outcomes = []
+        while pending:
+            (ready,), _ = ray.wait(list(pending), num_returns=1)
+            key = pending.pop(ready)
+            try:
+                outcome: Outcome = ray.get(ready)
+            except ray.exceptions.RayError as error:  # the worker died too often, or that of an input did
+                outcome = Outcome(key, "failed", f"{tasks[key]}: {type(error).__name__}: {str(error).splitlines()[0]}")
+            outcomes.append(outcome)
+            announce(outcome, len(outcomes), len(tasks))
+        return outcomes
+    finally:
+        ray.shutdown()

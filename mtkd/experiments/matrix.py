@@ -1,0 +1,249 @@
+"""Tables 2 to 5 and the controls as one graph of runs: which runs, in which order, and what identifies each."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Literal
+
+from mtkd import zoo
+from mtkd.errors import UserError, unknown_name
+from mtkd.experiments.plan import Plan, Table
+from mtkd.methods import runs_teacher
+from mtkd.training.recipe import Data, Recipe
+from mtkd.training.stages import data_hash
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model of the graph: trained by ``recipe``, or given by the zoo where that is None.
+
+    ``digest`` identifies it: a hash of the resolved recipe (without the name), of the training images and of the
+    digests of ``inputs``, the runs that it learns from; of a given model, of its weights file.
+    """
+
+    digest: str
+    name: str
+    scale: int
+    seed: int | None
+    recipe: Recipe | None
+    inputs: tuple[str, ...] = ()
+    missing: str = ""
+    """Why a given model is not there, in words for people."""
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder."""
+        seed = "" if self.seed is None else f"_s{self.seed}"
+        return f"{self.name}_x{self.scale}{seed}-{self.digest[:8]}"
+
+    def __str__(self) -> str:
+        return f"{self.name} x{self.scale}" + ("" if self.seed is None else f" seed {self.seed}")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table at one scale and seed: ``label`` is a model's role or a variant."""
+
+    table: str
+    scale: int
+    label: str
+    seed: int | None
+    digest: str
+
+
+Kind = Literal["train", "cache", "measure"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to do: train a run, cache its outputs on the training images, or measure it on the benchmark sets.
+
+    ``inputs`` are the runs that must be loaded with this one, ``needs`` the keys of the tasks that come first.
+    """
+
+    kind: Kind
+    run: Run
+    inputs: tuple[Run, ...]
+    needs: tuple[str, ...]
+    self_ensemble: bool = False
+
+    @property
+    def key(self) -> str:
+        """Identifies the task among those of all graphs."""
+        return _key(self.kind, self.run, self.self_ensemble)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.run}" + (", self-ensembled" if self.self_ensemble else "")
+
+
+def _key(kind: Kind, run: Run, self_ensemble: bool = False) -> str:
+    return f"{kind}{'-x8' if self_ensemble else ''}-{run.folder}"
+
+
+@dataclass
+class Matrix:
+    """The graph of one plan: ``runs`` by digest, inputs first, and the ``rows`` that tables need.
+
+    Args:
+        plan: what can be trained.
+        images: hash of the training images (see :func:`images_hash`), part of every run's identity.
+    """
+
+    plan: Plan
+    images: str
+    runs: dict[str, Run] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    _known: dict[tuple[str, int, int | None], str] = field(default_factory=dict)
+
+    def add(self, table: str, scales: Sequence[int], seeds: Sequence[int], only: Sequence[str] = ()) -> None:
+        """Add the rows of one table, and the runs that they need.
+
+        ``only`` are patterns of labels ("kd", "v*"); an aggregator's and a student's rows come once for each of
+        ``seeds``, a given or a pretrained teacher's once.
+
+        Raises:
+            UserError: unknown table or pattern, a cycle, or anything wrong in one of the recipes.
+        """
+        entry = self.table(table)
+        for scale in [s for s in scales if entry.scales is None or s in entry.scales]:
+            for label, name, label_seeds in self._lines(entry, seeds):
+                if not only or any(fnmatch.fnmatchcase(label, pattern) for pattern in only):
+                    for seed in label_seeds:
+                        run = self.run(name, scale, seed)
+                        self.rows.append(Row(table, scale, label, run.seed, run.digest))
+
+    def table(self, name: str) -> Table:
+        """One table of the plan.
+
+        Raises:
+            UserError: unknown; the nearest is suggested.
+        """
+        if name not in self.plan.tables:
+            raise unknown_name("table", name, self.plan.tables)
+        return self.plan.tables[name]
+
+    def _lines(self, table: Table, seeds: Sequence[int]) -> Iterator[tuple[str, str, Sequence[int | None]]]:
+        """(label, model name, seeds) of every line of a table. Seeds are the students', or without them the MTs'."""
+        for role in table.models:
+            of_aggregators = role in self.plan.aggregators and not table.variants
+            first = self.plan.aggregator.get("seed", 0)
+            label_seeds = [first + seed - self.plan.seeds[0] for seed in seeds] if of_aggregators else [None]
+            yield role, self.plan.model_name(role, table.student), label_seeds
+        for variant in table.variants:
+            assert table.student is not None
+            yield variant, f"{self.plan.students[table.student]}-{variant}", list(seeds)
+
+    def run(self, name: str, scale: int, seed: int | None = None, above: tuple[str, ...] = ()) -> Run:
+        """The run that gives the model ``name``, added to the graph together with its inputs.
+
+        Raises:
+            UserError: it is its own input, in however many steps.
+        """
+        if name in above:
+            raise UserError(f"the graph has a cycle: {' -> '.join([*above[above.index(name) :], name])}")
+        if (known := self._known.get((name, scale, seed))) is not None:
+            return self.runs[known]
+        recipe = self.plan.recipe(name, scale, seed)
+        if recipe is None:
+            made = self._given(name, scale)
+        else:
+            taught = [self.run(t, scale, above=(*above, name)) for t in recipe.teachers]
+            inputs = tuple(run.digest for run in taught)
+            recipe = recipe.model_copy(update={"teachers": tuple(run.name for run in taught)})
+            if recipe.stage == "aggregate":
+                _check_order(name, scale, recipe.teachers)
+            content = recipe.model_dump(mode="json", exclude={"name"})
+            identity = json.dumps([content, inputs, self.images], sort_keys=True)
+            made = Run(_sha(identity.encode()), name, scale, recipe.seed, recipe, inputs)
+        self.runs.setdefault(made.digest, made)  # equal recipes of two names are one run
+        self._known[name, scale, seed] = made.digest
+        return self.runs[made.digest]
+
+    def _given(self, name: str, scale: int) -> Run:
+        if name == "bicubic":
+            return Run("bicubic", name, scale, None, None)
+        try:
+            model = zoo.find(name, scale)
+        except UserError as error:
+            return Run(f"missing-{name}-x{scale}", name, scale, None, None, missing=str(error))
+        inputs = tuple(self.run(t, scale, above=(name,)).digest for t in model.header.teachers)
+        return Run(_sha(model.path.read_bytes()), name, scale, None, None, inputs)
+
+    def missing(self) -> list[Run]:
+        """Models that the graph needs, and that it neither trains nor finds."""
+        return [run for run in self.runs.values() if run.missing]
+
+    def closure(self, run: Run) -> tuple[Run, ...]:
+        """A run's inputs, their inputs and so on."""
+        found: dict[str, Run] = {}
+        for digest in run.inputs:
+            found[digest] = self.runs[digest]
+            found |= {deeper.digest: deeper for deeper in self.closure(self.runs[digest])}
+        return tuple(found.values())
+
+    def tasks(self) -> dict[str, Task]:
+        """Everything to do by key, in an order in which it can be done: train, cache outputs, measure."""
+        found: dict[str, Task] = {}
+        for run in self.runs.values():
+            inputs = self.closure(run)
+            needs = [_key("train", r) for r in inputs]
+            if run.recipe is not None and _cached(run.recipe):
+                for teacher in (self.runs[d] for d in run.inputs):
+                    within = self.closure(teacher)
+                    cache = Task(
+                        "cache",
+                        teacher,
+                        within,
+                        tuple(_key("train", r) for r in (teacher, *within)),
+                        run.recipe.self_ensemble,
+                    )
+                    found[cache.key] = cache
+                    needs.append(cache.key)
+            task = Task("train", run, inputs, tuple(needs))
+            found[task.key] = task
+        for run in (self.runs[d] for d in dict.fromkeys(row.digest for row in self.rows)):
+            task = Task("measure", run, self.closure(run), (_key("train", run),))
+            found[task.key] = task
+        order = TopologicalSorter({key: task.needs for key, task in found.items()}).static_order()
+        return {key: found[key] for key in order}
+
+
+def _check_order(name: str, scale: int, teachers: tuple[str, ...]) -> None:
+    """An aggregator that the zoo has under this name must know the same teachers in the same order."""
+    for model in zoo.models(scale):
+        stored = model.header.teachers
+        if model.name == name and stored != teachers and sorted(stored) == sorted(teachers):
+            raise UserError(
+                f"{model.path}: aggregator '{name}' has the teachers in the order {', '.join(stored)}, the plan in "
+                f"the order {', '.join(teachers)}; give the plan's aggregator that order, or another name"
+            )
+
+
+def _cached(recipe: Recipe) -> bool:
+    return recipe.teacher_outputs == "cached" and bool(recipe.teachers) and not runs_teacher(recipe.method.name)
+
+
+def images_hash(images: Data, recorded: Sequence[str] = ()) -> str:
+    """What identifies training images: the hash of their names and contents.
+
+    Where they are not on this computer, the one hash that records of runs have; else "absent".
+    """
+    if images.found() is None:
+        return recorded[0] if len(recorded) == 1 else "absent"
+    return data_hash(file for files in images.split() for file in files)
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def run_folder(out: Path, run: Run) -> Path:
+    """Where a run is kept: its folder, or that of an equal run of another name."""
+    equal = sorted(out.glob(f"*-{run.digest[:8]}")) if out.is_dir() else []
+    return equal[0] if equal else out / run.folder

@@ -1,0 +1,282 @@
+"""What is to be trained and compared: sizes, variants and tables, read from ``plans/*.yaml``.
+
+A plan file ``extends`` another one; a user's own file extends a bundled one in the same way and adds variants and
+tables to it. Everything ends as a :class:`~mtkd.training.recipe.Recipe` a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mtkd.errors import UserError, unknown_name
+from mtkd.training.recipe import Data, Recipe, assign, explain, parse, read_yaml
+
+PLANS = Path(__file__).parent / "plans"
+SIZES = ("mini", "small", "paper")
+ARCHITECTURES = ("edsr", "rcan", "swinir")
+Architecture = Literal["edsr", "rcan", "swinir"]
+Scale = Literal[2, 3, 4]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Aggregator(_Strict):
+    """One aggregator of Stage 1: its teachers, in order, and the suffix of its network ("_v3")."""
+
+    teachers: tuple[str, ...] = Field(min_length=1)
+    network: str = ""
+    title: str = ""
+
+
+class Variant(_Strict):
+    """One way to train a student: its method, the networks that it learns from, other keys of its recipe."""
+
+    title: str = ""
+    like: str | None = None
+    teachers: tuple[str, ...] | None = None
+    method: dict[str, Any] = {}
+    recipe: dict[str, Any] = {}
+    for_: dict[str, dict[str, Any]] = Field({}, alias="for")
+    """Keys of a variant by architecture, "rcan", or by architecture and scale, "rcan x3"."""
+
+
+class Table(_Strict):
+    """Rows of a comparison: ``models`` as they are, and one student under each of ``variants``."""
+
+    title: str
+    student: Architecture | None = None
+    models: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    scales: tuple[Scale, ...] | None = None
+    """The only scales that the table has; None: all that are asked for."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.variants or "full" in self.models) and not self.student:
+            raise UserError(f"table '{self.title}' has variants of a student; name the student")
+        return self
+
+
+class Plan(_Strict):
+    """One size with everything that can be trained at it."""
+
+    aggregators: dict[str, Aggregator]
+    variants: dict[str, Variant]
+    tables: dict[str, Table]
+    defaults: dict[str, Any]
+    teachers: dict[Architecture, str | dict[str, Any]]
+    """A recipe's keys, or the name of a model of the zoo."""
+    best: Architecture
+    aggregator: dict[str, Any]
+    students: dict[Architecture, str]
+    student: dict[str, Any]
+    scales: tuple[Scale, ...]
+    seeds: tuple[int, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        for name, table in self.tables.items():
+            for model in table.models:
+                if model not in self.roles() and not model.replace("_", "").replace("-", "").isalnum():
+                    raise unknown_name(f"model of table {name}", model, self.roles())
+            for variant in table.variants:
+                self.variant(variant)
+        return self
+
+    def roles(self) -> list[str]:
+        """Names that a table or a variant can use for a network: see ``plans/matrix.yaml``."""
+        return [*ARCHITECTURES, "own", "best", "full", *self.aggregators]
+
+    def variant(self, name: str) -> Variant:
+        """One variant with all that it is like.
+
+        Raises:
+            UserError: unknown (the nearest is suggested), or like itself.
+        """
+        chain: list[str] = []
+        content: dict[str, Any] = {}
+        following: str | None = name
+        while following is not None:
+            if following not in self.variants:
+                raise unknown_name("method or variant", following, self.variants)
+            if following in chain:
+                raise UserError(f"variant '{name}' is like itself: {' -> '.join([*chain, following])}")
+            chain.append(following)
+            own = self.variants[following].model_dump(by_alias=True, exclude_unset=True)
+            content = merge(own, content)
+            following = self.variants[following].like
+        return Variant.model_validate(content)
+
+    def title(self, name: str) -> str:
+        """What a table calls a model or a variant."""
+        known: Mapping[str, Variant | Aggregator] = {**self.aggregators, **self.variants}
+        plain = {"edsr": "EDSR", "rcan": "RCAN", "swinir": "SwinIR", "full": "Full (the teacher)", "bicubic": "Bicubic"}
+        return (known[name].title if name in known else plain.get(name, name)) or name
+
+    def teacher_name(self, architecture: str) -> str:
+        """The model name of one of the three teachers."""
+        teacher = self.teachers[architecture]  # type: ignore[index]
+        return teacher if isinstance(teacher, str) else str(teacher.get("name", teacher.get("network")))
+
+    def aggregator_name(self, role: str) -> str:
+        """The model name of an aggregator: that of the size, with the role's suffix."""
+        base = str(self.aggregator.get("name", self.aggregator.get("network")))
+        return base + role.removeprefix("MT")
+
+    def model_name(self, role: str, architecture: str | None = None) -> str:
+        """The name under which the catalogue knows what a plan calls "own", "best", "edsr", "MT", ..."""
+        if role in ("own", "full"):
+            role = architecture or role
+        if role == "best":
+            role = self.best
+        if role in ARCHITECTURES:
+            return self.teacher_name(role)
+        return self.aggregator_name(role) if role in self.aggregators else role
+
+    def recipe_content(self, name: str, scale: int, seed: int | None = None) -> dict[str, Any] | None:
+        """The recipe of a model that this plan trains, by its model name; None where it trains none of that name.
+
+        Students are called ``NETWORK-VARIANT``, e.g. ``rcan_tiny-mtkd``.
+
+        Raises:
+            UserError: an unknown variant of one of the students.
+        """
+        for architecture, teacher in self.teachers.items():
+            if isinstance(teacher, dict) and name == self.teacher_name(architecture):
+                part: dict[str, Any] = {"name": name, "stage": "pretrain", "method": {"name": "scratch"}}
+                return self._finished(merge(part, teacher), scale, seed)
+        for role, aggregator in self.aggregators.items():
+            if name == self.aggregator_name(role):
+                part = {"stage": "aggregate", "method": {"name": "aggregate"}, **self.aggregator, "name": name}
+                part["network"] = self.aggregator["network"] + aggregator.network
+                part["teachers"] = [self.model_name(t) for t in aggregator.teachers]
+                return self._finished(part, scale, seed)
+        for student, network in self.students.items():
+            if name.startswith(f"{network}-"):
+                variant = name.removeprefix(f"{network}-")
+                return self._finished(self._student(student, variant, scale), scale, seed)
+        return None
+
+    def _student(self, architecture: str, name: str, scale: int) -> dict[str, Any]:
+        variant = self.variant(name)
+        content = variant.model_dump(include={"teachers", "method", "recipe"})
+        for key in (architecture, f"{architecture} x{scale}"):
+            content = merge(content, variant.for_.get(key, {}))
+        teachers = [self.model_name(t, architecture) for t in content["teachers"] or ()]
+        part = {
+            "name": f"{self.students[architecture]}-{name}",  # type: ignore[index]
+            "stage": "distill" if teachers else "pretrain",
+            "network": self.students[architecture],  # type: ignore[index]
+            "method": content["method"],
+            "teachers": teachers,
+            "seed": self.seeds[0],
+        }
+        return merge(merge(self.student, part), content["recipe"])
+
+    def _finished(self, part: Mapping[str, Any], scale: int, seed: int | None) -> dict[str, Any]:
+        return merge(merge(self.defaults, part), {"scale": scale} | ({} if seed is None else {"seed": seed}))
+
+    def recipe(self, name: str, scale: int, seed: int | None = None) -> Recipe | None:
+        """:meth:`recipe_content`, checked."""
+        content = self.recipe_content(name, scale, seed)
+        return None if content is None else parse(content, f"plan: {name} x{scale}")
+
+    def images(self) -> Data:
+        """The training images of all runs.
+
+        Raises:
+            UserError: ``defaults`` has none, or they are described wrongly.
+        """
+        try:
+            return Data.model_validate(self.defaults.get("data", {}))
+        except ValidationError as error:
+            raise UserError(explain(error, "plan: defaults.data", Data)) from error
+
+    def names(self) -> list[str]:
+        """Every model that this plan can train."""
+        teachers = [self.teacher_name(a) for a, teacher in self.teachers.items() if isinstance(teacher, dict)]
+        aggregators = [self.aggregator_name(role) for role in self.aggregators]
+        return [*teachers, *aggregators, *(f"{n}-{v}" for n in self.students.values() for v in self.variants)]
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two nested mappings as one; ``above`` wins, mappings in both are merged in turn."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        both = isinstance(under, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(under, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _content(name: str, reading: tuple[str, ...] = ()) -> dict[str, Any]:
+    path = Path(name)
+    if not path.is_file():
+        path = PLANS / f"{name}.yaml"
+    if not path.is_file():
+        raise unknown_name("size (a bundled one, or a plan file)", name, SIZES)
+    if str(path) in reading:
+        raise UserError(f"{path}: extends itself")
+    content = read_yaml(path)
+    if "extends" not in content:
+        return content
+    return merge(_content(str(content.pop("extends")), (*reading, str(path))), content)
+
+
+def load_plan(size: str, assignments: Sequence[str] = ()) -> Plan:
+    """The plan of a bundled size, "mini", "small" or "paper", or of a user's plan file.
+
+    ``assignments`` are ``key=value`` of every recipe, e.g. ``iterations=100``: they win over all of the plan's.
+
+    Raises:
+        UserError: no such size or file, or anything in it that is unknown, missing or of the wrong type.
+    """
+    content = _content(size)
+    changes: dict[str, Any] = {}
+    for assignment in assignments:
+        assign(changes, assignment)
+    parts = [content.get("defaults"), content.get("aggregator"), content.get("student")]
+    for part in [*parts, *(content.get("teachers") or {}).values()]:
+        if isinstance(part, dict):
+            part.update(merge(part, changes))
+    try:
+        return Plan.model_validate(content)
+    except ValidationError as error:
+        raise UserError(explain(error, f"plan {size}", Plan)) from error
+
+
+def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
+    """A recipe file, or the recipe of a bundled plan by name: ``SIZE/MODEL`` or ``SIZE/MODEL_xSCALE``.
+
+    Raises:
+        UserError: no such recipe, not YAML, or anything :func:`~mtkd.training.recipe.parse` refuses.
+    """
+    if Path(name).is_file():
+        content, source = read_yaml(Path(name)), name
+    else:
+        content, source = _named(name), name
+    for assignment in assignments:
+        assign(content, assignment)
+    return parse(content, source)
+
+
+def _named(name: str) -> dict[str, Any]:
+    size, _, model = name.partition("/")
+    if size in SIZES and model:
+        plan = load_plan(size)
+        model, sign, scale = model.rpartition("_x") if model[-3:-1] == "_x" else (model, "", "")
+        if not sign or scale in ("2", "3", "4"):
+            try:
+                content = plan.recipe_content(model, int(scale or 4))
+            except UserError:  # a student's name with an unknown variant: the whole name is unknown
+                content = None
+            if content is not None:
+                return content
+    known = [f"{size}/{model}" for size in SIZES for model in load_plan(size).names()]
+    raise unknown_name("recipe", name, known)

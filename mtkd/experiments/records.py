@@ -1,0 +1,158 @@
+"""The table of all runs: one SQLite file, made anew from the run folders at any time.
+
+Table ``runs`` has a line a run, table ``scores`` a line an image of a benchmark set; app, notebooks and reports read
+them. Nothing is kept there alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtkd.errors import UserError
+from mtkd.experiments.runner import read_scores
+from mtkd.images import atomic_write
+
+NAME = "records.sqlite"
+FORMAT = 1
+
+RUNS = {
+    "digest": "TEXT",
+    "folder": "TEXT",
+    "name": "TEXT",
+    "network": "TEXT",
+    "scale": "INTEGER",
+    "seed": "INTEGER",
+    "method": "TEXT",
+    "parameters": "INTEGER",
+    "iterations": "INTEGER",
+    "teacher_passes": "INTEGER",
+    "seconds": "INTEGER",
+    "device": "TEXT",
+    "images": "TEXT",
+    "held_out_psnr": "REAL",
+    "teachers": "TEXT",
+    "versions": "TEXT",
+    "recipe": "TEXT",
+    "deviations": "TEXT",
+    "curve": "TEXT",
+}
+"""Columns of ``runs``. The last five are JSON; ``curve`` is [[iteration, held-out PSNR], ...]."""
+
+SCORES = {
+    "digest": "TEXT",
+    "set_name": "TEXT",
+    "image": "TEXT",
+    "psnr": "REAL",
+    "ssim": "REAL",
+    "protocol": "TEXT",
+    "images": "TEXT",
+}
+"""Columns of ``scores``: PSNR in dB; ``images`` is the hash of the set's HR files."""
+
+
+def rebuild(out: Path) -> Path:
+    """Write ``out/records.sqlite`` from the run folders in ``out``: all that are finished or were measured.
+
+    Raises:
+        UserError: a damaged file in one of the folders, or ``out`` cannot be written to.
+    """
+    runs, scores = [], []
+    for folder in sorted(p.parent for p in out.glob("*/run.json")) if out.is_dir() else []:
+        try:
+            run, measured = _run(folder), list(_scores(folder))
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise UserError(f"{folder}: damaged run folder ({type(error).__name__}: {error}); move it away") from error
+        runs.append(run)
+        scores += measured
+    path = out / NAME
+    with atomic_write(path) as temporary, closing(sqlite3.connect(temporary)) as table, table:
+        table.execute(f"PRAGMA user_version = {FORMAT}")
+        for name, columns, rows in (("runs", RUNS, runs), ("scores", SCORES, scores)):
+            table.execute(f"CREATE TABLE {name} ({', '.join(f'{c} {kind}' for c, kind in columns.items())})")
+            places = ", ".join("?" * len(columns))
+            table.executemany(f"INSERT INTO {name} VALUES ({places})", [[row[c] for c in columns] for row in rows])
+    return path
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _run(folder: Path) -> dict[str, Any]:
+    identity = _read(folder / "run.json")
+    card = _read(folder / "card.json") if (folder / "card.json").is_file() else {}
+    curve = []
+    if (folder / "metrics.jsonl").is_file():
+        rows = map(json.loads, (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+        curve = [[r["iteration"], round(r["validation PSNR-Y"], 4)] for r in rows if "validation PSNR-Y" in r]
+    made = {
+        "digest": identity["digest"],
+        "folder": folder.name,
+        "name": identity["name"],
+        "scale": identity["scale"],
+        "seed": identity["seed"],
+        "images": card.get("data", {}).get("hash"),
+        "held_out_psnr": card.get("held_out", {}).get("psnr"),
+        "curve": json.dumps(curve),
+    }
+    for key in ("teachers", "versions", "recipe", "deviations"):
+        made[key] = json.dumps(card.get(key))
+    return {column: card.get(column) for column in RUNS} | made
+
+
+def _scores(folder: Path) -> Iterator[dict[str, Any]]:
+    digest = _read(folder / "run.json")["digest"]
+    for set_name, measured in read_scores(folder).items():
+        common = {"digest": digest, "set_name": set_name, "protocol": measured["protocol"]}
+        for row in measured["images"]:
+            yield {**common, **row, "images": measured["images_hash"]}
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of one folder of runs, read into memory.
+
+    Attributes:
+        runs: by digest, the columns of :data:`RUNS`, JSON decoded.
+        scores: by digest and set, the scores of its images in order: {image: (psnr, ssim)}.
+    """
+
+    runs: dict[str, dict[str, Any]]
+    scores: dict[tuple[str, str], dict[str, tuple[float, float]]]
+    protocols: frozenset[str]
+
+    def images(self) -> list[str]:
+        """The hashes of training images that runs have."""
+        return sorted({run["images"] for run in self.runs.values() if run["images"]})
+
+
+def read(path: Path) -> Records:
+    """Read ``records.sqlite``.
+
+    Raises:
+        UserError: missing, not such a file, or of a newer format.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no records there; run `mtkd matrix` first")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as table:
+            (found,) = table.execute("PRAGMA user_version").fetchone()
+            if found != FORMAT:
+                raise UserError(f"{path}: records of format {found}, this version reads {FORMAT}; update mtkd")
+            runs = [dict(zip(RUNS, row, strict=True)) for row in table.execute(f"SELECT {', '.join(RUNS)} FROM runs")]
+            scores = table.execute(f"SELECT {', '.join(SCORES)} FROM scores").fetchall()
+    except sqlite3.Error as error:
+        raise UserError(f"{path}: not a table of runs ({error})") from error
+    for run in runs:
+        for column in ("teachers", "versions", "recipe", "deviations", "curve"):
+            run[column] = json.loads(run[column])
+    found_scores: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
+    for digest, set_name, image, psnr, ssim, _, _ in scores:
+        found_scores.setdefault((digest, set_name), {})[image] = (psnr, ssim)
+    return Records({run["digest"]: run for run in runs}, found_scores, frozenset(row[5] for row in scores))

@@ -1,0 +1,335 @@
+"""Doing the tasks of a graph: in order in this process, or on Ray (:mod:`mtkd.experiments.cluster`).
+
+A folder of runs holds, beside the run folders, ``cache/`` and the table of all runs (:mod:`~mtkd.experiments.records`).
+Each run folder also has ``run.json`` (what identifies it), ``scores.json`` (its benchmark numbers, image by image)
+and, after a failure, ``failed.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from filelock import FileLock, Timeout
+
+from mtkd import zoo
+from mtkd.data.benchmarks import BenchmarkImage, benchmark, present
+from mtkd.data.patches import ImagePair, ImagePairs
+from mtkd.errors import UserError
+from mtkd.evaluate import evaluate
+from mtkd.experiments.matrix import Run, Task, run_folder
+from mtkd.images import UInt8Image, atomic_write
+from mtkd.metrics import PAPER
+from mtkd.teacher_cache import TeacherCache
+from mtkd.training.checkpoint import Busy, read_recipe
+from mtkd.training.loop import Interrupted, Report, train
+from mtkd.training.recipe import Data, parse
+from mtkd.training.stages import data_hash, frozen_network
+from mtkd.zoo.checkpoints import weights_hash
+
+HELD_OUT = "held out"
+"""The benchmark "set" of the held-out training images, on which everything is chosen."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where tasks are done.
+
+    Attributes:
+        out: the folder of runs.
+        data: the folder with benchmark sets, if there is one.
+        images: the plan's training images, and those of them that are held out.
+        threads: of the CPU, a task. One is fastest for small networks, and makes runs repeatable.
+    """
+
+    out: Path
+    data: Path | None
+    images: Data
+    threads: int = 1
+
+    @property
+    def cache(self) -> Path:
+        return self.out / "cache"
+
+    @property
+    def device(self) -> torch.device:
+        return torch.accelerator.current_accelerator() or torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended; ``message`` says why, where it was not done."""
+
+    key: str
+    state: Literal["done", "failed", "skipped"]
+    message: str = ""
+    seconds: float = 0.0
+
+
+# --- what is done already
+
+
+def done(task: Task, place: Place) -> bool:
+    """Whether nothing is left to do of a task."""
+    folder = run_folder(place.out, task.run)
+    if task.kind == "train":
+        return task.run.recipe is None or (folder / "finished.json").exists()
+    if task.kind == "cache":
+        return _marker(task, place).exists()
+    scores = read_scores(folder)
+    sets = _sets(task.run.scale, place.data, place.images)
+    return bool(scores) and all(scores.get(name, {}).get("images_hash") == digest for name, digest in sets.items())
+
+
+def needed(tasks: Mapping[str, Task], place: Place) -> dict[str, Task]:
+    """The tasks that are left to do: measurements, and what those that are not done need, in the same order."""
+    left: set[str] = set()
+
+    def visit(key: str) -> None:
+        if key not in left and not done(tasks[key], place):
+            left.add(key)
+            for need in tasks[key].needs:
+                visit(need)
+
+    for key, task in tasks.items():
+        if task.kind == "measure":
+            visit(key)
+    return {key: task for key, task in tasks.items() if key in left}
+
+
+def read_scores(folder: Path) -> dict[str, Any]:
+    """``scores.json`` of a run folder: by set ``{"protocol", "images_hash", "images": [{image, psnr, ssim}]}``."""
+    path = folder / "scores.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def _marker(task: Task, place: Place) -> Path:
+    return place.cache / f"{task.key}.json"
+
+
+# --- doing it
+
+
+def perform(task: Task, place: Place, report: Report) -> None:
+    """Do one task, or find it done.
+
+    Raises:
+        Busy: another process is at it.
+        Interrupted: a signal arrived; what was done is kept.
+        UserError: it cannot be done, and why.
+    """
+    torch.set_num_threads(place.threads)
+    place.out.mkdir(parents=True, exist_ok=True)
+    with _alone(task, place):
+        if not done(task, place):
+            {"train": _train, "cache": _cache, "measure": _measure}[task.kind](task, place, report)
+
+
+@contextmanager
+def _alone(task: Task, place: Place) -> Iterator[None]:
+    folder = place.out / ".locks"
+    folder.mkdir(exist_ok=True)
+    try:
+        with FileLock(folder / f"{task.key}.lock", timeout=0):
+            yield
+    except Timeout:
+        raise Busy(f"{task}: another process is at it") from None
+
+
+def _sources(task: Task, place: Place) -> list[Path]:
+    return [run_folder(place.out, run) for run in (task.run, *task.inputs) if run.recipe is not None]
+
+
+def _train(task: Task, place: Place, report: Report) -> None:
+    run, folder = task.run, run_folder(place.out, task.run)
+    assert run.recipe is not None
+    recipe = run.recipe
+    if (folder / "recipe.yaml").exists():  # an equal run of another name goes on under that name
+        recipe = recipe.model_copy(update={"name": read_recipe(folder).name})
+    elif _adopt(task, place, folder):
+        return
+    train(recipe, folder, True, report, place.cache, _sources(task, place))
+    _write_json(folder / "run.json", _identity(run))
+
+
+def _adopt(task: Task, place: Place, folder: Path) -> bool:
+    """Take a model of the zoo for this run, where its card says that it is just that: recipe, images and teachers."""
+    run = task.run
+    assert run.recipe is not None
+    images = data_hash([file for files in place.images.split() for file in files])
+    for model in zoo.models(run.scale):
+        card = model.card
+        if model.name != run.name or "recipe" not in card:
+            continue
+        if parse(card["recipe"], str(model.path)) != run.recipe or card["data"]["hash"] != images:
+            continue
+        cpu = torch.device("cpu")
+        taught = {name: frozen_network(name, run.scale, cpu, _sources(task, place)) for name in run.recipe.teachers}
+        if {name: weights_hash(network) for name, network in taught.items()} != card["teachers"]:
+            continue
+        with atomic_write(folder / "model.safetensors") as temporary:
+            temporary.write_bytes(model.path.read_bytes())
+        with atomic_write(folder / "recipe.yaml") as temporary:
+            temporary.write_text(run.recipe.dump(), encoding="utf-8")
+        _write_json(folder / "card.json", card)
+        _write_json(folder / "run.json", _identity(run) | {"adopted": model.path.name})
+        _write_json(folder / "finished.json", {"iterations": run.recipe.iterations})
+        return True
+    return False
+
+
+def _cache(task: Task, place: Place, report: Report) -> None:
+    run, images = task.run, place.images
+    sources = _sources(task, place)
+    network = frozen_network(run.name, run.scale, place.device, sources, task.self_ensemble)
+    for what, files in zip(("outputs", "held-out outputs"), images.split(), strict=True):
+        pairs = images.pairs(files, run.scale)
+        cache = TeacherCache(place.cache, run.name, network, pairs)
+
+        def progress(number: int, of: int, what: str = what) -> None:
+            report({"task": f"{what} of {run.name}", "done": number, "of": of})
+
+        cache.fill(place.device, progress)
+    _write_json(_marker(task, place), {"folder": cache.folder.name})
+
+
+def _measure(task: Task, place: Place, report: Report) -> None:
+    run, folder = task.run, run_folder(place.out, task.run)
+    name = read_recipe(folder).name if run.recipe is not None else run.name
+    network = zoo.load(name, run.scale, place.device, _sources(task, place))
+    scores = read_scores(folder)
+    for set_name, images_hash in _sets(run.scale, place.data, place.images).items():
+        if scores.get(set_name, {}).get("images_hash") == images_hash:
+            continue
+
+        def progress(number: int, of: int, set_name: str = set_name) -> None:
+            report({"task": f"{name} on {set_name}", "done": number, "of": of})
+
+        result = evaluate(network, _images(set_name, run.scale, place.data, place.images), run.scale, place.device, progress)
+        scores[set_name] = {
+            "protocol": result.protocol,
+            "images_hash": images_hash,
+            "images": [
+                {"image": s.image, "psnr": round(s.psnr, 4), "ssim": round(s.ssim, 5)} for s in result.scores
+            ],
+        }
+    if run.recipe is None:
+        _write_json(folder / "run.json", _identity(run))
+    _write_json(folder / "scores.json", scores)
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    return {"digest": run.digest, "name": run.name, "scale": run.scale, "seed": run.seed, "inputs": list(run.inputs)}
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+# --- images to measure on
+
+
+@dataclass(frozen=True)
+class _HeldOut(BenchmarkImage):
+    pairs: ImagePairs
+    index: int
+
+    def read(self) -> tuple[UInt8Image, UInt8Image]:
+        pair: ImagePair = self.pairs[self.index]
+        return pair.lr.permute(1, 2, 0).numpy(), pair.hr.permute(1, 2, 0).numpy()
+
+
+@lru_cache(maxsize=256)
+def _images(name: str, scale: int, data: Path | None, images: Data) -> Sequence[BenchmarkImage]:
+    if name != HELD_OUT:
+        assert data is not None
+        return benchmark(data, name, scale)
+    files = images.split()[1]
+    pairs = images.pairs(files, scale)
+    return [_HeldOut(file.stem, file, file, pairs, index) for index, file in enumerate(files)]
+
+
+@lru_cache(maxsize=16)
+def _sets(scale: int, data: Path | None, images: Data) -> dict[str, str]:
+    """The sets that are on this computer, held-out images first, with the hash of their HR files."""
+    names = [HELD_OUT] if images.found() else []
+    names += present(data, scale) if data else []
+    return {name: data_hash(image.hr for image in _images(name, scale, data, images)) for name in names}
+
+
+# --- one after the other
+
+
+Announce = Callable[[Outcome, int, int], None]
+"""Called with how a task ended, how many have ended, and of how many."""
+
+
+def run_here(
+    tasks: Mapping[str, Task],
+    place: Place,
+    reporter: Callable[[Task], Any],
+    announce: Announce,
+    patience: float = 5.0,
+) -> list[Outcome]:
+    """Do all tasks in this process, in order; a failed one is noted and stops those alone that need it.
+
+    Several processes may do the same graph in the same folder: each takes what no other is at.
+
+    Args:
+        reporter: gives, for a task, a context whose ``report`` shows its progress.
+        patience: seconds between looks at what other processes are at.
+
+    Raises:
+        Interrupted: a signal arrived; what was done is kept.
+    """
+    pending = dict(tasks)
+    outcomes: dict[str, Outcome] = {}
+    while pending:
+        ended_before = len(outcomes)
+        for key, task in list(pending.items()):
+            blocked = [outcomes[n] for n in task.needs if n in outcomes and outcomes[n].state != "done"]
+            if blocked:
+                outcome = Outcome(key, "skipped", f"{task}: needs {tasks[blocked[0].key]}, which was not done")
+            elif any(need in pending for need in task.needs):
+                continue
+            else:
+                try:
+                    outcome = attempt(task, place, reporter)
+                except Busy:
+                    continue
+            outcomes[key] = outcome
+            del pending[key]
+            announce(outcome, len(outcomes), len(tasks))
+        if pending and len(outcomes) == ended_before:
+            time.sleep(patience)
+    return list(outcomes.values())
+
+
+def attempt(task: Task, place: Place, reporter: Callable[[Task], Any]) -> Outcome:
+    """Do one task and say how it ended; a failure is kept in ``failed.json`` until the task succeeds.
+
+    Raises:
+        Busy, Interrupted: as :func:`perform`.
+    """
+    folder, began = run_folder(place.out, task.run), time.monotonic()
+    try:
+        with reporter(task) as progress:
+            perform(task, place, progress.report)
+    except (Busy, Interrupted):
+        raise
+    except Exception as error:
+        message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        details = {"task": task.key, "message": message, "traceback": traceback.format_exc()}
+        _write_json(run_folder(place.out, task.run) / "failed.json", details)
+        return Outcome(task.key, "failed", f"{task}: {message}", time.monotonic() - began)
+    (folder / "failed.json").unlink(missing_ok=True)
+    return Outcome(task.key, "done", "", time.monotonic() - began)
