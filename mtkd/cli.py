@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from mtkd.console import print_json, print_table
 from mtkd.errors import UserError
+from mtkd.matrix_cli import matrix
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -54,10 +54,10 @@ def models(json_: Json = False) -> None:
 
     rows = [model.summary() for model in zoo.models()]
     if json_:
-        _print_json(rows)
+        print_json(rows)
         return
     header = ("name", "role", "scale", "parameters", "iterations", "bundled")
-    _print_table(header, [[_cell(row[key]) for key in header] for row in rows])
+    print_table(header, [[_cell(row[key]) for key in header] for row in rows])
 
 
 @app.command()
@@ -147,10 +147,10 @@ def score(
     result = score_folders(sr_dir, hr_dir, scale)
     images = [{"image": s.image, "psnr": s.psnr, "ssim": s.ssim} for s in result.scores]
     if json_:
-        _print_json({"scale": scale, **result.row(), "per_image": images})
+        print_json({"scale": scale, **result.row(), "per_image": images})
         return
     mean = {"image": f"mean of {result.images}", "psnr": result.psnr, "ssim": result.ssim}
-    _print_table(("image", "PSNR", "SSIM"), [_quality_cells(row, "image") for row in [*images, mean]])
+    print_table(("image", "PSNR", "SSIM"), [_quality_cells(row, "image") for row in [*images, mean]])
     print(f"protocol: {result.protocol} (scale {scale})")
 
 
@@ -188,9 +188,9 @@ def benchmark(
                 result = evaluate(network, images, scale, _device(device), lambda done, of: advance())
                 rows.append({"model": name, "scale": scale, "set": set_name, **result.row()})
     if json_:
-        _print_json(rows)
+        print_json(rows)
         return
-    _print_table(
+    print_table(
         ("model", "set", "PSNR", "SSIM", "images"),
         [[row["model"], *_quality_cells(row, "set"), str(row["images"])] for row in rows],
     )
@@ -231,6 +231,9 @@ def train(
         raise SystemExit(130) from None
     held_out = card["held_out"]
     print(f"{out}: finished, held-out PSNR {held_out['psnr']:.3f} dB ({held_out['protocol']})")
+
+
+app.command()(matrix)
 
 
 def _check_scale(scale: int) -> None:
@@ -274,19 +277,6 @@ class _progress:  # noqa: N801
         self.bar.stop()
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no infinity (PSNR of equal images): null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _print_json(content: Any) -> None:
-    print(json.dumps(_finite(content), indent=1))
-
-
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -295,12 +285,6 @@ def _cell(value: Any) -> str:
 
 def _quality_cells(row: Mapping[str, Any], first: str) -> list[str]:
     return [str(row[first]), f"{row['psnr']:.3f}", f"{row['ssim']:.4f}"]
-
-
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for row in (header, ["-" * w for w in widths], *rows):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def main() -> None:

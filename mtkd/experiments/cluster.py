@@ -6,6 +6,7 @@ training then goes on from its last checkpoint.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -61,12 +62,13 @@ def run_on_ray(
             "Ray is not installed: pip install 'mtkd[cluster]', or leave out --ray to run in this process"
         ) from error
     try:
-        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"--ray-address {address}: no Ray cluster there ({' '.join(str(error).split())})") from error
     try:
         if gpus is None:
-            gpus = 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
+            resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            gpus = 1.0 if resources.get("GPU", 0) >= 1 else 0.0
         variables = {key: value for key, value in os.environ.items() if key.startswith("MTKD_")}
         remote = ray.remote(_on_worker)
         pending: dict[Any, str] = {}

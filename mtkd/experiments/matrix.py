@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -44,6 +44,15 @@ class Run:
 
     def __str__(self) -> str:
         return f"{self.name} x{self.scale}" + ("" if self.seed is None else f" seed {self.seed}")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table, whatever the scale and the seed: the name of its model."""
+
+    label: str
+    model: str
+    kind: Literal["model", "aggregator", "student"]
 
 
 @dataclass(frozen=True)
@@ -104,19 +113,31 @@ class Matrix:
     def add(self, table: str, scales: Sequence[int], seeds: Sequence[int], only: Sequence[str] = ()) -> None:
         """Add the rows of one table, and the runs that they need.
 
-        ``only`` are patterns of labels ("kd", "v*"); an aggregator's and a student's rows come once for each of
-        ``seeds``, a given or a pretrained teacher's once.
+        Every student's row comes once for each of ``seeds``; without students, every aggregator's does. ``only`` are
+        patterns of labels ("kd", "v*").
 
         Raises:
             UserError: unknown table or pattern, a cycle, or anything wrong in one of the recipes.
         """
         entry = self.table(table)
+        known = {label for t in self.plan.tables.values() for label in (*t.models, *t.variants)}
+        for pattern in only:
+            if not fnmatch.filter(known, pattern):
+                raise unknown_name("method or variant", pattern, known)
         for scale in [s for s in scales if entry.scales is None or s in entry.scales]:
-            for label, name, label_seeds in self._lines(entry, seeds):
-                if not only or any(fnmatch.fnmatchcase(label, pattern) for pattern in only):
-                    for seed in label_seeds:
-                        run = self.run(name, scale, seed)
-                        self.rows.append(Row(table, scale, label, run.seed, run.digest))
+            for line in self.lines(entry):
+                if only and not any(fnmatch.fnmatchcase(line.label, pattern) for pattern in only):
+                    continue
+                repeated = line.kind == ("student" if entry.variants else "aggregator")
+                for seed in self.seeds_of(line, seeds) if repeated else [None]:
+                    run = self.run(line.model, scale, seed)
+                    self.rows.append(Row(table, scale, line.label, run.seed, run.digest))
+
+    def seeds_of(self, line: Line, seeds: Sequence[int]) -> list[int]:
+        """The recipes' seeds for the seeds that are asked for: an aggregator's first seed goes with a student's."""
+        if line.kind == "student":
+            return list(seeds)
+        return [self.plan.aggregator.get("seed", 0) + seed - self.plan.seeds[0] for seed in seeds]
 
     def table(self, name: str) -> Table:
         """One table of the plan.
@@ -128,16 +149,18 @@ class Matrix:
             raise unknown_name("table", name, self.plan.tables)
         return self.plan.tables[name]
 
-    def _lines(self, table: Table, seeds: Sequence[int]) -> Iterator[tuple[str, str, Sequence[int | None]]]:
-        """(label, model name, seeds) of every line of a table. Seeds are the students', or without them the MTs'."""
-        for role in table.models:
-            of_aggregators = role in self.plan.aggregators and not table.variants
-            first = self.plan.aggregator.get("seed", 0)
-            label_seeds = [first + seed - self.plan.seeds[0] for seed in seeds] if of_aggregators else [None]
-            yield role, self.plan.model_name(role, table.student), label_seeds
-        for variant in table.variants:
-            assert table.student is not None
-            yield variant, f"{self.plan.students[table.student]}-{variant}", list(seeds)
+    def lines(self, table: Table) -> list[Line]:
+        """The lines of a table: models, then the student under each variant."""
+        models = [
+            Line(
+                role,
+                self.plan.model_name(role, table.student),
+                "aggregator" if role in self.plan.aggregators else "model",
+            )
+            for role in table.models
+        ]
+        network = self.plan.students[table.student] if table.student else ""
+        return models + [Line(variant, f"{network}-{variant}", "student") for variant in table.variants]
 
     def run(self, name: str, scale: int, seed: int | None = None, above: tuple[str, ...] = ()) -> Run:
         """The run that gives the model ``name``, added to the graph together with its inputs.

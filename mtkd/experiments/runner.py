@@ -27,7 +27,6 @@ from mtkd.errors import UserError
 from mtkd.evaluate import evaluate
 from mtkd.experiments.matrix import Run, Task, run_folder
 from mtkd.images import UInt8Image, atomic_write
-from mtkd.metrics import PAPER
 from mtkd.teacher_cache import TeacherCache
 from mtkd.training.checkpoint import Busy, read_recipe
 from mtkd.training.loop import Interrupted, Report, train
@@ -81,7 +80,7 @@ def done(task: Task, place: Place) -> bool:
     """Whether nothing is left to do of a task."""
     folder = run_folder(place.out, task.run)
     if task.kind == "train":
-        return task.run.recipe is None or (folder / "finished.json").exists()
+        return task.run.recipe is None or all((folder / name).exists() for name in ("finished.json", "run.json"))
     if task.kind == "cache":
         return _marker(task, place).exists()
     scores = read_scores(folder)
@@ -160,30 +159,38 @@ def _train(task: Task, place: Place, report: Report) -> None:
     _write_json(folder / "run.json", _identity(run))
 
 
-def _adopt(task: Task, place: Place, folder: Path) -> bool:
-    """Take a model of the zoo for this run, where its card says that it is just that: recipe, images and teachers."""
-    run = task.run
-    assert run.recipe is not None
-    images = data_hash([file for files in place.images.split() for file in files])
+def in_zoo(run: Run, place: Place) -> zoo.Model | None:
+    """The model of the zoo whose card says that it is this run: the same recipe on the same images."""
+    if run.recipe is None or place.images.found() is None:
+        return None
     for model in zoo.models(run.scale):
         card = model.card
-        if model.name != run.name or "recipe" not in card:
+        if model.name != run.name or "recipe" not in card or card["data"]["hash"] != _training_images(place.images):
             continue
-        if parse(card["recipe"], str(model.path)) != run.recipe or card["data"]["hash"] != images:
-            continue
-        cpu = torch.device("cpu")
-        taught = {name: frozen_network(name, run.scale, cpu, _sources(task, place)) for name in run.recipe.teachers}
-        if {name: weights_hash(network) for name, network in taught.items()} != card["teachers"]:
-            continue
-        with atomic_write(folder / "model.safetensors") as temporary:
-            temporary.write_bytes(model.path.read_bytes())
-        with atomic_write(folder / "recipe.yaml") as temporary:
-            temporary.write_text(run.recipe.dump(), encoding="utf-8")
-        _write_json(folder / "card.json", card)
-        _write_json(folder / "run.json", _identity(run) | {"adopted": model.path.name})
-        _write_json(folder / "finished.json", {"iterations": run.recipe.iterations})
-        return True
-    return False
+        if parse(card["recipe"], str(model.path)) == run.recipe:
+            return model
+    return None
+
+
+def _adopt(task: Task, place: Place, folder: Path) -> bool:
+    """Take the run from the zoo, where it has it and its teachers had the weights that ours have."""
+    run, model = task.run, in_zoo(task.run, place)
+    if run.recipe is None or model is None:
+        return False
+    cpu, sources = torch.device("cpu"), _sources(task, place)
+    taught = {
+        name: frozen_network(name, run.scale, cpu, sources, run.recipe.self_ensemble) for name in run.recipe.teachers
+    }
+    if {name: weights_hash(network) for name, network in taught.items()} != model.card["teachers"]:
+        return False
+    with atomic_write(folder / "model.safetensors") as temporary:
+        temporary.write_bytes(model.path.read_bytes())
+    with atomic_write(folder / "recipe.yaml") as temporary:
+        temporary.write_text(run.recipe.dump(), encoding="utf-8")
+    _write_json(folder / "card.json", model.card)
+    _write_json(folder / "run.json", _identity(run) | {"adopted": model.path.name})
+    _write_json(folder / "finished.json", {"iterations": run.recipe.iterations})
+    return True
 
 
 def _cache(task: Task, place: Place, report: Report) -> None:
@@ -213,13 +220,12 @@ def _measure(task: Task, place: Place, report: Report) -> None:
         def progress(number: int, of: int, set_name: str = set_name) -> None:
             report({"task": f"{name} on {set_name}", "done": number, "of": of})
 
-        result = evaluate(network, _images(set_name, run.scale, place.data, place.images), run.scale, place.device, progress)
+        images = _images(set_name, run.scale, place.data, place.images)
+        result = evaluate(network, images, run.scale, place.device, progress)
         scores[set_name] = {
             "protocol": result.protocol,
             "images_hash": images_hash,
-            "images": [
-                {"image": s.image, "psnr": round(s.psnr, 4), "ssim": round(s.ssim, 5)} for s in result.scores
-            ],
+            "images": [{"image": s.image, "psnr": round(s.psnr, 4), "ssim": round(s.ssim, 5)} for s in result.scores],
         }
     if run.recipe is None:
         _write_json(folder / "run.json", _identity(run))
@@ -235,7 +241,12 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-# --- images to measure on
+# --- images to train and to measure on
+
+
+@lru_cache(maxsize=4)
+def _training_images(images: Data) -> str:
+    return data_hash(file for files in images.split() for file in files)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from mtkd.methods.base import TeacherMethod, require_features
 def spatial_vectors(features: Tensor) -> Tensor:
     """The feature vector of every place, divided by its length: (N, C, h, w) -> (N, C, h w) float32."""
     vectors = features.float().flatten(2)
-    return vectors / (vectors.norm(dim=1, keepdim=True) + 1e-8)
+    lengths: Tensor = vectors.norm(dim=1, keepdim=True)
+    return vectors / (lengths + 1e-8)
 
 
 def affinity(features: Tensor) -> Tensor:
@@ -52,7 +53,8 @@ class _AffinityDistance(torch.autograd.Function):
 
 def affinity_distance(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean |A_S - A_T|, a scalar; gradient to the student alone. Maps (N, C, h, w); channels may differ."""
-    distance: Tensor = _AffinityDistance.apply(spatial_vectors(student), spatial_vectors(teacher).detach())
+    vectors = spatial_vectors(student), spatial_vectors(teacher).detach()
+    distance: Tensor = _AffinityDistance.apply(*vectors)  # type: ignore[no-untyped-call]
     return distance
 
 

@@ -25,7 +25,7 @@ from mtkd.training.recipe import Recipe, parse
 CHECKPOINT_FORMAT = "mtkd-checkpoint/1"
 
 
-class Busy(UserError):
+class Busy(UserError):  # noqa: N818
     """Another process trains in this run folder."""
 
 

@@ -124,8 +124,8 @@ def find(name: str, scale: int, sources: Sequence[Path] = ()) -> Model:
 def load(name: str, scale: int, device: str | torch.device = "cpu", sources: Sequence[Path] = ()) -> nn.Module:
     """A trained model that maps an LR image (N, 3, h, w) in [0, 1] to (N, 3, scale h, scale w).
 
-    It is in eval mode and frozen; ``sources`` are folders looked up first. An aggregator comes together with its teachers as a
-    :class:`~mtkd.networks.aggregator.MultiTeacher`; ``bicubic`` is the interpolation.
+    It is in eval mode and frozen; ``sources`` are folders looked up first. An aggregator comes together with its
+    teachers as a :class:`~mtkd.networks.aggregator.MultiTeacher`; ``bicubic`` is the interpolation.
 
     Raises:
         UserError: unknown name or scale, unreadable or mismatching weights.

@@ -1,0 +1,149 @@
+"""What a graph will take, before it is started: floating-point operations counted, seconds estimated.
+
+Operations are counted by PyTorch on tensors without memory, exactly: one step of forward, backward and teacher, times
+the steps. Seconds come from finished runs of the same network, method and patch where the records have any, else from
+the operations and the speed of a small training step, timed here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from mtkd import networks, zoo
+from mtkd.data.patches import Batch
+from mtkd.experiments.matrix import Run, Task
+from mtkd.experiments.records import Records
+from mtkd.methods import create, runs_teacher
+from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
+from mtkd.training.recipe import Recipe, parse
+
+WEIGHTS = ("alpha", "weight", "beta", "lp", "lk", "p", "reduction")
+"""Options of methods that do not change how much there is to compute."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """``flops`` of a whole task; ``seconds`` on one device or, on a CPU, one thread; ``measured``: on equal runs."""
+
+    flops: float
+    seconds: float
+    measured: bool
+
+
+class Estimator:
+    """Costs of the tasks of one graph on this computer."""
+
+    def __init__(self, runs: Mapping[str, Run], records: Records | None, device: torch.device) -> None:
+        self.runs, self.device = runs, device
+        self._steps: dict[str, float] = {}
+        self.measured: dict[tuple[object, ...], list[float]] = {}
+        for run in records.runs.values() if records else ():
+            if run["recipe"] and run["seconds"] and run["device"] == device.type:
+                recipe = parse(run["recipe"], run["folder"])
+                self.measured.setdefault(_kind(recipe), []).append(run["seconds"] / recipe.iterations)
+
+    def cost(self, task: Task, pixels: int) -> Cost:
+        """The cost of one task; ``pixels``: LR pixels of all training images (0 where they are not here)."""
+        run = task.run
+        if task.kind == "train":
+            if run.recipe is None:
+                return Cost(0, 0, True)
+            flops = self.step(run.recipe) * run.recipe.iterations
+            if known := self.measured.get(_kind(run.recipe)):
+                return Cost(flops, run.recipe.iterations * sum(known) / len(known), True)
+            return Cost(flops, flops / self.speed(), False)
+        if task.kind == "cache":
+            flops = self._forward(run) * pixels * (8 if task.self_ensemble else 1)
+            return Cost(flops, flops / self.speed(), False)
+        return Cost(0, 0, False)  # measuring takes seconds
+
+    def step(self, recipe: Recipe) -> float:
+        """Floating-point operations of one training step: forward, backward, the teacher's passes."""
+        options = {k: v for k, v in recipe.method.options.items() if k not in WEIGHTS}
+        key = repr((_kind(recipe), recipe.teacher_outputs, recipe.teachers, sorted(options.items())))
+        if key not in self._steps:
+            self._steps[key] = self._count(recipe)
+        return self._steps[key]
+
+    def _count(self, recipe: Recipe) -> float:
+        side, scale = recipe.lr_patch, recipe.scale
+        with torch.device("meta"):
+            teachers = {name: self._network(name, scale).requires_grad_(False) for name in recipe.teachers}
+            student = self._student(recipe)
+            method = create(recipe.method.name, recipe.method.options, recipe.teachers, student, teachers)
+            hr_image = torch.empty(recipe.batch, 3, scale * side, scale * side)
+            batch = Batch(torch.empty(recipe.batch, 3, side, side), hr_image, dict.fromkeys(teachers, hr_image))
+        with FlopCounterMode(display=False) as counter:
+            if recipe.teacher_outputs == "online" and not runs_teacher(recipe.method.name):
+                for teacher in teachers.values():
+                    teacher(batch.lr_image)
+            torch.stack(list(method.loss(student, batch).values())).sum().backward()  # type: ignore[no-untyped-call]
+        return float(counter.get_total_flops())
+
+    def _student(self, recipe: Recipe) -> nn.Module:
+        options = {"teachers": recipe.teachers} if recipe.stage == "aggregate" else {}
+        return networks.build(recipe.network, recipe.scale, **options)
+
+    def _network(self, name: str, scale: int) -> nn.Module:
+        """A network of the graph or the zoo, without its weights."""
+        run = next((r for r in self.runs.values() if r.name == name and r.recipe is not None), None)
+        if run is not None and run.recipe is not None:
+            network = self._student(run.recipe)
+        elif name in networks.specs():  # a published teacher that may not be here yet
+            return networks.build(name, scale)
+        else:
+            network = zoo.find(name, scale).build()
+        if isinstance(network, KnowledgeAggregator):
+            return MultiTeacher([self._network(teacher, scale) for teacher in network.teachers], network)
+        return network
+
+    def _forward(self, run: Run) -> float:
+        side = 48
+        with torch.device("meta"):
+            network = self._network(run.name, run.scale)
+            image = torch.empty(1, 3, side, side)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(image)
+        return float(counter.get_total_flops()) / side**2
+
+    def speed(self) -> float:
+        """Floating-point operations a second of a small network's training step here (fp32, one thread)."""
+        return _speed(self.device.type)
+
+
+def _kind(recipe: Recipe) -> tuple[object, ...]:
+    return recipe.network, recipe.method.name, recipe.scale, recipe.lr_patch, recipe.batch, recipe.precision
+
+
+@lru_cache(maxsize=4)
+def _speed(device: str) -> float:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        network = networks.build("edsr_mini", 4).to(device)
+        image = torch.rand(2, 3, 32, 32, device=device)
+        with FlopCounterMode(display=False) as counter:
+            network(image).sum().backward()
+        seconds = []
+        for _ in range(3):
+            began = time.perf_counter()
+            network(image).sum().item()
+            network(image).sum().backward()
+            if device != "cpu":
+                torch.accelerator.synchronize()
+            seconds.append(time.perf_counter() - began)
+        return float(counter.get_total_flops()) * 4 / 3 / min(seconds)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def lr_pixels(sizes: Sequence[tuple[int, int]], scale: int) -> int:
+    """LR pixels of HR images of these (width, height)."""
+    return sum((width // scale) * (height // scale) for width, height in sizes)

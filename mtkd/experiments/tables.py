@@ -1,0 +1,302 @@
+"""Measured tables beside the paper's: built from the records alone, as data and as markdown."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mtkd.data.benchmarks import SETS
+from mtkd.experiments.matrix import Line, Matrix
+from mtkd.experiments.plan import Plan
+from mtkd.experiments.published import Claim, published
+from mtkd.experiments.records import Records
+from mtkd.experiments.runner import HELD_OUT
+from mtkd.experiments.statistics import Scores, Verdict, pair, rank_correlation, spread, together
+
+LEAST_POINTS = 5
+"""Fewer (table, scale, set) points say nothing about a correlation."""
+SIGNIFICANT = 0.05
+
+
+class Tables:
+    """The tables of one plan, filled from the records of its runs."""
+
+    def __init__(self, plan: Plan, records: Records) -> None:
+        images = records.images()
+        self.plan, self.records = plan, records
+        self.matrix = Matrix(plan, images[0] if len(images) == 1 else "absent")
+
+    def seeds(self, line: Line, scale: int) -> dict[int | None, str]:
+        """The digests of a line's finished runs by seed."""
+        recorded = sorted({run["seed"] for run in self.records.runs.values() if run["seed"] is not None})
+        seeds: Sequence[int | None] = [None] if line.kind == "model" else recorded
+        runs = [self.matrix.run(line.model, scale, seed) for seed in seeds]
+        return {run.seed: run.digest for run in runs if run.digest in self.records.runs}
+
+    def scores(self, line: Line, scale: int, set_name: str) -> dict[int | None, Scores]:
+        """The scores of a line on one set by seed, of every seed that was measured."""
+        by_seed = {seed: self.records.scores.get((d, set_name)) for seed, d in self.seeds(line, scale).items()}
+        return {seed: scores for seed, scores in by_seed.items() if scores}
+
+    def table(self, name: str, scale: int) -> dict[str, Any]:
+        """One table at one scale as plain data: ``rows`` with measured and published numbers, ``differences``."""
+        entry = self.matrix.table(name)
+        lines = self.matrix.lines(entry)
+        measured = [s for s in (HELD_OUT, *SETS) if any(self.scores(line, scale, s) for line in lines)]
+        printed = [s for s in SETS if any(published().cell(name, scale, line.label, s) for line in lines)]
+        rows = [self._row(name, line, scale, measured, printed) for line in lines]
+        return {
+            "table": name,
+            "title": entry.title,
+            "scale": scale,
+            "measured_sets": measured,
+            "printed_sets": printed,
+            "protocols": sorted(self.records.protocols),
+            "rows": rows,
+            "differences": list(self._differences(lines, scale, measured)),
+        }
+
+    def _row(
+        self, table: str, line: Line, scale: int, measured: Sequence[str], printed: Sequence[str]
+    ) -> dict[str, Any]:
+        digests = self.seeds(line, scale)
+        runs = [self.records.runs[digest] for digest in digests.values()]
+        numbers = {}
+        for set_name in measured:
+            by_seed = list(self.scores(line, scale, set_name).values())
+            if not by_seed:
+                continue
+            psnr, ssim = ([statistics.fmean(s[image][k] for image in s) for s in by_seed] for k in (0, 1))
+            numbers[set_name] = {
+                "psnr": round(statistics.fmean(psnr), 4),
+                "psnr_spread": _rounded(spread(psnr)),
+                "ssim": round(statistics.fmean(ssim), 5),
+                "ssim_spread": _rounded(spread(ssim), 5),
+                "images": len(by_seed[0]),
+                "seeds": len(by_seed),
+            }
+        return {
+            "label": line.label,
+            "title": self.plan.title(line.label),
+            "model": line.model,
+            "seeds": [seed for seed in digests if seed is not None],
+            "runs": list(digests.values()),
+            "parameters": runs[0]["parameters"] if runs else None,
+            "steps": runs[0]["iterations"] if runs else None,
+            "teacher_passes": runs[0]["teacher_passes"] if runs else None,
+            "seconds": round(statistics.fmean(s)) if (s := [r["seconds"] for r in runs if r["seconds"]]) else None,
+            "measured": numbers,
+            "printed": {s: list(cell) for s in printed if (cell := published().cell(table, scale, line.label, s))},
+        }
+
+    def _differences(self, lines: Sequence[Line], scale: int, sets: Sequence[str]) -> Iterator[dict[str, Any]]:
+        by_label = {line.label: line for line in lines}
+        students = [line.label for line in lines if line.kind == "student"]
+        pairs = [(label, "scratch") for label in students if label != "scratch"]
+        pairs += [("mtkd", label) for label in students if label not in ("mtkd", "scratch")]
+        others = [line.label for line in lines if line.kind != "student" and line.label != "bicubic"]
+        pairs += [("MT", label) for label in others if label != "MT"]
+        for first, second in pairs:
+            if first not in by_label or second not in by_label:
+                continue
+            found = {}
+            for set_name in sets:
+                a, b = (self.scores(by_label[label], scale, set_name) for label in (first, second))
+                if (paired := pair(a, b)) is not None:
+                    found[set_name] = {
+                        "mean": round(paired.mean, 4),
+                        "spread": _rounded(paired.spread),
+                        "seeds": len(paired.differences),
+                        "images": paired.images,
+                        "won": paired.won,
+                        "verdict": paired.verdict,
+                    }
+            if found:
+                yield {"first": first, "second": second, "sets": found}
+
+    # --- the paper's claims
+
+    def claim(self, claim: Claim, scales: Sequence[int]) -> dict[str, Any]:
+        """Whether a sentence of the paper holds in the measured tables, and in the paper's own numbers."""
+        check = self._correlation(claim, scales) if claim.grows else self._comparisons(claim, scales)
+        return {"id": claim.id, "text": claim.text, "where": claim.where, **check}
+
+    def _cells(self, claim: Claim, scales: Sequence[int]) -> Iterator[tuple[str, int, dict[str, Line], str]]:
+        for name in claim.tables:
+            entry = self.matrix.table(name)
+            lines = {line.label: line for line in self.matrix.lines(entry)}
+            for scale in scales:
+                for set_name in SETS:
+                    yield name, scale, lines, set_name
+
+    def _comparisons(self, claim: Claim, scales: Sequence[int]) -> dict[str, Any]:
+        found, printed = [], []
+        for name, scale, lines, set_name in self._cells(claim, scales):
+            for first, second in claim.pairs:
+                cells = [published().cell(name, scale, label, set_name) for label in (first, second)]
+                if cells[0] and cells[1]:
+                    printed.append(cells[0][0] > cells[1][0])
+                if first not in lines or second not in lines:
+                    continue
+                paired = pair(*(self.scores(lines[label], scale, set_name) for label in (first, second)))
+                if paired is not None:
+                    where = f"{first} - {second}, {name} x{scale}, {set_name}"
+                    found.append((where, paired.mean, len(paired.differences), paired.verdict))
+        worst = min(found, key=lambda item: item[1], default=None)
+        return {
+            "verdict": together([verdict for *_, verdict in found]),
+            "comparisons": len(found),
+            "positive": sum(mean > 0 for _, mean, *_ in found),
+            "least": None if worst is None else {"of": worst[0], "mean": round(worst[1], 4), "seeds": worst[2]},
+            "printed": [sum(printed), len(printed)],
+        }
+
+    def _correlation(self, claim: Claim, scales: Sequence[int]) -> dict[str, Any]:
+        assert claim.grows is not None
+        measured: list[list[float]] = []
+        printed: list[list[float]] = []
+        for name, scale, lines, set_name in self._cells(claim, scales):
+            pairs = (claim.grows["gap"], claim.grows["gain"])
+            cells = [[published().cell(name, scale, label, set_name) for label in labels] for labels in pairs]
+            if all(a and b for a, b in cells):
+                printed.append([a[0] - b[0] for a, b in cells if a and b])
+            found = [pair(*(self.scores(lines[label], scale, set_name) for label in labels)) for labels in pairs]
+            if all(found):
+                measured.append([paired.mean for paired in found if paired])
+        return {**_correlated(measured), "printed": _correlated(printed)}
+
+
+def _correlated(points: Sequence[Sequence[float]]) -> dict[str, Any]:
+    verdict: Verdict = "not enough seeds" if points else "not measured"
+    if len(points) < LEAST_POINTS:
+        return {"verdict": verdict, "points": len(points)}
+    correlation, p = rank_correlation([point[0] for point in points], [point[1] for point in points])
+    if p <= SIGNIFICANT:
+        verdict = "holds"
+    elif correlation <= 0:
+        verdict = "does not hold"
+    return {"verdict": verdict, "points": len(points), "rank_correlation": round(correlation, 3), "p": round(p, 4)}
+
+
+def _rounded(value: float | None, digits: int = 4) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def report(plan: Plan, records: Records, names: Sequence[str], scales: Sequence[int]) -> dict[str, Any]:
+    """The named tables and the paper's claims on them, as plain data."""
+    tables = Tables(plan, records)
+    filled = []
+    for name in names:
+        allowed = tables.matrix.table(name).scales
+        filled += [tables.table(name, scale) for scale in scales if allowed is None or scale in allowed]
+    claims = [tables.claim(claim, scales) for claim in published().claims if set(claim.tables) <= plan.tables.keys()]
+    footnotes = [note.model_dump() for note in published().footnotes if note.table in names]
+    corrections = [note.model_dump() for note in published().corrections if note.table in names]
+    return {"tables": filled, "claims": claims, "footnotes": footnotes, "corrections": corrections}
+
+
+# --- markdown
+
+
+def markdown(content: Mapping[str, Any], size: str) -> str:
+    """The report as markdown; equal records give equal text."""
+    parts = [
+        f"# Measured at size `{size}`, beside the paper's numbers",
+        "",
+        "PSNR in dB / SSIM. With several seeds: the mean, ± the standard deviation over seeds. *Printed* are the "
+        "numbers of the paper, for its own networks and training. *Held out* are training images on which choices "
+        "were made.",
+    ]
+    for table in content["tables"]:
+        parts += ["", f"## {table['title']}, x{table['scale']} ({table['table']})", ""]
+        parts += [*_rows(table), ""]
+        if table["protocols"]:
+            parts += [f"Protocol: {'; '.join(table['protocols'])}.", ""]
+        parts += _difference_lines(table)
+        notes = [n["text"] for n in content["footnotes"] if n["table"] == table["table"]]
+        for c in content["corrections"]:
+            if (c["table"], c["scale"]) == (table["table"], table["scale"]):
+                where = f"{c['row']} on {c['set']}, {c['metric']}"
+                notes.append(f"{where}: printed {c['printed']}, read as {c['read']} ({c['why']}).")
+        parts += [f"- {note}" for note in notes]
+    parts += ["", "## What the paper says, checked", "", *_claim_lines(content["claims"]), ""]
+    return "\n".join(parts)
+
+
+def _rows(table: Mapping[str, Any]) -> list[str]:
+    measured, printed = table["measured_sets"], table["printed_sets"]
+    header = ["", "parameters", "steps", "seeds", *measured, *(f"{s}, printed" for s in printed)]
+    lines = [f"| {' | '.join(header)} |", f"|---|{'--:|' * (len(header) - 1)}"]
+    for row in table["rows"]:
+        cells = [
+            row["title"],
+            *("" if row[key] is None else f"{row[key]:,}" for key in ("parameters", "steps")),
+            str(len(row["seeds"]) or ""),
+        ]
+        for set_name in measured:
+            found = row["measured"].get(set_name)
+            cells.append(_quality(found) if found else "")
+        for set_name in printed:
+            cell = row["printed"].get(set_name)
+            cells.append(f"*{cell[0]:.2f} / {cell[1]:.4f}*" if cell else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _quality(found: Mapping[str, Any]) -> str:
+    plus_minus = "" if found["psnr_spread"] is None else f" ± {found['psnr_spread']:.3f}"
+    return f"{found['psnr']:.3f}{plus_minus} / {found['ssim']:.4f}"
+
+
+def _difference_lines(table: Mapping[str, Any]) -> list[str]:
+    if not table["differences"]:
+        return []
+    titles = {row["label"]: row["title"] for row in table["rows"]}
+    sets = table["measured_sets"]
+    lines = [
+        "Differences in dB, same seed and same images (images won):",
+        "",
+        f"| | seeds | {' | '.join(sets)} |",
+        f"|---|--:|{'--:|' * len(sets)}",
+    ]
+    for row in table["differences"]:
+        cells = []
+        for set_name in sets:
+            found = row["sets"].get(set_name)
+            cells.append(_difference(found) if found else "")
+        seeds = max(found["seeds"] for found in row["sets"].values())
+        lines.append(f"| {titles[row['first']]} − {titles[row['second']]} | {seeds} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _difference(found: Mapping[str, Any]) -> str:
+    plus_minus = "" if found["spread"] is None else f" ± {found['spread']:.3f}"
+    return f"{found['mean']:+.3f}{plus_minus} ({found['won']}/{found['images']})"
+
+
+def _claim_lines(claims: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [
+        "*Holds*: with three seeds or more, the 95 % interval of every difference lies above 0. *Does not hold*: that "
+        "of one lies below. Otherwise more seeds would be needed.",
+        "",
+        "| claim | measured | evidence | in the paper's own numbers |",
+        "|---|---|---|---|",
+    ]
+    for claim in claims:
+        if "points" in claim:
+            evidence, printed = _correlation_text(claim), _correlation_text(claim["printed"])
+        else:
+            evidence = f"{claim['positive']} of {claim['comparisons']} differences positive"
+            if claim["least"]:
+                least = claim["least"]
+                evidence += f"; least {least['mean']:+.3f} dB ({least['of']}, {least['seeds']} seeds)"
+            printed = f"{claim['printed'][0]} of {claim['printed'][1]}"
+        lines.append(f"| {claim['text']} ({claim['where']}) | {claim['verdict']} | {evidence} | {printed} |")
+    return lines
+
+
+def _correlation_text(found: Mapping[str, Any]) -> str:
+    if "rank_correlation" not in found:
+        return f"{found['points']} points"
+    return f"rank correlation {found['rank_correlation']:+.2f} over {found['points']} points (p = {found['p']:.2g})"

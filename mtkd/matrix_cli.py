@@ -1,0 +1,228 @@
+"""``mtkd matrix``: the experiments of the paper as one graph of runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mtkd.console import print_json, print_table
+from mtkd.errors import UserError, unknown_name
+
+ACTIONS = ("status", "report")
+
+
+def matrix(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="Tables to train and measure (table2 table3 table4 table5 controls aggregators, or all); or status or "
+            "report, then tables (default: all).",
+        ),
+    ],
+    size: Annotated[str, typer.Option(help="mini, small, paper, or a plan file that extends one.")] = "mini",
+    seeds: Annotated[str, typer.Option(help="Seeds, separated by commas [default: the plan's].")] = "",
+    scales: Annotated[str, typer.Option(help="Scales, separated by commas [default: the plan's].")] = "",
+    only: Annotated[str, typer.Option(help="Rows alone, separated by commas: scratch,kd,v*")] = "",
+    out: Annotated[Path | None, typer.Option(help="Folder of runs [default: runs/SIZE].")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of benchmark sets [default: MTKD_DATA].", envvar="MTKD_DATA")
+    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value for every recipe; repeatable.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the graph and its cost; train nothing.")] = False,
+    threads: Annotated[int, typer.Option(help="CPU threads of one task.", min=1)] = 1,
+    ray: Annotated[bool, typer.Option("--ray", help="On Ray: many tasks at once (extra 'cluster').")] = False,
+    ray_address: Annotated[
+        str | None, typer.Option(help="A running Ray cluster (auto) [default: Ray is started here].")
+    ] = None,
+    gpus: Annotated[
+        float | None, typer.Option(help="GPUs of one task on Ray; a fraction shares [default: 1 where there is one].")
+    ] = None,
+    retries: Annotated[int, typer.Option(help="How often Ray restarts a task whose worker died.", min=0)] = 3,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="report: folder for report.md and report.json.")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Train and measure the paper's tables and ablations, each run once; report them beside the paper's numbers.
+
+    A run is identified by its recipe, its images and its teachers; what is finished is never done again, and the
+    same command goes on after a stop. Several processes may work in one folder. Models of the zoo whose cards say
+    that they are the same run are taken from there.
+    """
+    from mtkd.experiments.plan import load_plan
+
+    action, tables = (names[0], names[1:]) if names[0] in ACTIONS else ("run", names)
+    plan = load_plan(size, set_ or [])
+    chosen = _tables(tables, list(plan.tables), action)
+    wanted_scales = _numbers("--scales", scales) or list(plan.scales)
+    if unknown := [s for s in wanted_scales if s not in (2, 3, 4)]:
+        raise UserError(f"--scales {unknown[0]}: give 2, 3 or 4")
+    wanted_seeds = _numbers("--seeds", seeds) or list(plan.seeds)
+    folder = out or Path("runs") / Path(size).stem
+    patterns = [part.strip() for part in only.split(",") if part.strip()]
+    if action == "report":
+        _report(plan, chosen, wanted_scales, folder, Path(size).stem, output, json_)
+        return
+
+    graph, place, records = _graph(plan, chosen, wanted_scales, wanted_seeds, patterns, folder, data, threads)
+    tasks = graph.tasks()
+    if action == "status" or dry_run:
+        _show(graph, tasks, place, records, dry_run, json_)
+        return
+    if missing := graph.missing():
+        raise UserError(
+            f"the graph needs {missing[0].name} x{missing[0].scale}, which it does not train: "
+            f"{missing[0].missing}. Bring its weights (MTKD_ZOO), or choose other rows with --only"
+        )
+    plan.images().folder()
+    _run(plan, tasks, place, ray, ray_address, gpus, retries, json_)
+    if not json_:
+        print(f"report: mtkd matrix report {' '.join(chosen)} --size {size} --out {folder}")
+
+
+def _tables(names: Sequence[str], known: Sequence[str], action: str) -> list[str]:
+    if (not names and action != "run") or list(names) == ["all"]:
+        return list(known)
+    for name in names:
+        if name not in known:
+            raise unknown_name("table", name, [*known, "all", *ACTIONS])
+    return list(names)
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise UserError(f"{option} {text}: give whole numbers, separated by commas") from None
+
+
+def _graph(
+    plan: Any,
+    tables: Sequence[str],
+    scales: Sequence[int],
+    seeds: Sequence[int],
+    only: Sequence[str],
+    out: Path,
+    data: Path | None,
+    threads: int,
+) -> tuple[Any, Any, Any]:
+    from mtkd.experiments import records
+    from mtkd.experiments.matrix import Matrix, images_hash
+    from mtkd.experiments.runner import Place
+
+    known = records.read(records.rebuild(out)) if out.is_dir() else None
+    graph = Matrix(plan, images_hash(plan.images(), known.images() if known else ()))
+    for table in tables:
+        graph.add(table, scales, seeds, only)
+    if not graph.rows:
+        raise UserError(
+            f"--only {','.join(only)} --scales {','.join(map(str, scales))}: no such row in {', '.join(tables)}"
+        )
+    return graph, Place(out, data, plan.images(), threads), known
+
+
+def _show(graph: Any, tasks: Any, place: Any, records: Any, with_cost: bool, json_: bool) -> None:
+    from mtkd.experiments.cost import Estimator
+    from mtkd.experiments.overview import overview, totals
+
+    rows = overview(tasks, place, Estimator(graph.runs, records, place.device) if with_cost else None)
+    total = totals(rows)
+    if json_:
+        print_json({"tasks": [row.row() for row in rows], **total})
+        return
+    cells = []
+    for row in rows:
+        progress = f"{row.iteration or 0:,} / {row.iterations:,}" if row.iterations else ""
+        cost = "" if row.seconds is None else f"{row.flops:.1e} {_hours(row.seconds)}{'' if row.measured else ' *'}"
+        seed = "" if row.seed is None else str(row.seed)
+        cells.append([row.kind, row.model, f"x{row.scale}", seed, row.state, progress, cost or row.note])
+    cost_title = "FLOPs, time left" if with_cost else ""
+    print_table(("task", "model", "scale", "seed", "state", "steps", cost_title), cells)
+    print(", ".join(f"{count} {state}" for state, count in total["states"].items()))
+    if with_cost:
+        print(
+            f"left: {total['flops']:.1e} floating-point operations, about {total['hours']:.1f} hours on one "
+            f"{place.device.type}{' thread' if place.device.type == 'cpu' else ''} "
+            f"({total['measured_hours']:.1f} of them from finished runs; * from operations and a timed step)"
+        )
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.2f} h" if seconds >= 60 else f"{seconds:.0f} s"
+
+
+def _run(
+    plan: Any,
+    tasks: Any,
+    place: Any,
+    ray: bool,
+    ray_address: str | None,
+    gpus: float | None,
+    retries: int,
+    json_: bool,
+) -> None:
+    from mtkd.experiments import records
+    from mtkd.experiments.runner import Outcome, needed, run_here
+    from mtkd.training.loop import Interrupted
+    from mtkd.training.progress import TrainingProgress
+
+    left = needed(tasks, place)
+
+    def announce(outcome: Outcome, ended: int, of: int) -> None:
+        text = outcome.message or f"{left[outcome.key]} ({outcome.seconds:.0f} s)"
+        print(f"[{ended}/{of}] {outcome.state}: {text}", file=sys.stderr if json_ else sys.stdout, flush=True)
+
+    try:
+        if ray or ray_address:
+            from mtkd.experiments.cluster import run_on_ray
+
+            outcomes = run_on_ray(left, place, announce, gpus, retries, ray_address)
+        else:
+            outcomes = run_here(left, place, lambda task: TrainingProgress(str(task.run)), announce)
+    except (Interrupted, KeyboardInterrupt) as stopped:
+        why = str(stopped) or "stopped"
+        print(f"{why}. The same command goes on from there.", file=sys.stderr)
+        raise SystemExit(130) from None
+    path = records.rebuild(place.out)
+    failed = [outcome for outcome in outcomes if outcome.state != "done"]
+    if json_:
+        rows = [
+            {"task": o.key, "state": o.state, "message": o.message, "seconds": round(o.seconds, 1)} for o in outcomes
+        ]
+        print_json({"outcomes": rows, "records": str(path)})
+    else:
+        print(f"{len(tasks) - len(failed)} of {len(tasks)} tasks done; records in {path}")
+    if failed:
+        raise SystemExit(1)
+
+
+def _report(
+    plan: Any,
+    tables: Sequence[str],
+    scales: Sequence[int],
+    out: Path,
+    size: str,
+    output: Path | None,
+    json_: bool,
+) -> None:
+    from mtkd.experiments import records
+    from mtkd.experiments.tables import markdown, report
+    from mtkd.images import atomic_write
+
+    if any(out.glob("*/run.json")):
+        records.rebuild(out)
+    content = report(plan, records.read(out / records.NAME), tables, scales)
+    text, data = markdown(content, size), json.dumps(content, indent=1) + "\n"
+    if output is None:
+        print(data if json_ else text, end="")
+        return
+    for name, written in (("report.md", text), ("report.json", data)):
+        with atomic_write(output / name) as temporary:
+            temporary.write_text(written, encoding="utf-8")
+        print(output / name)
