@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
+from mtkd.cli import main
 from mtkd.data.examples import example
 
 torch.set_num_threads(1)  # reproducible sums; tests run side by side
@@ -42,3 +46,48 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, (width, height) in crops.items():
         Image.open(example(name).path).crop((64, 72, 64 + width, 72 + height)).save(folder / f"{name}.png")
     return folder
+
+
+@dataclass
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """``mtkd`` with these arguments, in this process: starting one costs seconds."""
+
+    def call(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["mtkd", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        captured = capsys.readouterr()
+        return Outcome(int(stopped.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+def contents(folder: Path) -> dict[Path, bytes | None]:
+    return {path: path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
+
+
+@pytest.fixture
+def refused(run: Run, tmp_path: Path) -> Callable[..., str]:
+    """A user's mistake: returns its one line; nothing under ``tmp_path`` is changed, made or left over."""
+
+    def call(*arguments: object) -> str:
+        before = contents(tmp_path)
+        outcome = run(*arguments)
+        assert outcome.code == 2
+        assert outcome.out == ""
+        assert outcome.err.startswith("mtkd: ") and outcome.err.endswith("\n") and outcome.err.count("\n") == 1
+        assert "Traceback" not in outcome.err
+        assert contents(tmp_path) == before
+        return outcome.err.removeprefix("mtkd: ").rstrip("\n")
+
+    return call

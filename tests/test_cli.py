@@ -9,7 +9,6 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,61 +18,16 @@ import torch
 from PIL import Image
 
 from mtkd import zoo
-from mtkd.cli import main
 from mtkd.data.examples import EXAMPLES
 from mtkd.images import read_image, to_tensor, to_uint8, write_image
 from mtkd.networks.bicubic import Bicubic
 from mtkd.zoo.checkpoints import Header, save_weights
+from tests.conftest import Run
 from tests.test_evaluate import fake_set
 from tests.training.conftest import DISTILL, write_images, write_model, write_recipe
 
 COMMANDS = ("demo", "models", "upscale", "degrade", "score", "benchmark", "train")
 NUMBERS = np.random.default_rng(0)
-
-
-@dataclass
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """``mtkd`` with these arguments, in this process: starting one costs seconds."""
-
-    def call(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["mtkd", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return Outcome(int(stopped.value.code or 0), captured.out, captured.err)
-
-    return call
-
-
-def contents(folder: Path) -> dict[Path, bytes | None]:
-    return {path: path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
-
-
-@pytest.fixture
-def refused(run: Run, tmp_path: Path) -> Callable[..., str]:
-    """A user's mistake: returns its one line; nothing under ``tmp_path`` is changed, made or left over."""
-
-    def call(*arguments: object) -> str:
-        before = contents(tmp_path)
-        outcome = run(*arguments)
-        assert outcome.code == 2
-        assert outcome.out == ""
-        assert outcome.err.startswith("mtkd: ") and outcome.err.endswith("\n") and outcome.err.count("\n") == 1
-        assert "Traceback" not in outcome.err
-        assert contents(tmp_path) == before
-        return outcome.err.removeprefix("mtkd: ").rstrip("\n")
-
-    return call
 
 
 @pytest.fixture(scope="module")
@@ -608,7 +562,8 @@ def test_train_fills_a_run_folder(run: Run, tmp_path: Path) -> None:
     outcome = run(*arguments)
     assert outcome.code == 0 and outcome.err == ""
     assert "finished, held-out PSNR" in outcome.out.splitlines()[-1]
-    assert {path.name.split(".")[0] for path in (tmp_path / "run").iterdir()} == {
+    written = {path.name.split(".")[0] for path in (tmp_path / "run").iterdir() if path.name != ".lock"}
+    assert written == {
         "recipe",
         "metrics",
         "events",

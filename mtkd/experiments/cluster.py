@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,11 @@ from typing import Any
 from mtkd.errors import UserError
 from mtkd.experiments.matrix import Task
 from mtkd.experiments.runner import Announce, Outcome, Place, attempt
+from mtkd.training.checkpoint import Busy
+
+
+PATIENCE = 5.0
+"""Seconds between looks at a task that another process is at."""
 
 
 class _Silent:
@@ -33,7 +39,11 @@ def _on_worker(task: Task, place: Place, variables: Mapping[str, str], *needs: O
     def reporter(task: Task) -> Any:
         yield _Silent()
 
-    return attempt(task, place, reporter)
+    while True:
+        try:
+            return attempt(task, place, reporter)
+        except Busy:  # a process that Ray did not start
+            time.sleep(PATIENCE)
 
 
 def run_on_ray(

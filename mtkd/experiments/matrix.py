@@ -37,6 +37,11 @@ class Run:
     """Why a given model is not there, in words for people."""
 
     @property
+    def trained(self) -> bool:
+        """Whether it is the graph's to make: trained, or missing; other models of the zoo need nothing done."""
+        return self.recipe is not None or bool(self.missing)
+
+    @property
     def folder(self) -> str:
         """Name of its folder."""
         seed = "" if self.seed is None else f"_s{self.seed}"
@@ -215,7 +220,7 @@ class Matrix:
         found: dict[str, Task] = {}
         for run in self.runs.values():
             inputs = self.closure(run)
-            needs = [_key("train", r) for r in inputs]
+            needs = [_key("train", r) for r in inputs if r.trained]
             if run.recipe is not None and _cached(run.recipe):
                 for teacher in (self.runs[d] for d in run.inputs):
                     within = self.closure(teacher)
@@ -223,15 +228,18 @@ class Matrix:
                         "cache",
                         teacher,
                         within,
-                        tuple(_key("train", r) for r in (teacher, *within)),
+                        tuple(_key("train", r) for r in (teacher, *within) if r.trained),
                         run.recipe.self_ensemble,
                     )
                     found[cache.key] = cache
                     needs.append(cache.key)
-            task = Task("train", run, inputs, tuple(needs))
-            found[task.key] = task
+            if run.trained:
+                task = Task("train", run, inputs, tuple(needs))
+                found[task.key] = task
         for run in (self.runs[d] for d in dict.fromkeys(row.digest for row in self.rows)):
-            task = Task("measure", run, self.closure(run), (_key("train", run),))
+            inputs = self.closure(run)
+            needs = [_key("train", r) for r in (run, *inputs) if r.trained]
+            task = Task("measure", run, inputs, tuple(needs))
             found[task.key] = task
         order = TopologicalSorter({key: task.needs for key, task in found.items()}).static_order()
         return {key: found[key] for key in order}

@@ -49,8 +49,6 @@ def overview(tasks: Mapping[str, Task], place: Place, estimator: Estimator | Non
     rows = []
     for key, task in tasks.items():
         run, folder = task.run, run_folder(place.out, task.run)
-        if run.recipe is None and task.kind == "train" and not run.missing:
-            continue  # a model of the zoo: nothing to do
         state, note = _state(task, place, folder, left)
         iteration = _iteration(folder) if task.kind == "train" else None
         iterations = run.recipe.iterations if run.recipe and task.kind == "train" else None

@@ -270,13 +270,10 @@ def _named(name: str) -> dict[str, Any]:
     size, _, model = name.partition("/")
     if size in SIZES and model:
         plan = load_plan(size)
-        model, sign, scale = model.rpartition("_x") if model[-3:-1] == "_x" else (model, "", "")
-        if not sign or scale in ("2", "3", "4"):
-            try:
-                content = plan.recipe_content(model, int(scale or 4))
-            except UserError:  # a student's name with an unknown variant: the whole name is unknown
-                content = None
-            if content is not None:
-                return content
+        scale = 4
+        if model[-3:] in ("_x2", "_x3", "_x4"):
+            model, scale = model[:-3], int(model[-1])
+        if model in plan.names() and (content := plan.recipe_content(model, scale)) is not None:
+            return content
     known = [f"{size}/{model}" for size in SIZES for model in load_plan(size).names()]
     raise unknown_name("recipe", name, known)

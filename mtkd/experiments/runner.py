@@ -80,7 +80,7 @@ def done(task: Task, place: Place) -> bool:
     """Whether nothing is left to do of a task."""
     folder = run_folder(place.out, task.run)
     if task.kind == "train":
-        return task.run.recipe is None or all((folder / name).exists() for name in ("finished.json", "run.json"))
+        return all((folder / name).exists() for name in ("finished.json", "run.json"))
     if task.kind == "cache":
         return _marker(task, place).exists()
     scores = read_scores(folder)

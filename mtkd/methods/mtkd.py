@@ -29,9 +29,10 @@ class MTKD(Method):
     """L_total = alpha |I_stu - I_GT| + L_dis(I_stu, I_MT) (Eq. 4).
 
     Args:
-        outputs: the aggregator whose output is I_MT, or any one network; of several, the mean of their outputs.
+        outputs: the aggregator (or any one network) whose output is I_MT.
         alpha: weight of the ground truth (0.1 in Sec. 4.2).
         weight: of L_dis (1 in Eq. 4).
+        mean: learn from the mean of several networks' outputs in the place of I_MT (a control).
         loss: L_dis, ``wavelet`` (Eq. 3), or of Table 5 ``l1`` (v5) and ``dct`` (v6).
         options: of that loss, e.g. ``levels=1, wavelet="haar"``, or ``details_only=True`` (v7).
     """
@@ -41,10 +42,13 @@ class MTKD(Method):
         outputs: tuple[str, ...],
         alpha: float = 0.1,
         weight: float = 1.0,
+        mean: bool = False,
         loss: Literal["wavelet", "l1", "dct"] = "wavelet",
         **options: Any,
     ) -> None:
         super().__init__()
+        if len(outputs) != 1 and not mean:
+            raise TypeError(f"learns from one image I_MT, got {len(outputs)} networks (mean: true takes their mean)")
         if loss not in LOSSES:
             raise unknown_name("loss of method mtkd", loss, LOSSES)
         self.outputs, self.alpha, self.weight = outputs, alpha, weight
@@ -52,9 +56,7 @@ class MTKD(Method):
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         student_image = network(batch.lr_image)
-        mt_image = batch.outputs[self.outputs[0]]
-        if len(self.outputs) > 1:
-            mt_image = torch.stack([batch.outputs[name] for name in self.outputs]).mean(0)
+        mt_image = torch.stack([batch.outputs[name] for name in self.outputs]).mean(0)
         return {
             "alpha L_stu": self.alpha * F.l1_loss(student_image, batch.hr_image),
             "L_dis": self.weight * self.distillation(student_image, mt_image),

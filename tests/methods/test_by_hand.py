@@ -53,7 +53,7 @@ def test_affinity():
     """Vectors (1, 2), (0, 0), (0, 0), (2, 0): the cosine of the first and the last is 1 / sqrt(5)."""
     r = 1 / math.sqrt(5)
     expected = [[1, 0, 0, r], [0, 0, 0, 0], [0, 0, 0, 0], [r, 0, 0, 1]]
-    torch.testing.assert_close(affinity(S[0]), torch.tensor(expected), atol=1e-6, rtol=0)
+    torch.testing.assert_close(affinity(S)[0], torch.tensor(expected), atol=1e-6, rtol=0)
 
 
 def test_fakd():

@@ -17,9 +17,9 @@ import pytest
 import torch
 
 from mtkd.errors import UserError
+from mtkd.experiments.plan import load_recipe
 from mtkd.training import loop
 from mtkd.training.loop import train
-from mtkd.training.recipe import load_recipe
 from tests.training.conftest import AGGREGATE, DISTILL, write_recipe
 
 CHECKPOINT_EVERY = 7

@@ -263,7 +263,7 @@ def test_an_aggregator_gets_its_teachers_in_the_stored_order(tmp_path: Path, mon
     real = zoo.catalog.load
     values = {"ada": Constant(0.25), "bob": Constant(0.75)}
     monkeypatch.setattr(
-        zoo.catalog, "load", lambda name, scale, *device: values.get(name) or real(name, scale, *device)
+        zoo.catalog, "load", lambda name, scale, **given: values.get(name) or real(name, scale, **given)
     )
     for order in (("ada", "bob"), ("bob", "ada")):
         header = Header("merged", "aggregator_mini", SCALE, order)

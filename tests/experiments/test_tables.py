@@ -1,0 +1,171 @@
+"""Tables and claims from records that were made by hand: every number is known beforehand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mtkd.experiments import records
+from mtkd.experiments.plan import Plan, load_plan
+from mtkd.experiments.published import Claim, published
+from mtkd.experiments.records import Records
+from mtkd.experiments.runner import HELD_OUT
+from mtkd.experiments.tables import Tables, markdown, report
+
+IMAGES = ("a", "b")
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return load_plan("mini")
+
+
+def made(plan: Plan, scores: dict[tuple[str, int, int | None], dict[str, tuple[float, float]]]) -> Records:
+    """Records of finished runs: {(model, scale, seed): {set: PSNR of image a and b}}; SSIM is PSNR / 50."""
+    matrix = Tables(plan, Records({}, {}, frozenset())).matrix
+    runs, numbers = {}, {}
+    for (name, scale, seed), by_set in scores.items():
+        run = matrix.run(name, scale, seed)
+        runs[run.digest] = {
+            "digest": run.digest, "name": name, "seed": run.seed, "images": None, "parameters": 1000,
+            "iterations": 10, "teacher_passes": 0, "seconds": 5,
+        }  # fmt: skip
+        for set_name, psnr in by_set.items():
+            numbers[run.digest, set_name] = {i: (p, p / 50) for i, p in zip(IMAGES, psnr, strict=True)}
+    return Records(runs, numbers, frozenset({"Y, crop = scale, uint8"}))
+
+
+def seeded(name: str, *by_seed: tuple[float, float], sets: tuple[str, ...] = ("Set5",), scale: int = 4):
+    return {(name, scale, seed): dict.fromkeys(sets, psnr) for seed, psnr in enumerate(by_seed, start=1)}
+
+
+def rows(content: dict, table: int = 0) -> dict[str, dict]:
+    return {row["label"]: row for row in content["tables"][table]["rows"]}
+
+
+def test_a_row_is_the_mean_over_seeds_of_the_mean_over_images(plan: Plan) -> None:
+    content = report(plan, made(plan, seeded("rcan_tiny-kd", (30, 31), (30.5, 32), (31, 32.4))), ["table2"], [4])
+    row = rows(content)["kd"]
+    assert row["seeds"] == [1, 2, 3] and row["title"] == "KD" and row["parameters"] == 1000
+    # seeds: 30.5, 31.25, 31.7
+    assert row["measured"]["Set5"] == {
+        "psnr": pytest.approx(31.15), "psnr_spread": pytest.approx(0.6062, abs=1e-4),
+        "ssim": pytest.approx(0.623), "ssim_spread": pytest.approx(0.01212, abs=1e-5), "images": 2, "seeds": 3,
+    }  # fmt: skip
+    assert row["printed"]["Urban100"] == [26.49, 0.7980]  # the paper's, though Urban100 was not measured
+    assert rows(content)["scratch"]["measured"] == {} and rows(content)["scratch"]["seeds"] == []
+
+
+def test_differences_are_paired_by_seed_and_image(plan: Plan) -> None:
+    scores = seeded("rcan_tiny-scratch", (30, 31), (29, 30)) | seeded("rcan_tiny-mtkd", (30.2, 31.1), (29.3, 29.8))
+    (difference,) = report(plan, made(plan, scores), ["table2"], [4])["tables"][0]["differences"]
+    assert (difference["first"], difference["second"]) == ("mtkd", "scratch")
+    # seed 1: +0.2 and +0.1; seed 2: +0.3 and -0.2; image b loses in the mean
+    assert difference["sets"]["Set5"] == {
+        "mean": pytest.approx(0.1), "spread": pytest.approx(0.0707, abs=1e-4), "seeds": 2, "images": 2, "won": 1,
+        "verdict": "not enough seeds",
+    }  # fmt: skip
+
+
+def claim(plan: Plan, name: str, scores, scales=(4,)) -> dict:
+    (found,) = [c for c in report(plan, made(plan, scores), ["table2"], list(scales))["claims"] if c["id"] == name]
+    return found
+
+
+GOOD, BAD = [(30.5, 31.5), (30.4, 31.6), (30.6, 31.5)], [(30, 31), (30, 31.1), (30.1, 31)]
+
+
+@pytest.mark.parametrize(
+    ("mtkd", "scratch", "verdict"),
+    [
+        (GOOD, BAD, "holds"),
+        (BAD, GOOD, "does not hold"),
+        (GOOD[:2], BAD[:2], "not enough seeds"),
+        ([*BAD[:2], GOOD[2]], BAD, "not enough seeds"),  # one seed differs, two are equal
+        (GOOD, [], "not measured"),
+    ],
+)
+def test_a_claim_is_judged_by_its_seeds(plan: Plan, mtkd: list, scratch: list, verdict: str) -> None:
+    scores = seeded("rcan_tiny-mtkd", *mtkd) | seeded("rcan_tiny-scratch", *scratch)
+    assert claim(plan, "distillation-helps", scores)["verdict"] == verdict
+
+
+def test_a_claim_needs_every_table_and_set(plan: Plan) -> None:
+    scores = seeded("rcan_tiny-mtkd", *GOOD, sets=("Set5", "Set14")) | seeded(
+        "rcan_tiny-scratch", *BAD, sets=("Set5", "Set14")
+    )
+    scores |= seeded("edsr_tiny-mtkd", *BAD) | seeded("edsr_tiny-scratch", *GOOD)
+    found = claim(plan, "distillation-helps", scores)
+    assert found["verdict"] == "does not hold" and (found["positive"], found["comparisons"]) == (2, 3)
+    assert found["least"]["of"] == "mtkd - scratch, table3 x4, Set5"
+    assert found["least"]["mean"] == pytest.approx(-0.4833, abs=1e-3)
+
+
+def test_held_out_images_prove_nothing(plan: Plan) -> None:
+    """They were chosen on."""
+    scores = seeded("rcan_tiny-mtkd", *GOOD, sets=(HELD_OUT,)) | seeded("rcan_tiny-scratch", *BAD, sets=(HELD_OUT,))
+    assert claim(plan, "distillation-helps", scores)["verdict"] == "not measured"
+    assert HELD_OUT in rows(report(plan, made(plan, scores), ["table2"], [4]))["mtkd"]["measured"]
+
+
+def test_an_aggregator_of_several_seeds_against_a_teacher_of_one(plan: Plan) -> None:
+    scores = {("aggregator_mini", 4, seed): {"Set5": psnr} for seed, psnr in zip((5, 6, 7), GOOD, strict=True)}
+    for teacher in ("rcan_mini", "edsr_mini", "swinir_mini"):
+        scores[teacher, 4, None] = {"Set5": (30, 31)}
+    found = claim(plan, "mt-over-teachers", scores)
+    assert found["verdict"] == "holds" and found["comparisons"] == 3 and found["least"]["seeds"] == 3
+
+
+def test_gain_and_gap(plan: Plan) -> None:
+    """Six points, gains in the order of gaps: rank correlation 1, one permutation in 720."""
+    scores: dict = {}
+    for number, student in enumerate(("rcan", "edsr", "swinir")):
+        for place, set_name in enumerate(("Set5", "Set14")):
+            step = 2 * number + place + 1
+            for model, value in (
+                (f"{student}_mini", step),
+                (f"{student}_tiny-scratch", 0),
+                (f"{student}_tiny-mtkd", step / 9),
+            ):
+                seed = None if model.endswith("mini") else 1
+                scores.setdefault((model, 4, seed), {})[set_name] = (30 + value, 31 + value)
+    found = claim(plan, "gap", scores)
+    assert found["verdict"] == "holds" and found["points"] == 6
+    assert found["rank_correlation"] == 1 and found["p"] == pytest.approx(1 / 720, abs=1e-4)
+    fewer = {key: value for key, value in scores.items() if not key[0].startswith("rcan")}
+    assert claim(plan, "gap", fewer)["verdict"] == "not enough seeds"
+
+
+def test_the_papers_own_numbers_are_checked_too(plan: Plan) -> None:
+    found = {c["id"]: c["printed"] for c in report(plan, made(plan, {}), ["table2"], [2, 3, 4])["claims"]}
+    assert found["mt-over-teachers"] == [36, 36] and found["mtkd-over-kd"] == [36, 36]
+    assert found["rcan-student-over-teacher"] == [5, 12]  # by hand: none at x2, three at x3, two at x4
+    assert found["more-teachers"] == [2, 2]
+
+
+def test_markdown_shows_measured_beside_printed_and_is_always_the_same(plan: Plan) -> None:
+    records_ = made(plan, seeded("edsr_tiny-mtkd", (30, 31), (30.5, 32)) | seeded("edsr_tiny-scratch", (30, 30)))
+    text = markdown(report(plan, records_, ["table3"], [4]), "mini")
+    assert text == markdown(report(plan, records_, ["table3"], [4]), "mini")
+    (line,) = [line for line in text.splitlines() if line.startswith("| MTKD |")]
+    assert line.split(" | ")[3:6] == ["2", "30.875 ± 0.530 / 0.6175", "*32.29 / 0.8967*"]
+    assert "*27.69 / 0.7407*" in line and "printed 0.4707, read as 0.7407" in text
+    assert "| MTKD − Compact (scratch) | 1 | +0.500 (1/2) |" in text
+    for entry in published().claims:
+        assert f"| {entry.text} ({entry.where}) |" in text
+    json.dumps(report(plan, records_, ["table3"], [4]), allow_nan=False)
+
+
+def test_the_report_of_a_real_graph(tiny: Plan, finished: Path) -> None:
+    content = report(tiny, records.read(records.rebuild(finished)), ["trial"], [2])
+    assert [row["label"] for row in content["tables"][0]["rows"]] == [
+        "bicubic", "MT", "full", "scratch", "kd", "at", "mtkd", "v2",
+    ]  # fmt: skip
+    assert all(HELD_OUT in row["measured"] for row in content["tables"][0]["rows"])
+    assert [row["teacher_passes"] for row in content["tables"][0]["rows"]][3:] == [0, 0, 4, 0, 0]
+
+
+def test_claims_name_pairs() -> None:
+    assert Claim(id="x", text="", where="", tables=(), better=("a",), than=("b", "c")).pairs == (("a", "b"), ("a", "c"))
