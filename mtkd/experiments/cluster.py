@@ -18,7 +18,6 @@ from mtkd.experiments.matrix import Task
 from mtkd.experiments.runner import Announce, Outcome, Place, attempt
 from mtkd.training.checkpoint import Busy
 
-
 PATIENCE = 5.0
 """Seconds between looks at a task that another process is at."""
 

@@ -20,6 +20,7 @@ from mtkd import networks, zoo
 from mtkd.data.patches import Batch
 from mtkd.experiments.matrix import Run, Task
 from mtkd.experiments.records import Records
+from mtkd.infer import SelfEnsemble
 from mtkd.methods import create, runs_teacher
 from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
 from mtkd.training.recipe import Recipe, parse
@@ -67,7 +68,8 @@ class Estimator:
     def step(self, recipe: Recipe) -> float:
         """Floating-point operations of one training step: forward, backward, the teacher's passes."""
         options = {k: v for k, v in recipe.method.options.items() if k not in WEIGHTS}
-        key = repr((_kind(recipe), recipe.teacher_outputs, recipe.teachers, sorted(options.items())))
+        how = recipe.teacher_outputs, recipe.self_ensemble, recipe.teachers
+        key = repr((_kind(recipe), how, sorted(options.items())))
         if key not in self._steps:
             self._steps[key] = self._count(recipe)
         return self._steps[key]
@@ -83,7 +85,7 @@ class Estimator:
         with FlopCounterMode(display=False) as counter:
             if recipe.teacher_outputs == "online" and not runs_teacher(recipe.method.name):
                 for teacher in teachers.values():
-                    teacher(batch.lr_image)
+                    (SelfEnsemble(teacher) if recipe.self_ensemble else teacher)(batch.lr_image)
             torch.stack(list(method.loss(student, batch).values())).sum().backward()  # type: ignore[no-untyped-call]
         return float(counter.get_total_flops())
 
@@ -93,9 +95,9 @@ class Estimator:
 
     def _network(self, name: str, scale: int) -> nn.Module:
         """A network of the graph or the zoo, without its weights."""
-        run = next((r for r in self.runs.values() if r.name == name and r.recipe is not None), None)
-        if run is not None and run.recipe is not None:
-            network = self._student(run.recipe)
+        recipes = (run.recipe for run in self.runs.values() if run.recipe and (run.name, run.scale) == (name, scale))
+        if (recipe := next(recipes, None)) is not None:
+            network = self._student(recipe)
         elif name in networks.specs():  # a published teacher that may not be here yet
             return networks.build(name, scale)
         else:
@@ -119,7 +121,17 @@ class Estimator:
 
 
 def _kind(recipe: Recipe) -> tuple[object, ...]:
-    return recipe.network, recipe.method.name, recipe.scale, recipe.lr_patch, recipe.batch, recipe.precision
+    """Runs of one kind take equally long for a step."""
+    run_by_method = recipe.teachers if runs_teacher(recipe.method.name) else ()
+    return (
+        run_by_method,
+        recipe.network,
+        recipe.method.name,
+        recipe.scale,
+        recipe.lr_patch,
+        recipe.batch,
+        recipe.precision,
+    )
 
 
 @lru_cache(maxsize=4)

@@ -24,7 +24,7 @@ class Run:
     """One model of the graph: trained by ``recipe``, or given by the zoo where that is None.
 
     ``digest`` identifies it: a hash of the resolved recipe (without the name), of the training images and of the
-    digests of ``inputs``, the runs that it learns from; of a given model, of its weights file.
+    digests of ``inputs``, the runs that it learns from; of a given model, of its weights file and its inputs.
     """
 
     digest: str
@@ -134,15 +134,15 @@ class Matrix:
                 if only and not any(fnmatch.fnmatchcase(line.label, pattern) for pattern in only):
                     continue
                 repeated = line.kind == ("student" if entry.variants else "aggregator")
-                for seed in self.seeds_of(line, seeds) if repeated else [None]:
+                for seed in self.seeds_of(line, scale, seeds) if repeated else [None]:
                     run = self.run(line.model, scale, seed)
                     self.rows.append(Row(table, scale, line.label, run.seed, run.digest))
 
-    def seeds_of(self, line: Line, seeds: Sequence[int]) -> list[int]:
-        """The recipes' seeds for the seeds that are asked for: an aggregator's first seed goes with a student's."""
-        if line.kind == "student":
-            return list(seeds)
-        return [self.plan.aggregator.get("seed", 0) + seed - self.plan.seeds[0] for seed in seeds]
+    def seeds_of(self, line: Line, scale: int, seeds: Sequence[int]) -> list[int]:
+        """The recipes' seeds for the seeds that are asked for: the plan's first is the aggregator's own."""
+        recipe = self.plan.recipe(line.model, scale)
+        own = self.plan.seeds[0] if line.kind == "student" or recipe is None else recipe.seed
+        return [own + seed - self.plan.seeds[0] for seed in seeds]
 
     def table(self, name: str) -> Table:
         """One table of the plan.
@@ -201,7 +201,8 @@ class Matrix:
         except UserError as error:
             return Run(f"missing-{name}-x{scale}", name, scale, None, None, missing=str(error))
         inputs = tuple(self.run(t, scale, above=(name,)).digest for t in model.header.teachers)
-        return Run(_sha(model.path.read_bytes()), name, scale, None, None, inputs)
+        identity = model.path.read_bytes() + "".join(inputs).encode()
+        return Run(_sha(identity), name, scale, None, None, inputs)
 
     def missing(self) -> list[Run]:
         """Models that the graph needs, and that it neither trains nor finds."""

@@ -19,6 +19,15 @@ PLANS = Path(__file__).parent / "plans"
 SIZES = ("mini", "small", "paper")
 ARCHITECTURES = ("edsr", "rcan", "swinir")
 Architecture = Literal["edsr", "rcan", "swinir"]
+DECIDED = {
+    "seed": "choose seeds with --seeds",
+    "scale": "choose scales with --scales",
+    **dict.fromkeys(
+        ("name", "stage", "network", "method", "teachers"),
+        "the plan decides this for each run; write a plan file that extends it, and give its name with --size",
+    ),
+}
+"""Keys of a recipe that are not for the command line to set for all runs of a plan, and what to do instead."""
 Scale = Literal[2, 3, 4]
 
 
@@ -34,16 +43,29 @@ class Aggregator(_Strict):
     title: str = ""
 
 
-class Variant(_Strict):
-    """One way to train a student: its method, the networks that it learns from, other keys of its recipe."""
+class Training(_Strict):
+    """How a student is trained: its method, the networks that it learns from, other keys of its recipe."""
 
-    title: str = ""
-    like: str | None = None
     teachers: tuple[str, ...] | None = None
     method: dict[str, Any] = {}
     recipe: dict[str, Any] = {}
-    for_: dict[str, dict[str, Any]] = Field({}, alias="for")
-    """Keys of a variant by architecture, "rcan", or by architecture and scale, "rcan x3"."""
+
+
+class Variant(Training):
+    """One way to train a student; ``like`` another one, but for what it says itself."""
+
+    title: str = ""
+    like: str | None = None
+    for_: dict[str, Training] = Field({}, alias="for")
+    """What is different for one architecture, "rcan", or for one at one scale, "rcan x3"."""
+
+    @model_validator(mode="after")
+    def _keys(self) -> Self:
+        known = [*ARCHITECTURES, *(f"{a} x{s}" for a in ARCHITECTURES for s in (2, 3, 4))]
+        for key in self.for_:
+            if key not in known:
+                raise unknown_name("architecture under 'for'", key, known)
+        return self
 
 
 class Table(_Strict):
@@ -78,9 +100,17 @@ class Plan(_Strict):
     student: dict[str, Any]
     scales: tuple[Scale, ...]
     seeds: tuple[int, ...] = Field(min_length=1)
+    overrides: dict[str, Any] = {}
+    """Keys of every recipe that win over all of the plan's."""
 
     @model_validator(mode="after")
     def _names(self) -> Self:
+        for key, given in (("teachers", self.teachers), ("students", self.students)):
+            if missing := [a for a in ARCHITECTURES if a not in given]:
+                raise UserError(f"key '{key}.{missing[0]}' is missing")
+        for key, part in (("aggregator", self.aggregator), *((f"teachers.{a}", t) for a, t in self.teachers.items())):
+            if isinstance(part, dict) and "network" not in part:
+                raise UserError(f"key '{key}.network' is missing")
         for name, table in self.tables.items():
             for model in table.models:
                 if model not in self.roles() and not model.replace("_", "").replace("-", "").isalnum():
@@ -167,7 +197,8 @@ class Plan(_Strict):
         variant = self.variant(name)
         content = variant.model_dump(include={"teachers", "method", "recipe"})
         for key in (architecture, f"{architecture} x{scale}"):
-            content = merge(content, variant.for_.get(key, {}))
+            if key in variant.for_:
+                content = merge(content, variant.for_[key].model_dump(exclude_unset=True))
         teachers = [self.model_name(t, architecture) for t in content["teachers"] or ()]
         part = {
             "name": f"{self.students[architecture]}-{name}",  # type: ignore[index]
@@ -180,7 +211,8 @@ class Plan(_Strict):
         return merge(merge(self.student, part), content["recipe"])
 
     def _finished(self, part: Mapping[str, Any], scale: int, seed: int | None) -> dict[str, Any]:
-        return merge(merge(self.defaults, part), {"scale": scale} | ({} if seed is None else {"seed": seed}))
+        content = merge(merge(self.defaults, part), self.overrides)
+        return content | {"scale": scale} | ({} if seed is None else {"seed": seed})
 
     def recipe(self, name: str, scale: int, seed: int | None = None) -> Recipe | None:
         """:meth:`recipe_content`, checked."""
@@ -194,7 +226,7 @@ class Plan(_Strict):
             UserError: ``defaults`` has none, or they are described wrongly.
         """
         try:
-            return Data.model_validate(self.defaults.get("data", {}))
+            return Data.model_validate(merge(self.defaults, self.overrides).get("data", {}))
         except ValidationError as error:
             raise UserError(explain(error, "plan: defaults.data", Data)) from error
 
@@ -221,12 +253,14 @@ def _content(name: str, reading: tuple[str, ...] = ()) -> dict[str, Any]:
         path = PLANS / f"{name}.yaml"
     if not path.is_file():
         raise unknown_name("size (a bundled one, or a plan file)", name, SIZES)
-    if str(path) in reading:
+    if str(path.resolve()) in reading:
         raise UserError(f"{path}: extends itself")
     content = read_yaml(path)
     if "extends" not in content:
         return content
-    return merge(_content(str(content.pop("extends")), (*reading, str(path))), content)
+    below = str(content.pop("extends"))
+    beside = path.parent / below  # a file is looked for where the one that names it lies
+    return merge(_content(str(beside) if beside.is_file() else below, (*reading, str(path.resolve()))), content)
 
 
 def load_plan(size: str, assignments: Sequence[str] = ()) -> Plan:
@@ -235,16 +269,17 @@ def load_plan(size: str, assignments: Sequence[str] = ()) -> Plan:
     ``assignments`` are ``key=value`` of every recipe, e.g. ``iterations=100``: they win over all of the plan's.
 
     Raises:
-        UserError: no such size or file, or anything in it that is unknown, missing or of the wrong type.
+        UserError: no such size or file, anything in it that is unknown, missing or of the wrong type, or an
+            assignment to what the plan decides.
     """
     content = _content(size)
-    changes: dict[str, Any] = {}
+    overrides: dict[str, Any] = {}
     for assignment in assignments:
-        assign(changes, assignment)
-    parts = [content.get("defaults"), content.get("aggregator"), content.get("student")]
-    for part in [*parts, *(content.get("teachers") or {}).values()]:
-        if isinstance(part, dict):
-            part.update(merge(part, changes))
+        assign(overrides, assignment)
+    for key in DECIDED.keys() & overrides.keys():
+        raise UserError(f"--set {key}=...: {DECIDED[key]}")
+    if overrides:
+        content["overrides"] = overrides
     try:
         return Plan.model_validate(content)
     except ValidationError as error:

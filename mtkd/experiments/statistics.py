@@ -55,7 +55,7 @@ class Paired:
     def verdict(self) -> Verdict:
         """Of "the first is better than the second": the interval lies above 0, below it, or holds it."""
         low, high = self.interval
-        if len(self.differences) < LEAST_SEEDS or low <= 0 < high or low < 0 <= high:
+        if len(self.differences) < LEAST_SEEDS or low <= 0 <= high:
             return "not enough seeds"
         return "holds" if low > 0 else "does not hold"
 
@@ -66,14 +66,14 @@ def spread(values: Sequence[float]) -> float | None:
 
 
 def pair(first: Mapping[int | None, Scores], second: Mapping[int | None, Scores]) -> Paired | None:
-    """Compare two rows, given by seed. A row without its own seeds (one run) serves every seed of the other.
+    """Compare two rows, given by seed. A row under ``None``, a single run, serves every seed of the other.
 
     None where they have no seed or no images in common.
     """
-    if len(first) == 1 and len(second) > 1 and not first.keys() & second.keys():
-        first = dict.fromkeys(second, next(iter(first.values())))
-    if len(second) == 1 and not first.keys() & second.keys():
-        second = dict.fromkeys(first, next(iter(second.values())))
+    if None in first and None not in second:
+        first = dict.fromkeys(second, first[None])
+    if None in second and None not in first:
+        second = dict.fromkeys(first, second[None])
     seeds = sorted(first.keys() & second.keys(), key=lambda seed: -1 if seed is None else seed)
     if not seeds:
         return None

@@ -32,7 +32,8 @@ class Tables:
         recorded = sorted({run["seed"] for run in self.records.runs.values() if run["seed"] is not None})
         seeds: Sequence[int | None] = [None] if line.kind == "model" else recorded
         runs = [self.matrix.run(line.model, scale, seed) for seed in seeds]
-        return {run.seed: run.digest for run in runs if run.digest in self.records.runs}
+        one = line.kind == "model"  # one run, compared with every seed of others, whatever its own
+        return {None if one else run.seed: run.digest for run in runs if run.digest in self.records.runs}
 
     def scores(self, line: Line, scale: int, set_name: str) -> dict[int | None, Scores]:
         """The scores of a line on one set by seed, of every seed that was measured."""

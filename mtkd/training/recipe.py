@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -184,12 +184,15 @@ def explain(error: ValidationError, source: str, model: type[BaseModel]) -> str:
 
 def _keys(model: Any, parents: Sequence[str]) -> list[str]:
     """The keys that a file of this form may have under ``parents``."""
-    for part in parents:
-        if not hasattr(model, "model_fields"):
-            continue
+    rest = iter(parents)
+    for part in rest:
         annotation = next((f.annotation for n, f in model.model_fields.items() if part in (n, f.alias)), None)
         nested = (annotation, *get_args(annotation))  # of Optional[Model] or dict[str, Model]: the model
-        model = next((a for a in nested if hasattr(a, "model_fields")), annotation)
+        model = next((a for a in nested if hasattr(a, "model_fields")), None)
+        if model is None:
+            return []
+        if get_origin(annotation) is dict:
+            next(rest, None)  # the mapping's own key
     return [field.alias or name for name, field in getattr(model, "model_fields", {}).items()]
 
 

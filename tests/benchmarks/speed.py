@@ -9,7 +9,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -38,9 +39,18 @@ def alternate(first: Step, second: Step, rounds: int) -> tuple[float, float]:
     return statistics.median(seconds[0]), statistics.median(seconds[1])
 
 
-def training_step(network: nn.Module, method: str, batch: Batch, outputs: tuple[str, ...]) -> Step:
+def training_step(
+    network: nn.Module,
+    method: str,
+    batch: Batch,
+    outputs: tuple[str, ...],
+    options: Mapping[str, Any] | None = None,
+    teacher: nn.Module | None = None,
+) -> Step:
     """One whole update: loss, backward, Adam."""
-    loss, optimizer = create(method, {}, outputs), torch.optim.Adam(network.parameters(), 1e-4)
+    teachers = dict.fromkeys(outputs, teacher) if teacher is not None else None
+    loss = create(method, options or {}, outputs, network, teachers)
+    optimizer = torch.optim.Adam([*network.parameters(), *loss.parameters()], 1e-4)
 
     def step() -> None:
         torch.stack(list(loss.loss(network, batch).values())).sum().backward()
