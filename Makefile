@@ -27,19 +27,15 @@ lint: $(VENV)/.all
 bench: $(VENV)/.all
 	OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/speed.py
 
-# The mini zoo, trained from nothing: `make -j2 train-mini` runs two trainings side by side, and takes up again
-# what was interrupted. MTKD_DATA must hold train/BSDS400 and, for the cards, benchmarks/Set5 and Set14.
-MINI := edsr_mini rcan_mini swinir_mini edsr_tiny-scratch aggregator_mini edsr_tiny-mtkd
-DONE = $(RUNS)/$(1)_x4/finished.json
+# The mini zoo, trained from nothing by two processes side by side; goes on where it was interrupted. MTKD_DATA must
+# hold train/BSDS400 and, for the cards, benchmarks/Set5 and Set14.
+MINI := edsr_mini rcan_mini swinir_mini aggregator_mini edsr_tiny-scratch edsr_tiny-mtkd
+MATRIX := OMP_NUM_THREADS=1 $(BIN)/mtkd matrix table3 aggregators --size mini --anew --out $(RUNS) \
+	--only edsr,rcan,swinir,MT,scratch,mtkd
 
-train-mini: $(foreach name,$(MINI),$(call DONE,$(name)))
-	$(BIN)/python -m mtkd.experiments.publish $(RUNS) mtkd/zoo/weights
-
-$(RUNS)/%_x4/finished.json: | $(VENV)/.all
-	OMP_NUM_THREADS=1 MTKD_ZOO=$(RUNS) $(BIN)/mtkd train mini/$* --out $(RUNS)/$*_x4 --resume
-
-$(call DONE,aggregator_mini): | $(foreach name,edsr_mini rcan_mini swinir_mini,$(call DONE,$(name)))
-$(call DONE,edsr_tiny-mtkd): | $(call DONE,aggregator_mini)
+train-mini: $(VENV)/.all
+	$(MATRIX) & $(MATRIX) && wait
+	$(BIN)/python -m mtkd.experiments.publish $(RUNS) mtkd/zoo/weights $(MINI)
 
 notebooks: $(VENV)/.all
 	OMP_NUM_THREADS=2 $(BIN)/python notebooks/build.py

@@ -34,6 +34,7 @@ def matrix(
         Path | None, typer.Option(help="Folder of benchmark sets [default: MTKD_DATA].", envvar="MTKD_DATA")
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value for every recipe; repeatable.")] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Train also what the zoo already holds.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the graph and its cost; train nothing.")] = False,
     threads: Annotated[int, typer.Option(help="CPU threads of one task.", min=1)] = 1,
     ray: Annotated[bool, typer.Option("--ray", help="On Ray: many tasks at once (extra 'cluster').")] = False,
@@ -70,7 +71,7 @@ def matrix(
         _report(plan, chosen, wanted_scales, folder, Path(size).stem, output, json_)
         return
 
-    graph, place, records = _graph(plan, chosen, wanted_scales, wanted_seeds, patterns, folder, data, threads)
+    graph, place, records = _graph(plan, chosen, wanted_scales, wanted_seeds, patterns, folder, data, threads, anew)
     tasks = graph.tasks()
     if action == "status" or dry_run:
         _show(graph, tasks, place, records, dry_run, json_)
@@ -111,6 +112,7 @@ def _graph(
     out: Path,
     data: Path | None,
     threads: int,
+    anew: bool,
 ) -> tuple[Any, Any, Any]:
     from mtkd.experiments import records
     from mtkd.experiments.matrix import Matrix, images_hash
@@ -124,7 +126,7 @@ def _graph(
         raise UserError(
             f"--only {','.join(only)} --scales {','.join(map(str, scales))}: no such row in {', '.join(tables)}"
         )
-    return graph, Place(out, data, plan.images(), threads), known
+    return graph, Place(out, data, plan.images(), threads, anew), known
 
 
 def _show(graph: Any, tasks: Any, place: Any, records: Any, with_cost: bool, json_: bool) -> None:

@@ -107,6 +107,14 @@ def test_wheel_upscales_in_an_empty_folder(installed):
     assert (installed / "empty" / "big.png").stat().st_size > 10_000
 
 
+def test_wheel_has_the_plans_and_the_papers_numbers(installed):
+    done = run_elsewhere(installed, "-m", "mtkd.cli", "matrix", "table5", "--only", "v5", "--dry-run")
+    assert done.returncode == 0 and "rcan_tiny-v5" in done.stdout, done.stderr
+    code = "from mtkd.experiments.published import published; print(len(published().claims))"
+    assert int(run_elsewhere(installed, "-c", code).stdout) > 5
+    assert list((installed / "empty").glob("runs")) == []
+
+
 def test_wheel_has_the_explorer(installed):
     done = run_elsewhere(
         installed, "-c", "from mtkd_app.main import build; from mtkd_app.files import Pictures; build(Pictures())"

@@ -47,12 +47,14 @@ class Place:
         data: the folder with benchmark sets, if there is one.
         images: the plan's training images, and those of them that are held out.
         threads: of the CPU, a task. One is fastest for small networks, and makes runs repeatable.
+        anew: train also the runs that the zoo holds.
     """
 
     out: Path
     data: Path | None
     images: Data
     threads: int = 1
+    anew: bool = False
 
     @property
     def cache(self) -> Path:
@@ -161,7 +163,7 @@ def _train(task: Task, place: Place, report: Report) -> None:
 
 def in_zoo(run: Run, place: Place) -> zoo.Model | None:
     """The model of the zoo whose card says that it is this run: the same recipe on the same images."""
-    if run.recipe is None or place.images.found() is None:
+    if run.recipe is None or place.anew or place.images.found() is None:
         return None
     for model in zoo.models(run.scale):
         card = model.card

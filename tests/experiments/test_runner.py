@@ -128,6 +128,8 @@ def test_a_run_of_the_zoo_is_taken_over(tiny: Plan, finished: Path, tmp_path: Pa
     assert {outcome.state for outcome in finish(tiny, out)} == {"done"}
     assert list(out.rglob("metrics.jsonl")) == []
     assert {path.name for path in out.glob("*-*")} == {path.name for path in finished.glob("*-*")}
+    anew = Place(out / "anew", None, tiny.images(), anew=True)
+    assert not any(in_zoo(run, anew) for run in made.runs.values())
     for path in out.glob("*/scores.json"):
         assert json.loads(path.read_text()) == json.loads((finished / path.parent.name / "scores.json").read_text())
 

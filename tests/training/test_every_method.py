@@ -5,10 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from mtkd.methods import METHODS
 from mtkd.training import loop
-from mtkd.training.loop import train
+from mtkd.training.checkpoint import RunFolder
+from mtkd.training.loop import Loop, train
+from mtkd.training.stages import prepare
+from mtkd.zoo.checkpoints import weights_hash
 from tests.training.conftest import small_recipe
 from tests.training.test_resume import Stop, assert_same_end, rows, silent
 
@@ -28,6 +34,23 @@ def test_trains(method: str, network: str, small_images: Path, in_zoo: Path, tmp
         for row in measured
     )
     assert list((tmp_path / "cache").rglob("*.npy")) == [] or method in ("kd", "mtkd")
+
+
+def test_a_teacher_that_is_run_is_run_in_the_recipes_precision(
+    small_images: Path, in_zoo: Path, tmp_path: Path
+) -> None:
+    """As fast as the student; its weights stay as they were."""
+    changes = {"stage": "distill", "method": {"name": "at"}, "teachers": ["ada"], "precision": "bf16"}
+    stage = prepare(small_recipe(small_images, **changes), torch.device("cpu"), tmp_path / "cache", lambda *_: None)
+    teacher = stage.frozen["ada"]
+    before, seen = weights_hash(teacher), []
+    teacher.conv_first.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    run = RunFolder(tmp_path / "run", stage.recipe, False)
+    run.begin()
+    AcceleratorState._reset_state()
+    Loop(run, stage, Accelerator(mixed_precision="bf16", cpu=True), silent).run([])
+    assert seen == [torch.bfloat16] * stage.recipe.iterations
+    assert weights_hash(teacher) == before
 
 
 def test_a_projection_is_kept_and_resumed(small_images: Path, in_zoo: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ import torch
 from mtkd.errors import UserError
 from mtkd.experiments.plan import load_recipe
 from mtkd.training import loop
+from mtkd.training.checkpoint import Busy
 from mtkd.training.loop import train
 from tests.training.conftest import AGGREGATE, DISTILL, write_recipe
 
@@ -259,3 +261,40 @@ def test_a_diverged_run_is_told(small_images: Path, tmp_path: Path) -> None:
     recipe = load_recipe(str(write_recipe(tmp_path / "r.yaml", small_images, iterations=40, optimizer={"lr": 1e18})))
     with pytest.raises(UserError, match=r"loss of iteration \d+ is (nan|inf); lower optimizer.lr"):
         train(recipe, tmp_path / "run", False, silent)
+
+
+def test_a_second_process_is_kept_out_of_a_run_folder(small_images: Path, tmp_path: Path) -> None:
+    """The lock is one that the system takes back when a process dies, and a refused one leaves nothing."""
+    recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images)))
+    out = tmp_path / "new" / "run"
+    lock = str(out / ".lock")
+    holder = (
+        f"from filelock import FileLock; lock = FileLock({lock!r}); lock.acquire(); print('held', flush=True); input()"
+    )
+    out.mkdir(parents=True)
+    with subprocess.Popen(
+        [sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        with pytest.raises(Busy, match="another process trains in this folder; wait for it, or stop it"):
+            train(recipe, out, True, silent)
+        assert [path.name for path in out.iterdir()] == [".lock"]
+        other.kill()
+    train(recipe, out, True, silent)
+    assert (out / "finished.json").exists()
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(small_images: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images, lr_patch=40)))
+    with pytest.raises(UserError, match="lower lr_patch"):
+        train(recipe, tmp_path / "new" / "deep" / "run", False, silent)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_training_in_a_thread_runs_without_signals(small_images: Path, tmp_path: Path) -> None:
+    """Only a process's main thread may ask for signals (Ray, servers)."""
+    recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images)))
+    thread = threading.Thread(target=train, args=(recipe, tmp_path / "run", False, silent))
+    thread.start()
+    thread.join(60)
+    assert (tmp_path / "run" / "finished.json").exists()
