@@ -27,11 +27,11 @@
 # %%
 import mtkd
 from mtkd.data.examples import example
-from mtkd.explore import compare
+from mtkd.explore import compare, default_models
 from mtkd.explore.figures import Region, crops
 
 photo = example("chelsea").read()  # (H, W, 3) uint8, the ground truth; its small version is made like MATLAB does
-models = ["bicubic"] + [model.name for model in mtkd.zoo.models(scale=4)]
+models = default_models(scale=4)
 result = compare(photo, models, scale=4)
 crops(result, Region(top=60, left=60, height=72, width=88), zoom=2)
 

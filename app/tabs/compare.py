@@ -11,7 +11,7 @@ import numpy as np
 from mtkd import zoo
 from mtkd.data.examples import EXAMPLES
 from mtkd.errors import UserError
-from mtkd.explore import Comparison
+from mtkd.explore import Comparison, default_models
 from mtkd.explore import compare as run_models
 from mtkd.explore.colours import ERROR_RANGE, PALETTE
 from mtkd.explore.viewer import gradio_parts
@@ -132,7 +132,7 @@ def _scale(text: str) -> int:
 
 def _choices(scale: int) -> dict[str, Any]:
     names = ["bicubic", *(model.name for model in zoo.models(scale))]
-    return {"choices": names, "value": names}
+    return {"choices": names, "value": default_models(scale)}
 
 
 def _compare(path: str | None, mode: str, scale: int, names: list[str], progress: gr.Progress) -> Comparison:

@@ -50,8 +50,8 @@ def overview(tasks: Mapping[str, Task], place: Place, estimator: Estimator | Non
     for key, task in tasks.items():
         run, folder = task.run, run_folder(place.out, task.run)
         state, note = _state(task, place, folder, left)
-        iteration = _iteration(folder) if task.kind == "train" else None
         iterations = run.recipe.iterations if run.recipe and task.kind == "train" else None
+        iteration = iterations if state == "done" else _iteration(folder) if iterations else None
         cost = None
         if estimator is not None and key in left and state not in ("missing", "in the zoo"):
             if run.scale not in pixels:

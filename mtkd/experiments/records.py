@@ -17,6 +17,8 @@ from typing import Any
 from mtkd.errors import UserError
 from mtkd.experiments.runner import read_scores
 from mtkd.images import atomic_write
+from mtkd.zoo import Model
+from mtkd.zoo.checkpoints import read_header
 
 NAME = "records.sqlite"
 FORMAT = 1
@@ -91,8 +93,11 @@ def _run(folder: Path) -> dict[str, Any]:
     if (folder / "metrics.jsonl").is_file():
         rows = map(json.loads, (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
         curve = [[r["iteration"], round(r["validation PSNR-Y"], 4)] for r in rows if "validation PSNR-Y" in r]
+    weights = folder / "model.safetensors"
+    model = Model(read_header(weights), weights, bundled=False) if weights.is_file() else None
     made = {
         "digest": identity["digest"],
+        "parameters": None if model is None else model.summary()["parameters"],
         "folder": folder.name,
         "name": identity["name"],
         "scale": identity["scale"],

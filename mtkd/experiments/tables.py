@@ -288,9 +288,9 @@ def _claim_lines(claims: Sequence[Mapping[str, Any]]) -> list[str]:
         if "points" in claim:
             evidence, printed = _correlation_text(claim), _correlation_text(claim["printed"])
         else:
-            evidence = f"{claim['positive']} of {claim['comparisons']} differences positive"
-            if claim["least"]:
-                least = claim["least"]
+            evidence, least = "", claim["least"]
+            if least:
+                evidence = f"{claim['positive']} of {claim['comparisons']} differences positive"
                 evidence += f"; least {least['mean']:+.3f} dB ({least['of']}, {least['seeds']} seeds)"
             printed = f"{claim['printed'][0]} of {claim['printed'][1]}"
         lines.append(f"| {claim['text']} ({claim['where']}) | {claim['verdict']} | {evidence} | {printed} |")

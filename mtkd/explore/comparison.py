@@ -135,6 +135,31 @@ def _loaded(name: str, scale: int) -> nn.Module:
     return zoo.load(name, scale)
 
 
+OWN = 6
+"""Of a user's own models, so many are compared without being asked for."""
+
+
+def default_models(scale: int) -> list[str]:
+    """What a comparison opens with, of what may be dozens of models.
+
+    Bicubic, the teachers, the aggregator of most of them, and one student without distillation, under kd and under
+    mtkd: that of RCAN, which the paper's ablations take, where there are several; then the user's own, the first few.
+    """
+    bundled = [model for model in zoo.models(scale) if model.bundled]
+    teachers = [model.name for model in bundled if model.role == "teacher"]
+    aggregators = [model for model in bundled if model.role == "aggregator"]
+    merged = sorted(aggregators, key=lambda model: (-len(model.header.teachers), len(model.name)))[:1]
+    trained: dict[str, list[str]] = {}
+    for method in ("scratch", "kd", "mtkd"):
+        for model in bundled:
+            if model.name == f"{model.header.network}-{method}":
+                trained.setdefault(model.header.network, []).append(model.name)
+    specs = networks.specs()
+    students = max(trained, key=lambda n: (len(trained[n]), specs[n].family == "rcan"), default=None)
+    own = [model.name for model in zoo.models(scale) if not model.bundled]
+    return ["bicubic", *teachers, *(m.name for m in merged), *(trained[students] if students else []), *own[:OWN]]
+
+
 def _role(name: str, scale: int) -> str:
     return "interpolation" if name == "bicubic" else zoo.find(name, scale).role
 

@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtkd import zoo
 from mtkd.data.examples import EXAMPLES, example
-from mtkd.explore import compare
+from mtkd.explore import compare, default_models
 from mtkd.images import read_image
 
 pytestmark = pytest.mark.xdist_group("app")
-MODELS = ["bicubic", *(model.name for model in zoo.models(4) if model.bundled)]
+MODELS = default_models(4)
 SHOTS = Path(__file__).parents[2] / "screenshots"
 
 
