@@ -195,11 +195,11 @@ class Matrix:
 
     def _given(self, name: str, scale: int) -> Run:
         if name == "bicubic":
-            return Run("bicubic", name, scale, None, None)
+            return Run(_sha(f"bicubic x{scale}".encode()), name, scale, None, None)
         try:
             model = zoo.find(name, scale)
         except UserError as error:
-            return Run(f"missing-{name}-x{scale}", name, scale, None, None, missing=str(error))
+            return Run(_sha(f"missing {name} x{scale}".encode()), name, scale, None, None, missing=str(error))
         inputs = tuple(self.run(t, scale, above=(name,)).digest for t in model.header.teachers)
         identity = model.path.read_bytes() + "".join(inputs).encode()
         return Run(_sha(identity), name, scale, None, None, inputs)

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from mtkd.errors import UserError
-from mtkd.experiments.matrix import Matrix, images_hash
+from mtkd.experiments.matrix import Matrix, images_hash, run_folder
 from mtkd.experiments.plan import load_plan
 from mtkd.training.recipe import Data
 from tests.training.conftest import write_model
@@ -249,3 +249,12 @@ def test_the_zoos_aggregator_and_the_order_of_teachers(teachers, scale, fits, zo
         return
     with pytest.raises(UserError, match="in the order rcan_mini, edsr_mini, swinir_mini, the plan in the order edsr_m"):
         digest("aggregator_mini")
+
+
+def test_given_models_of_every_scale_have_their_own_folders(tmp_path):
+    made = graph("table2", "bicubic", scales=(2, 3, 4))
+    assert [(run.name, run.scale) for run in made.runs.values()] == [("bicubic", 2), ("bicubic", 3), ("bicubic", 4)]
+    folders = {run_folder(tmp_path, run) for run in made.runs.values()}
+    for folder in folders:
+        folder.mkdir()
+    assert {run_folder(tmp_path, run) for run in made.runs.values()} == folders and len(folders) == 3
