@@ -64,6 +64,7 @@ def run_on_ray(
         UserError: Ray is not installed, or cannot be reached.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # by default Ray's workers give way to every other process
     try:
         import ray
     except ImportError as error:

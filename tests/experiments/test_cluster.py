@@ -59,7 +59,7 @@ def test_ray_with_a_killed_worker_ends_as_one_process_does(
         command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as driver:
         killed = killed_worker(psutil.Process(driver.pid), out)
-        printed, _ = driver.communicate(timeout=300)
+        printed, _ = driver.communicate(timeout=450)
     assert driver.returncode == 0, printed
     assert "] failed" not in printed and "] skipped" not in printed
     assert "will be retried" in printed  # Ray's word on the worker that died
