@@ -34,7 +34,7 @@ MATRIX := OMP_NUM_THREADS=1 $(BIN)/mtkd matrix table3 aggregators --size mini --
 	--only edsr,rcan,swinir,MT,scratch,mtkd
 
 train-mini: $(VENV)/.all
-	$(MATRIX) & $(MATRIX) && wait
+	trap 'kill 0' INT; $(MATRIX) & other=$$!; $(MATRIX) && wait $$other
 	$(BIN)/python -m mtkd.experiments.publish $(RUNS) mtkd/zoo/weights $(MINI)
 
 notebooks: $(VENV)/.all

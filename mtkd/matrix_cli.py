@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,6 +57,7 @@ def matrix(
     same command goes on after a stop. Several processes may work in one folder. Models of the zoo whose cards say
     that they are the same run are taken from there.
     """
+    from mtkd.experiments.cost import Estimator
     from mtkd.experiments.plan import load_plan
 
     action, tables = (names[0], names[1:]) if names[0] in ACTIONS else ("run", names)
@@ -82,15 +84,25 @@ def matrix(
             f"{missing[0].missing}. Bring its weights (MTKD_ZOO), or choose other rows with --only"
         )
     plan.images().folder()
+    Estimator(graph.runs, None, place.device).check()
     _run(plan, tasks, place, ray, ray_address, gpus, retries, json_)
     if not json_:
-        print(f"report: mtkd matrix report {' '.join(chosen)} --size {size} --out {folder}")
+        again = ["mtkd", "matrix", "report", *chosen, "--size", size, "--out", str(folder)]
+        again += ["--scales", scales] if scales else []
+        again += [word for assignment in set_ or [] for word in ("--set", assignment)]
+        print(f"report: {shlex.join(again)}")
+
+
+def _damaged(problem: str) -> None:
+    print(f"mtkd: left out: {problem}", file=sys.stderr)
 
 
 def _tables(names: Sequence[str], known: Sequence[str], action: str) -> list[str]:
     if (not names and action != "run") or list(names) == ["all"]:
         return list(known)
     for name in names:
+        if name in (*ACTIONS, "all"):
+            raise UserError(f"'{name}' stands alone before the tables: mtkd matrix {name} ...")
         if name not in known:
             raise unknown_name("table", name, [*known, "all", *ACTIONS])
     return list(names)
@@ -118,7 +130,7 @@ def _graph(
     from mtkd.experiments.matrix import Matrix, images_hash
     from mtkd.experiments.runner import Place
 
-    known = records.read(records.rebuild(out)) if out.is_dir() else None
+    known = records.read(records.rebuild(out, _damaged)) if any(out.glob("*/run.json")) else None
     graph = Matrix(plan, images_hash(plan.images(), known.images() if known else ()))
     for table in tables:
         graph.add(table, scales, seeds, only)
@@ -170,9 +182,10 @@ def _run(
     json_: bool,
 ) -> None:
     from mtkd.experiments import records
+    from mtkd.experiments.matrix import Task
     from mtkd.experiments.runner import Outcome, needed, run_here
     from mtkd.training.loop import Interrupted
-    from mtkd.training.progress import TrainingProgress
+    from mtkd.training.progress import Silent, TrainingProgress
 
     left = needed(tasks, place)
 
@@ -186,12 +199,20 @@ def _run(
 
             outcomes = run_on_ray(left, place, announce, gpus, retries, ray_address)
         else:
-            outcomes = run_here(left, place, lambda task: TrainingProgress(str(task.run)), announce)
+
+            def waits(count: int) -> None:
+                print(f"waiting for other processes: {count} tasks", file=sys.stderr, flush=True)
+
+            def reporter(task: Task) -> Any:
+                return Silent() if json_ else TrainingProgress(str(task.run))
+
+            outcomes = run_here(left, place, reporter, announce, waits)
     except (Interrupted, KeyboardInterrupt) as stopped:
         why = str(stopped) or "stopped"
-        print(f"{why}. The same command goes on from there.", file=sys.stderr)
+        where = "the last checkpoints" if ray or ray_address else "there"
+        print(f"{why}. The same command goes on from {where}.", file=sys.stderr)
         raise SystemExit(130) from None
-    path = records.rebuild(place.out)
+    path = records.rebuild(place.out, _damaged)
     failed = [outcome for outcome in outcomes if outcome.state != "done"]
     if json_:
         rows = [
@@ -218,8 +239,12 @@ def _report(
     from mtkd.images import atomic_write
 
     if any(out.glob("*/run.json")):
-        records.rebuild(out)
+        records.rebuild(out, _damaged)
     content = report(plan, records.read(out / records.NAME), tables, scales)
+    if not any(row["measured"] and row["steps"] for table in content["tables"] for row in table["rows"]):
+        print(
+            "mtkd: no row of these tables was measured with this plan, these --set and these --scales", file=sys.stderr
+        )
     text, data = markdown(content, size), json.dumps(content, indent=1) + "\n"
     if output is None:
         print(data if json_ else text, end="")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -57,7 +56,7 @@ class ImagePair:
 class ImagePairs(Sequence[ImagePair]):
     """A folder of HR images as (LR, HR) pairs; LR is MATLAB bicubic, or read from ``lr_folder``.
 
-    Held in memory as uint8 when they fit into ``memory_limit`` bytes, else decoded when needed.
+    Held in memory as uint8, as many as fit into ``memory_limit`` bytes; the others are decoded when needed.
 
     Raises:
         UserError: no images, an image smaller than ``scale``, or an LR file that does not match.
@@ -72,12 +71,10 @@ class ImagePairs(Sequence[ImagePair]):
         memory_limit: int = 8 << 30,
     ) -> None:
         self.files, self.scale, self.border, self.lr_folder = list(files), scale, border, lr_folder
-        self._cached = lru_cache(maxsize=None)(self._read)
+        self._held: dict[int, ImagePair] = {}
+        self._room = memory_limit
         if self.files:
-            first = self._read(0)
-            per_image = first.hr.numel() + first.lr.numel()
-            if per_image * len(self.files) > memory_limit:
-                self._cached = lru_cache(maxsize=max(1, memory_limit // per_image))(self._read)
+            self[0]  # a folder that does not match is told at once
 
     def _read(self, index: int) -> ImagePair:
         path = self.files[index]
@@ -101,7 +98,14 @@ class ImagePairs(Sequence[ImagePair]):
         return len(self.files)
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # Sequence's overloads: int only here
-        return self._cached(range(len(self.files))[index])
+        index = range(len(self.files))[index]
+        if index in self._held:
+            return self._held[index]
+        pair = self._read(index)
+        size = pair.hr.numel() + pair.lr.numel()
+        if size <= self._room:
+            self._held[index], self._room = pair, self._room - size
+        return pair
 
 
 def split(folder: Path, holdout: int) -> tuple[list[Path], list[Path]]:

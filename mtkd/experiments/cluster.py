@@ -8,41 +8,44 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Mapping
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mtkd.errors import UserError
 from mtkd.experiments.matrix import Task
 from mtkd.experiments.runner import Announce, Outcome, Place, attempt
 from mtkd.training.checkpoint import Busy
+from mtkd.training.progress import Silent
 
 PATIENCE = 5.0
 """Seconds between looks at a task that another process is at."""
 
 
-class _Silent:
-    """Progress of a worker: the run folder's ``metrics.jsonl`` and ``mtkd matrix status`` tell it."""
-
-    def report(self, event: Mapping[str, Any]) -> None:
-        pass
-
-
-def _on_worker(task: Task, place: Place, variables: Mapping[str, str], *needs: Outcome) -> Outcome:
+def _on_worker(task: Task, place: Place, folder: str, variables: Mapping[str, str], *needs: Outcome) -> Outcome:
     os.environ.update(variables)
+    os.chdir(folder)  # the one of the command: paths may be relative to it
     if stopped := [outcome for outcome in needs if outcome.state != "done"]:
         return Outcome(task.key, "skipped", f"{task}: needs {stopped[0].key}, which was not done")
 
-    @contextmanager
-    def reporter(task: Task) -> Any:
-        yield _Silent()
-
     while True:
         try:
-            return attempt(task, place, reporter)
+            return attempt(task, place, lambda task: Silent())  # metrics.jsonl and `mtkd matrix status` tell progress
         except Busy:  # a process that Ray did not start
             time.sleep(PATIENCE)
+
+
+def _check_address(address: str | None) -> None:
+    """Ray itself waits for a cluster for very long."""
+    host, sign, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not sign:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, ValueError) as error:
+        raise UserError(f"--ray-address {address}: nothing answers there ({error})") from error
 
 
 def run_on_ray(
@@ -71,10 +74,13 @@ def run_on_ray(
         raise UserError(
             "Ray is not installed: pip install 'mtkd[cluster]', or leave out --ray to run in this process"
         ) from error
+    _check_address(address)
     try:
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(f"--ray-address {address}: no Ray cluster there ({' '.join(str(error).split())})") from error
+        raise UserError(
+            f"--ray-address {address}: cannot join a Ray cluster ({' '.join(str(error).split())})"
+        ) from error
     try:
         if gpus is None:
             resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -86,7 +92,7 @@ def run_on_ray(
         for key, task in tasks.items():
             options = {"num_cpus": place.threads, "num_gpus": gpus, "max_retries": retries, "name": key}
             needs = [results[need] for need in task.needs if need in results]
-            results[key] = remote.options(**options).remote(task, place, variables, *needs)
+            results[key] = remote.options(**options).remote(task, place, str(Path.cwd()), variables, *needs)
             pending[results[key]] = key
         outcomes = []
         while pending:

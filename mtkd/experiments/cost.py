@@ -18,10 +18,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mtkd import networks, zoo
 from mtkd.data.patches import Batch
+from mtkd.errors import UserError
 from mtkd.experiments.matrix import Run, Task
 from mtkd.experiments.records import Records
 from mtkd.infer import SelfEnsemble
-from mtkd.methods import create, runs_teacher
+from mtkd.methods import Method, create, runs_teacher
 from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
 from mtkd.training.recipe import Recipe, parse
 
@@ -45,10 +46,12 @@ class Estimator:
         self.runs, self.device = runs, device
         self._steps: dict[str, float] = {}
         self.measured: dict[tuple[object, ...], list[float]] = {}
-        for run in records.runs.values() if records else ():
-            if run["recipe"] and run["seconds"] and run["device"] == device.type:
-                recipe = parse(run["recipe"], run["folder"])
-                self.measured.setdefault(_kind(recipe), []).append(run["seconds"] / recipe.iterations)
+        cards = [(model.name, model.card) for model in zoo.models()]
+        cards += [(run["folder"], run) for run in records.runs.values()] if records else []
+        for name, card in cards:
+            if card.get("recipe") and card.get("seconds") and card["device"] == device.type:
+                recipe = parse(card["recipe"], name)
+                self.measured.setdefault(_kind(recipe), []).append(card["seconds"] / recipe.iterations)
 
     def cost(self, task: Task, pixels: int) -> Cost:
         """The cost of one task; ``pixels``: LR pixels of all training images (0 where they are not here)."""
@@ -65,6 +68,19 @@ class Estimator:
             return Cost(flops, flops / self.speed(), False)
         return Cost(0, 0, False)  # measuring takes seconds
 
+    def check(self) -> None:
+        """Build every run's networks and method, without memory: what cannot be trained is told before hours pass.
+
+        Raises:
+            UserError: a teacher without what the method needs, or a wrong option.
+        """
+        for run in self.runs.values():
+            if run.recipe is not None:
+                try:
+                    self._prepared(run.recipe)
+                except UserError as error:
+                    raise UserError(f"{run}: {error}") from error
+
     def step(self, recipe: Recipe) -> float:
         """Floating-point operations of one training step: forward, backward, the teacher's passes."""
         options = {k: v for k, v in recipe.method.options.items() if k not in WEIGHTS}
@@ -74,12 +90,17 @@ class Estimator:
             self._steps[key] = self._count(recipe)
         return self._steps[key]
 
-    def _count(self, recipe: Recipe) -> float:
-        side, scale = recipe.lr_patch, recipe.scale
+    def _prepared(self, recipe: Recipe) -> tuple[nn.Module, Method, dict[str, nn.Module]]:
         with torch.device("meta"):
-            teachers = {name: self._network(name, scale).requires_grad_(False) for name in recipe.teachers}
+            teachers = {name: self._network(name, recipe.scale).requires_grad_(False) for name in recipe.teachers}
             student = self._student(recipe)
             method = create(recipe.method.name, recipe.method.options, recipe.teachers, student, teachers)
+        return student, method, teachers
+
+    def _count(self, recipe: Recipe) -> float:
+        side, scale = recipe.lr_patch, recipe.scale
+        student, method, teachers = self._prepared(recipe)
+        with torch.device("meta"):
             hr_image = torch.empty(recipe.batch, 3, scale * side, scale * side)
             batch = Batch(torch.empty(recipe.batch, 3, side, side), hr_image, dict.fromkeys(teachers, hr_image))
         with FlopCounterMode(display=False) as counter:

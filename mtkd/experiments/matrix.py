@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mtkd import zoo
 from mtkd.errors import UserError, unknown_name
@@ -23,8 +23,8 @@ from mtkd.training.stages import data_hash
 class Run:
     """One model of the graph: trained by ``recipe``, or given by the zoo where that is None.
 
-    ``digest`` identifies it: a hash of the resolved recipe (without the name), of the training images and of the
-    digests of ``inputs``, the runs that it learns from; of a given model, of its weights file and its inputs.
+    ``digest`` identifies it: a hash of all in the resolved recipe that decides the result, of the training images and
+    of the digests of ``inputs``, the runs that it learns from; of a given model, of its weights file and its inputs.
     """
 
     digest: str
@@ -181,15 +181,12 @@ class Matrix:
         if recipe is None:
             made = self._given(name, scale)
         else:
-            taught = [self.run(t, scale, above=(*above, name)) for t in recipe.teachers]
-            inputs = tuple(run.digest for run in taught)
-            recipe = recipe.model_copy(update={"teachers": tuple(run.name for run in taught)})
+            inputs = tuple(self.run(t, scale, above=(*above, name)).digest for t in recipe.teachers)
             if recipe.stage == "aggregate":
                 _check_order(name, scale, recipe.teachers)
-            content = recipe.model_dump(mode="json", exclude={"name"})
-            identity = json.dumps([content, inputs, self.images], sort_keys=True)
+            identity = json.dumps([what_decides(recipe), inputs, self.images], sort_keys=True)
             made = Run(_sha(identity.encode()), name, scale, recipe.seed, recipe, inputs)
-        self.runs.setdefault(made.digest, made)  # equal recipes of two names are one run
+        self.runs.setdefault(made.digest, made)
         self._known[name, scale, seed] = made.digest
         return self.runs[made.digest]
 
@@ -261,6 +258,17 @@ def _cached(recipe: Recipe) -> bool:
     return recipe.teacher_outputs == "cached" and bool(recipe.teachers) and not runs_teacher(recipe.method.name)
 
 
+def what_decides(recipe: Recipe) -> dict[str, Any]:
+    """All in a recipe that decides what comes out: not how often it is logged, nor where its images are kept."""
+    return recipe.model_dump(
+        mode="json", exclude={"log_every": True, "checkpoint_every": True, "validate_every": True, "data": PLACES}
+    )
+
+
+PLACES = {"train", "lr"}
+"""Keys of a recipe's data that name folders; the images themselves are hashed."""
+
+
 def images_hash(images: Data, recorded: Sequence[str] = ()) -> str:
     """What identifies training images: the hash of their names and contents.
 
@@ -268,7 +276,7 @@ def images_hash(images: Data, recorded: Sequence[str] = ()) -> str:
     """
     if images.found() is None:
         return recorded[0] if len(recorded) == 1 else "absent"
-    return data_hash(file for files in images.split() for file in files)
+    return data_hash(images.files())
 
 
 def _sha(content: bytes) -> str:
@@ -276,6 +284,5 @@ def _sha(content: bytes) -> str:
 
 
 def run_folder(out: Path, run: Run) -> Path:
-    """Where a run is kept: its folder, or that of an equal run of another name."""
-    equal = sorted(out.glob(f"*-{run.digest[:8]}")) if out.is_dir() else []
-    return equal[0] if equal else out / run.folder
+    """Where a run is kept."""
+    return out / run.folder

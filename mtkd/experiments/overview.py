@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from mtkd.experiments.cost import Estimator, lr_pixels
-from mtkd.experiments.matrix import Task, run_folder
+from mtkd.experiments.matrix import Run, Task, run_folder
 from mtkd.experiments.runner import Place, done, in_zoo, needed
 from mtkd.training.recipe import Data
 
@@ -33,6 +33,7 @@ class Standing:
     iteration: int | None
     iterations: int | None
     folder: str
+    needs: tuple[str, ...]
     flops: float | None = None
     seconds: float | None = None
     measured: bool = False
@@ -70,6 +71,7 @@ def overview(tasks: Mapping[str, Task], place: Place, estimator: Estimator | Non
                 iteration,
                 iterations,
                 folder.name,
+                task.needs,
                 *(() if cost is None else (cost.flops * share, cost.seconds * share, cost.measured)),
             )
         )
@@ -83,17 +85,30 @@ def _state(task: Task, place: Place, folder: Path, left: Mapping[str, Task]) -> 
         return "done", ""
     if task.key not in left:
         return "not needed", ""
-    if task.kind == "train" and not (folder / "recipe.yaml").exists() and in_zoo(task.run, place):
+    taken = [run for run in (task.run, *task.inputs) if run.recipe is not None]
+    if task.kind == "train" and all(_from_zoo(run, place) for run in taken):
         return "in the zoo", ""
     if _locked(place.out / ".locks" / f"{task.key}.lock"):
         return "running", ""
     failure = folder / "failed.json"
     if failure.is_file():
-        told = json.loads(failure.read_text(encoding="utf-8"))
-        if told["task"] == task.key:
-            return "failed", str(told["message"])
+        try:
+            told = json.loads(failure.read_text(encoding="utf-8"))
+            failed, message = told["task"], str(told["message"])
+        except (ValueError, KeyError, TypeError):
+            failed, message = task.key, f"{failure} is damaged"
+        if failed == task.key:
+            return "failed", message
     waiting = [need for need in task.needs if need in left]
     return ("waiting", "") if waiting else ("ready", "")
+
+
+def _from_zoo(run: Run, place: Place) -> bool:
+    """Whether a run was or will be taken from the zoo: so only are those that learned from it."""
+    folder = run_folder(place.out, run)
+    if (folder / "run.json").exists():
+        return "adopted" in json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    return not (folder / "recipe.yaml").exists() and in_zoo(run, place) is not None
 
 
 def _locked(path: Path) -> bool:

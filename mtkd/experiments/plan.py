@@ -124,24 +124,26 @@ class Plan(_Strict):
         return [*ARCHITECTURES, "own", "best", "full", *self.aggregators]
 
     def variant(self, name: str) -> Variant:
-        """One variant with all that it is like.
+        """One variant with all that it is like, without ``for``.
 
         Raises:
             UserError: unknown (the nearest is suggested), or like itself.
         """
-        chain: list[str] = []
-        content: dict[str, Any] = {}
-        following: str | None = name
-        while following is not None:
-            if following not in self.variants:
-                raise unknown_name("method or variant", following, self.variants)
-            if following in chain:
-                raise UserError(f"variant '{name}' is like itself: {' -> '.join([*chain, following])}")
-            chain.append(following)
-            own = self.variants[following].model_dump(by_alias=True, exclude_unset=True)
-            content = merge(own, content)
-            following = self.variants[following].like
-        return Variant.model_validate(content)
+        return Variant.model_validate(self._variant(name))
+
+    def _variant(self, name: str, *keys: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+        """What ``name`` says, over what its ``for`` entries ``keys`` are over, over what it is like."""
+        if name not in self.variants:
+            raise unknown_name("method or variant", name, self.variants)
+        if name in above:
+            raise UserError(f"variant '{above[0]}' is like itself: {' -> '.join([*above, name])}")
+        own = self.variants[name]
+        below = self._variant(own.like, *keys, above=(*above, name)) if own.like else {}
+        content = merge(below, own.model_dump(exclude_unset=True, exclude={"like", "for_"}))
+        for key in keys:
+            if key in own.for_:
+                content = merge(content, own.for_[key].model_dump(exclude_unset=True))
+        return content
 
     def title(self, name: str) -> str:
         """What a table calls a model or a variant."""
@@ -194,11 +196,7 @@ class Plan(_Strict):
         return None
 
     def _student(self, architecture: str, name: str, scale: int) -> dict[str, Any]:
-        variant = self.variant(name)
-        content = variant.model_dump(include={"teachers", "method", "recipe"})
-        for key in (architecture, f"{architecture} x{scale}"):
-            if key in variant.for_:
-                content = merge(content, variant.for_[key].model_dump(exclude_unset=True))
+        content = Variant.model_validate(self._variant(name, architecture, f"{architecture} x{scale}")).model_dump()
         teachers = [self.model_name(t, architecture) for t in content["teachers"] or ()]
         part = {
             "name": f"{self.students[architecture]}-{name}",  # type: ignore[index]

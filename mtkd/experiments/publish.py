@@ -37,6 +37,8 @@ def publish(runs: Path, folder: Path, names: Sequence[str] = ()) -> list[str]:
     for run in sorted(path.parent for path in runs.glob("*/finished.json")):
         header, seed = read_header(run / "model.safetensors"), json.loads((run / "card.json").read_text())["seed"]
         known = finished.get((header.name, header.scale))
+        if known is not None and seed == known[0]:
+            raise UserError(f"{run}: the same model and seed as {known[1].name}; move the one that is not meant away")
         if known is None or seed < known[0]:
             finished[header.name, header.scale] = (seed, run, header)
     if not finished:

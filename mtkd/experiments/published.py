@@ -30,6 +30,8 @@ class Claim(_Strict):
     than: tuple[str, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
     grows: dict[str, tuple[str, str]] | None = None
+    aggregators: bool = False
+    """It compares aggregators through their students. Seeds are the students': of an aggregator there is one."""
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,18 +58,25 @@ SCORES = {
 """Columns of ``scores``: PSNR in dB; ``images`` is the hash of the set's HR files."""
 
 
-def rebuild(out: Path) -> Path:
+def _refuse(problem: str) -> None:
+    raise UserError(problem)
+
+
+def rebuild(out: Path, damaged: Callable[[str], None] = _refuse) -> Path:
     """Write ``out/records.sqlite`` from the run folders in ``out``: all that are finished or were measured.
 
+    ``damaged`` is called with a sentence for each folder that cannot be read, and left out.
+
     Raises:
-        UserError: a damaged file in one of the folders, or ``out`` cannot be written to.
+        UserError: a damaged file in one of the folders, unless ``damaged`` says otherwise, or an unwritable ``out``.
     """
     runs, scores = [], []
     for folder in sorted(p.parent for p in out.glob("*/run.json")) if out.is_dir() else []:
         try:
             run, measured = _run(folder), list(_scores(folder))
         except (ValueError, KeyError, TypeError, OSError) as error:
-            raise UserError(f"{folder}: damaged run folder ({type(error).__name__}: {error}); move it away") from error
+            damaged(f"{folder}: damaged run folder ({type(error).__name__}: {error}); move it away")
+            continue
         runs.append(run)
         scores += measured
     path = out / NAME

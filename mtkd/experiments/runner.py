@@ -11,7 +11,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,11 +25,11 @@ from mtkd.data.benchmarks import BenchmarkImage, benchmark, present
 from mtkd.data.patches import ImagePair, ImagePairs
 from mtkd.errors import UserError
 from mtkd.evaluate import evaluate
-from mtkd.experiments.matrix import Run, Task, run_folder
+from mtkd.experiments.matrix import Run, Task, run_folder, what_decides
 from mtkd.images import UInt8Image, atomic_write
 from mtkd.teacher_cache import TeacherCache
 from mtkd.training.checkpoint import Busy, read_recipe
-from mtkd.training.loop import Interrupted, Report, train
+from mtkd.training.loop import Interrupted, Report, stop_flag, train
 from mtkd.training.recipe import Data, parse
 from mtkd.training.stages import data_hash, frozen_network
 from mtkd.zoo.checkpoints import weights_hash
@@ -82,7 +82,7 @@ def done(task: Task, place: Place) -> bool:
     """Whether nothing is left to do of a task."""
     folder = run_folder(place.out, task.run)
     if task.kind == "train":
-        return all((folder / name).exists() for name in ("finished.json", "run.json"))
+        return all((folder / name).exists() for name in ("finished.json", "run.json", "model.safetensors"))
     if task.kind == "cache":
         return _marker(task, place).exists()
     scores = read_scores(folder)
@@ -153,8 +153,9 @@ def _train(task: Task, place: Place, report: Report) -> None:
     run, folder = task.run, run_folder(place.out, task.run)
     assert run.recipe is not None
     recipe = run.recipe
-    if (folder / "recipe.yaml").exists():  # an equal run of another name goes on under that name
-        recipe = recipe.model_copy(update={"name": read_recipe(folder).name})
+    if (folder / "recipe.yaml").exists():
+        begun = read_recipe(folder)
+        recipe = begun if what_decides(begun) == what_decides(recipe) else recipe  # e.g. logged at other intervals
     elif _adopt(task, place, folder):
         return
     train(recipe, folder, True, report, place.cache, _sources(task, place))
@@ -169,7 +170,7 @@ def in_zoo(run: Run, place: Place) -> zoo.Model | None:
         card = model.card
         if model.name != run.name or "recipe" not in card or card["data"]["hash"] != _training_images(place.images):
             continue
-        if parse(card["recipe"], str(model.path)) == run.recipe:
+        if what_decides(parse(card["recipe"], str(model.path))) == what_decides(run.recipe):
             return model
     return None
 
@@ -212,15 +213,14 @@ def _cache(task: Task, place: Place, report: Report) -> None:
 
 def _measure(task: Task, place: Place, report: Report) -> None:
     run, folder = task.run, run_folder(place.out, task.run)
-    name = read_recipe(folder).name if run.recipe is not None else run.name
-    network = zoo.load(name, run.scale, place.device, _sources(task, place))
+    network = zoo.load(run.name, run.scale, place.device, _sources(task, place))
     scores = read_scores(folder)
     for set_name, images_hash in _sets(run.scale, place.data, place.images).items():
         if scores.get(set_name, {}).get("images_hash") == images_hash:
             continue
 
         def progress(number: int, of: int, set_name: str = set_name) -> None:
-            report({"task": f"{name} on {set_name}", "done": number, "of": of})
+            report({"task": f"{run.name} on {set_name}", "done": number, "of": of})
 
         images = _images(set_name, run.scale, place.data, place.images)
         result = evaluate(network, images, run.scale, place.device, progress)
@@ -248,7 +248,7 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 @lru_cache(maxsize=4)
 def _training_images(images: Data) -> str:
-    return data_hash(file for files in images.split() for file in files)
+    return data_hash(images.files())
 
 
 @dataclass(frozen=True)
@@ -291,6 +291,7 @@ def run_here(
     place: Place,
     reporter: Callable[[Task], Any],
     announce: Announce,
+    waits: Callable[[int], None] = lambda count: None,
     patience: float = 5.0,
 ) -> list[Outcome]:
     """Do all tasks in this process, in order; a failed one is noted and stops those alone that need it.
@@ -299,36 +300,60 @@ def run_here(
 
     Args:
         reporter: gives, for a task, a context whose ``report`` shows its progress.
+        waits: called once when nothing is left but what other processes are at, with the number of such tasks.
         patience: seconds between looks at what other processes are at.
 
     Raises:
         Interrupted: a signal arrived; what was done is kept.
     """
-    pending = dict(tasks)
+    # What is trained is measured at once: numbers come in as runs end, not all at the end.
+    pending = dict(sorted(tasks.items(), key=lambda item: item[1].kind != "measure"))
     outcomes: dict[str, Outcome] = {}
-    while pending:
-        ended_before = len(outcomes)
-        for key, task in list(pending.items()):
-            blocked = [outcomes[n] for n in task.needs if n in outcomes and outcomes[n].state != "done"]
-            if blocked:
-                outcome = Outcome(key, "skipped", f"{task}: needs {tasks[blocked[0].key]}, which was not done")
-            elif any(need in pending for need in task.needs):
+    waiting = False
+    with stop_flag() as stop:
+        while pending:
+            if stop:
+                raise Interrupted("stopped between two tasks")
+            outcome = _next(pending, tasks, outcomes, place, reporter, stop)
+            if outcome is not None:
+                outcomes[outcome.key] = outcome
+                del pending[outcome.key]
+                announce(outcome, len(outcomes), len(tasks))
+                waiting = False
                 continue
-            else:
-                try:
-                    outcome = attempt(task, place, reporter)
-                except Busy:
-                    continue
-            outcomes[key] = outcome
-            del pending[key]
-            announce(outcome, len(outcomes), len(tasks))
-        if pending and len(outcomes) == ended_before:
+            if not waiting:
+                waits(len(pending))
+            waiting = True
             time.sleep(patience)
     return list(outcomes.values())
 
 
-def attempt(task: Task, place: Place, reporter: Callable[[Task], Any]) -> Outcome:
+def _next(
+    pending: Mapping[str, Task],
+    tasks: Mapping[str, Task],
+    outcomes: Mapping[str, Outcome],
+    place: Place,
+    reporter: Callable[[Task], Any],
+    stop: list[int],
+) -> Outcome | None:
+    """Do the first task that can be done; None where other processes are at all of them."""
+    for key, task in pending.items():
+        blocked = [outcomes[n] for n in task.needs if n in outcomes and outcomes[n].state != "done"]
+        if blocked:
+            return Outcome(key, "skipped", f"{task}: needs {tasks[blocked[0].key]}, which was not done")
+        if any(need in pending for need in task.needs):
+            continue
+        try:
+            return attempt(task, place, reporter, stop)
+        except Busy:
+            continue
+    return None
+
+
+def attempt(task: Task, place: Place, reporter: Callable[[Task], Any], stop: Sequence[int] = ()) -> Outcome:
     """Do one task and say how it ended; a failure is kept in ``failed.json`` until the task succeeds.
+
+    Caching and measuring end where ``stop`` holds a signal; a training sees to its signals itself.
 
     Raises:
         Busy, Interrupted: as :func:`perform`.
@@ -336,13 +361,20 @@ def attempt(task: Task, place: Place, reporter: Callable[[Task], Any]) -> Outcom
     folder, began = run_folder(place.out, task.run), time.monotonic()
     try:
         with reporter(task) as progress:
-            perform(task, place, progress.report)
+
+            def report(event: Mapping[str, Any]) -> None:
+                progress.report(event)
+                if stop:
+                    raise Interrupted(f"stopped at {task}; what is done is kept")
+
+            perform(task, place, report)
     except (Busy, Interrupted):
         raise
     except Exception as error:
         message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         details = {"task": task.key, "message": message, "traceback": traceback.format_exc()}
-        _write_json(run_folder(place.out, task.run) / "failed.json", details)
+        with suppress(UserError):  # a folder that cannot be written to may be what failed
+            _write_json(folder / "failed.json", details)
         return Outcome(task.key, "failed", f"{task}: {message}", time.monotonic() - began)
     (folder / "failed.json").unlink(missing_ok=True)
     return Outcome(task.key, "done", "", time.monotonic() - began)

@@ -52,12 +52,37 @@ class Paired:
         return self.mean - half, self.mean + half
 
     @property
+    def p(self) -> float:
+        """Two-sided p of a mean difference as large as this by chance (Student's t over seeds); 1 with one seed."""
+        count, deviation = len(self.differences), self.spread
+        if deviation is None:
+            return 1.0
+        if deviation == 0:
+            return 1.0 if self.mean == 0 else 0.0
+        return t_two_sided(self.mean / (deviation / math.sqrt(count)), count - 1)
+
+    @property
     def verdict(self) -> Verdict:
         """Of "the first is better than the second": the interval lies above 0, below it, or holds it."""
         low, high = self.interval
         if len(self.differences) < LEAST_SEEDS or low <= 0 <= high:
             return "not enough seeds"
         return "holds" if low > 0 else "does not hold"
+
+
+def t_two_sided(t: float, freedom: int) -> float:
+    """P(|T| > |t|) of Student's t with a whole number of degrees of freedom (Abramowitz and Stegun, 26.7.3, 26.7.4)."""
+    angle = math.atan(abs(t) / math.sqrt(freedom))
+    square = math.cos(angle) ** 2
+    term = total = math.cos(angle) if freedom % 2 else 1.0
+    for k in range(3 if freedom % 2 else 2, freedom - 1, 2):
+        term *= square * (k - 1) / k
+        total += term
+    if freedom % 2:
+        within = 2 / math.pi * (angle + (math.sin(angle) * total if freedom > 1 else 0))
+    else:
+        within = math.sin(angle) * total
+    return max(0.0, 1 - within)
 
 
 def spread(values: Sequence[float]) -> float | None:
@@ -85,13 +110,19 @@ def pair(first: Mapping[int | None, Scores], second: Mapping[int | None, Scores]
     return Paired(tuple(statistics.fmean(row) for row in gains), len(images), sum(gain > 0 for gain in by_image))
 
 
-def together(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdict on "all of these hold"."""
-    if not verdicts:
-        return "not measured"
-    if "does not hold" in verdicts:
+def together(pairs: Sequence[Paired | None]) -> Verdict:
+    """The verdict on "the first is better in all of these"; None is a comparison that was not measured.
+
+    It holds where every one does. It does not where one lies below 0 so clearly that, among so many, chance would
+    give such a one in 5 % of cases (Bonferroni).
+    """
+    measured = [paired for paired in pairs if paired is not None]
+    enough = [paired for paired in measured if len(paired.differences) >= LEAST_SEEDS]
+    if any(paired.mean < 0 and paired.p < 0.05 / len(measured) for paired in enough):
         return "does not hold"
-    return "holds" if all(v == "holds" for v in verdicts) else "not enough seeds"
+    if len(measured) < len(pairs) or not pairs:
+        return "not measured"
+    return "holds" if all(paired.verdict == "holds" for paired in measured) else "not enough seeds"
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
@@ -121,4 +152,5 @@ def rank_correlation(first: Sequence[float], second: Sequence[float], draws: int
     centred = [x - middle for x in a]
     reached = sum(x * y for x, y in zip(centred, b, strict=True)) - 1e-9
     count = sum(sum(x * y for x, y in zip(centred, order, strict=True)) >= reached for order in others)
-    return found, count / len(others)
+    drawn = len(a) > 7  # the order that was found is one of the possible ones
+    return found, (count + drawn) / (len(others) + drawn)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any, ClassVar, get_type_hints
 
@@ -96,10 +96,11 @@ METHODS = {
 _GIVEN = {"outputs", "student", "teacher"}
 
 
-def check_options(owner: str, cls: type, options: Mapping[str, Any]) -> dict[str, Any]:
+def check_options(owner: str, cls: type, options: Mapping[str, Any], also: Iterable[str] = ()) -> dict[str, Any]:
     """The options that a recipe gives a class, converted to the types that its constructor declares.
 
-    What a constructor takes as ``**options`` goes through unchanged: it passes them on, and checks them itself.
+    What a constructor takes as ``**options`` goes through unchanged: it passes them on, and checks them itself;
+    ``also`` are options that the owner itself has, to be suggested.
 
     Raises:
         UserError: an option that the class does not have (the nearest is suggested), or of the wrong type.
@@ -117,7 +118,7 @@ def check_options(owner: str, cls: type, options: Mapping[str, Any]) -> dict[str
         elif passes_on and option not in _GIVEN:
             checked[option] = value
         else:
-            raise unknown_name(f"option of {owner}", option, named)
+            raise unknown_name(f"option of {owner}", option, {*named, *also})
     return checked
 
 

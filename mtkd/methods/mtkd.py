@@ -25,6 +25,9 @@ class L1(nn.L1Loss):
 LOSSES: Mapping[str, type[nn.Module]] = {"wavelet": WaveletLoss, "dct": DCTLoss, "l1": L1}
 
 
+OWN = ("alpha", "weight", "mean", "loss")
+
+
 class MTKD(Method):
     """L_total = alpha |I_stu - I_GT| + L_dis(I_stu, I_MT) (Eq. 4).
 
@@ -52,7 +55,7 @@ class MTKD(Method):
         if loss not in LOSSES:
             raise unknown_name("loss of method mtkd", loss, LOSSES)
         self.outputs, self.alpha, self.weight = outputs, alpha, weight
-        self.distillation = LOSSES[loss](**check_options("method mtkd", LOSSES[loss], options))
+        self.distillation = LOSSES[loss](**check_options("method mtkd", LOSSES[loss], options, OWN))
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         student_image = network(batch.lr_image)

@@ -39,23 +39,33 @@ class Interrupted(Exception):  # noqa: N818
     """SIGTERM or Ctrl-C arrived; the state was saved."""
 
 
+class _StopFlag(list[int]):
+    """The signals that have arrived."""
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.append(number)
+
+
 @contextmanager
-def _stop_flag() -> Iterator[list[int]]:
-    """A list that receives SIGINT and SIGTERM instead of the process (signals reach a process's main thread only)."""
-    received: list[int] = []
+def stop_flag() -> Iterator[list[int]]:
+    """A list that receives SIGINT and SIGTERM instead of the process (signals reach a process's main thread only).
+
+    Within another one, it hands on what it received when it ends: a run that was in its last iteration is finished,
+    and what stands around it stops.
+    """
+    received = _StopFlag()
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-
-    before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    before = {s: signal.signal(s, received) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        outer = before[signal.SIGINT]
+        if isinstance(outer, _StopFlag):
+            outer.extend(received)
 
 
 def train(
@@ -84,7 +94,7 @@ def train(
     accelerator = Accelerator(mixed_precision=precision, cpu=not torch.accelerator.is_available())
     if recipe.batch % accelerator.num_processes:
         raise UserError(f"batch {recipe.batch} does not divide among {accelerator.num_processes} processes")
-    with run.alone(), _stop_flag() as stop:
+    with run.alone(), stop_flag() as stop:
 
         def preparing(task: str, done: int, of: int) -> None:
             report({"task": task, "done": done, "of": of})

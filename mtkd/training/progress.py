@@ -11,6 +11,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 
+class Silent:
+    """Shows nothing: for programs, and where nobody looks."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def report(self, event: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+
 class TrainingProgress:
     """Shows what :func:`~mtkd.training.loop.train` reports: loss terms, iterations a second, time left."""
 

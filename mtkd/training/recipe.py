@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mtkd import networks
 from mtkd.data.patches import ImagePairs, split
 from mtkd.errors import UserError, unknown_name
+from mtkd.images import find_images
 from mtkd.resize import Border
 
 
@@ -54,6 +55,10 @@ class Data(_Strict):
     def split(self) -> tuple[list[Path], list[Path]]:
         """The files to train on, and those held out; see :func:`mtkd.data.patches.split`."""
         return split(self.folder(), self.holdout)
+
+    def files(self) -> list[Path]:
+        """All image files, HR of training, HR held out, then LR where they are read: together they are the data."""
+        return [*(file for files in self.split() for file in files), *(find_images(self.lr) if self.lr else ())]
 
     def pairs(self, files: Sequence[Path], scale: int) -> ImagePairs:
         """HR files with their LR images; see :class:`mtkd.data.patches.ImagePairs`."""
@@ -134,8 +139,8 @@ class Recipe(_Strict):
             raise UserError("stage pretrain has no teachers; use stage distill")
         if self.stage != "pretrain" and not self.teachers:
             raise UserError(f"stage {self.stage} needs teachers")
-        if self.self_ensemble and not self.teachers:
-            raise UserError("self_ensemble is of teachers' outputs; there are no teachers")
+        if self.self_ensemble and self.stage != "distill":
+            raise UserError("self_ensemble is for students (stage distill): an aggregator would be run without it")
         return self
 
     def deviations(self) -> list[str]:

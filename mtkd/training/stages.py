@@ -152,5 +152,5 @@ def prepare(
                 caches[name] = TeacherCache(cache, name, teacher, held_out)
                 caches[name].fill(device, partial(progress, f"held-out outputs of {name}"))
     patches = Patches(train, recipe.lr_patch, recipe.batch, recipe.seed, dict(crops))
-    images = data_hash(train_files + held_files)
+    images = data_hash(recipe.data.files())
     return Stage(recipe, network, method, patches, held_out, frozen, caches, device, images)

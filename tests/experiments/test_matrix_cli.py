@@ -127,6 +127,29 @@ def test_a_failure_is_reported_and_ends_with_code_1(matrix, small_plan: Path, tm
     assert len(list((tmp_path / "runs").glob("*/failed.json"))) == 1
     again = matrix("trial", "--only", "scratch,bicubic", plan=small_plan)  # another recipe: its own run
     assert again.code == 0
+    assert "left out" not in again.err
+
+
+def test_json_of_a_run_is_json(matrix, small_plan: Path) -> None:
+    told = json.loads(matrix("trial", "--only", "scratch,bicubic", "--json", plan=small_plan).out)
+    assert [outcome["state"] for outcome in told["outcomes"]] == ["done"] * 3
+
+
+def test_a_damaged_folder_is_left_out_and_the_rest_is_told(matrix, finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    shutil.copytree(finished, out, ignore=shutil.ignore_patterns("cache", ".lock"))
+    (damaged,) = out.glob("rcan_tiny-kd_*")
+    (damaged / "scores.json").write_text("{")
+    (damaged / "failed.json").write_text("{")
+    outcome = matrix("report", "trial")
+    assert outcome.code == 0 and "| MTKD | " in outcome.out
+    assert outcome.err.startswith(f"mtkd: left out: {damaged}: damaged run folder (")
+
+
+def test_a_report_without_a_match_says_so(matrix, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "runs", ignore=shutil.ignore_patterns("cache", ".lock"))
+    assert "no row of these tables was measured" in matrix("report", "trial", "--set", "iterations=9").err
+    assert matrix("report", "trial").err == ""
 
 
 @pytest.fixture
@@ -138,6 +161,7 @@ def small_plan(tmp_path: Path) -> Path:
     ("words", "message"),
     [
         (("tabel2",), "unknown table 'tabel2'; did you mean 'table2'?"),
+        (("trial", "status"), "'status' stands alone before the tables: mtkd matrix status ..."),
         (("report", "tabel2"), "unknown table 'tabel2'; did you mean 'table2'?"),
         (("trial", "--only", "mtdk"), "unknown method or variant 'mtdk'; did you mean 'mtkd'?"),
         (("trial", "--scales", "5"), "--scales 5: give 2, 3 or 4"),
@@ -173,15 +197,19 @@ def test_a_graph_that_cannot_be_done_is_refused(changes, message: str, refused, 
     assert message in refused("matrix", "trial", "--size", plan, "--out", tmp_path / "runs")
 
 
-def test_features_are_asked_of_a_teacher_that_has_none(matrix, tmp_path: Path) -> None:
-    """AT from the aggregator: told before a step is trained, and the other rows are done."""
-    variants = {"at": {"teachers": ["MT"]}}
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        ({"at": {"teachers": ["MT"]}}, "method at compares features, and the teacher (MultiTeacher) declares none"),
+        ({"mtkd": {"method": {"options": {"alpa": 1}}}}, "option of method mtkd 'alpa'; did you mean 'alpha'?"),
+        ({"mtkd": {"method": {"options": {"wavelet": "harr"}}}}, "unknown wavelet 'harr'; did you mean 'haar'?"),
+    ],
+)
+def test_a_run_that_cannot_be_trained_is_told_before_its_teachers_are(
+    variants, message: str, refused, tmp_path: Path
+) -> None:
     plan = write_plan(tmp_path / "p.yaml", write_images(tmp_path / "images"), variants=variants)
-    outcome = matrix("trial", "--only", "at,bicubic", plan=plan)
-    assert (
-        outcome.code == 1 and "method at compares features, and the teacher (MultiTeacher) declares none" in outcome.out
-    )
-    assert list((tmp_path / "runs").glob("rcan_tiny-at*/metrics.jsonl")) == []
+    assert message in refused("matrix", "trial", "--size", plan, "--out", tmp_path / "runs")
 
 
 def test_a_teacher_of_another_scale(refused, tmp_path: Path, monkeypatch) -> None:

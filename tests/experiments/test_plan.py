@@ -248,3 +248,12 @@ def test_assignments_reach_every_recipe(model, assignment):
 def test_what_the_plan_decides_is_not_set_for_all(key):
     with pytest.raises(UserError, match=f"--set {key.split('.')[0]}=...: (choose|the plan decides)"):
         load_plan("mini", [f"{key}=1"])
+
+
+def test_a_variant_has_the_last_word_over_what_it_is_like(tmp_path):
+    """RCAN's values of dukd come before those of the variant that is like dukd."""
+    (path := tmp_path / "p.yaml").write_text(
+        yaml.safe_dump({"extends": "mini", "variants": {"mine": {"like": "dukd", "method": {"options": {"p": 0.5}}}}})
+    )
+    options = load_plan(str(path)).recipe("rcan_tiny-mine", 4).method.options
+    assert options == {"lp": 1, "lk": 1, "p": 0.5, "zoom_out": False, "tiles": 1}

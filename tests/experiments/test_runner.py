@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,8 +21,10 @@ from mtkd.errors import UserError
 from mtkd.evaluate import evaluate
 from mtkd.experiments.matrix import run_folder
 from mtkd.experiments.plan import Plan, load_plan
-from mtkd.experiments.runner import HELD_OUT, Place, in_zoo, needed, perform, read_scores
+from mtkd.experiments.runner import HELD_OUT, Place, in_zoo, needed, perform, read_scores, run_here
 from mtkd.training.checkpoint import Busy
+from mtkd.training.loop import Interrupted
+from mtkd.training.progress import Silent
 from mtkd.training.recipe import parse
 from mtkd.zoo.checkpoints import weights_hash
 from tests.experiments.conftest import finish, graph, quiet, write_plan
@@ -238,11 +242,38 @@ def test_changed_images_are_another_graph_and_a_resumed_run_refuses_them(tmp_pat
     plan = load_plan(str(write_plan(tmp_path / "p.yaml", images)))
     before = graph(plan, only=("scratch",))
     recipe = next(run.recipe for run in before.runs.values() if run.recipe is not None)
-    from mtkd.training.loop import Interrupted
-
     with pytest.raises(Interrupted):
         train(recipe, tmp_path / "run", False, Stop(lambda event: event.get("iteration") == 2))
     shutil.copy(images / "a.png", images / "b.png")
     assert graph(plan, only=("scratch",)).runs.keys().isdisjoint(before.runs)
     with pytest.raises(UserError, match="began with other images than"):
         train(recipe, tmp_path / "run", True, silent)
+
+
+@pytest.mark.parametrize(
+    ("event", "last", "finished_runs"),
+    [
+        ({"task": "outputs of ada", "done": 2, "of": 4}, "cache", 4),
+        ({"iteration": 4, "iterations": 4}, "train", 1),  # the last one of the first run, which is then finished
+    ],
+)
+def test_a_signal_stops_the_graph_wherever_it_comes(
+    event: dict[str, Any], last: str, finished_runs: int, tiny: Plan, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+
+    class Stopping(Silent):
+        def report(self, told) -> None:
+            if event.items() <= dict(told).items():
+                signal.raise_signal(signal.SIGINT)
+
+    def reporter(task) -> Stopping:
+        seen.append(task.kind)
+        return Stopping()
+
+    place = Place(tmp_path, None, tiny.images())
+    with pytest.raises(Interrupted, match="stopped"):
+        run_here(needed(graph(tiny).tasks(), place), place, reporter, lambda *_: None)
+    assert seen[-1] == last
+    assert len(list(tmp_path.glob("*/finished.json"))) == finished_runs
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

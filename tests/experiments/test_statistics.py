@@ -13,7 +13,7 @@ from mtkd.experiments.matrix import Matrix
 from mtkd.experiments.plan import load_plan
 from mtkd.experiments.published import published
 from mtkd.experiments.records import Records
-from mtkd.experiments.statistics import Paired, pair, rank_correlation, spread, together
+from mtkd.experiments.statistics import Paired, pair, rank_correlation, spread, t_two_sided, together
 from mtkd.experiments.tables import Tables
 
 
@@ -67,18 +67,36 @@ def test_verdict(differences, verdict):
     assert paired(*differences).verdict == verdict
 
 
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 8, 11])
+@pytest.mark.parametrize("t", [0.0, 0.3, -1.0, 4.303, -20.0])
+def test_p_of_students_t(t, freedom):
+    assert t_two_sided(t, freedom) == pytest.approx(2 * stats.t.sf(abs(t), freedom), rel=1e-9, abs=1e-12)
+
+
+def test_p_of_a_paired_difference():
+    differences = (0.1, 0.3, -0.05, 0.2)
+    assert paired(*differences).p == pytest.approx(stats.ttest_1samp(differences, 0).pvalue)
+    assert paired(0.2).p == 1 and paired(0.0, 0.0).p == 1 and paired(0.1, 0.1).p == 0
+
+
+BETTER, WORSE, OPEN, CLEARLY = (0.5, 0.4, 0.6), (-0.5, -0.4, -0.6), (0.1, -0.1, 0.05), (-0.5, -0.5001, -0.4999)
+
+
 @pytest.mark.parametrize(
-    ("verdicts", "all_of_them"),
+    ("differences", "all_of_them"),
     [
         ([], "not measured"),
-        (["holds", "holds"], "holds"),
-        (["holds", "not enough seeds"], "not enough seeds"),
-        (["not enough seeds", "does not hold", "holds"], "does not hold"),
-        (["holds", "not measured"], "not enough seeds"),
+        ([BETTER, BETTER], "holds"),
+        ([BETTER, OPEN], "not enough seeds"),
+        ([BETTER, None], "not measured"),
+        ([WORSE], "does not hold"),  # p = 0.013
+        ([WORSE, BETTER, BETTER, BETTER], "not enough seeds"),  # one of four: 0.05 / 4
+        ([CLEARLY, None, BETTER], "does not hold"),
+        ([(-0.5, -0.5)], "not enough seeds"),
     ],
 )
-def test_together(verdicts, all_of_them):
-    assert together(verdicts) == all_of_them
+def test_together(differences, all_of_them):
+    assert together([None if d is None else paired(*d) for d in differences]) == all_of_them
 
 
 def test_pairing_by_seed_and_image():
