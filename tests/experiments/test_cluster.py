@@ -55,8 +55,9 @@ def test_ray_with_a_killed_worker_ends_as_one_process_does(
         str(out),
         "--ray",
     ]
+    environment = {key: value for key, value in _environment().items() if key != "MTKD_DATA"}
     with subprocess.Popen(
-        command, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as driver:
         killed = killed_worker(psutil.Process(driver.pid), out)
         printed, _ = driver.communicate(timeout=450)

@@ -57,11 +57,11 @@ def test_dry_run_of_every_size_without_its_data_or_teachers(run: Run, monkeypatc
 
 
 def test_the_bundled_zoo_is_not_trained_again(run: Run, data_root: Path, tmp_path: Path) -> None:
-    outcome = run("matrix", "table5", "--size", "mini", "--only", "v5", "--dry-run", "--json", "--out", tmp_path)
+    outcome = run("matrix", "controls", "--size", "mini", "--only", "k2", "--dry-run", "--json", "--out", tmp_path)
     states = {(t["kind"], t["model"]): t["state"] for t in json.loads(outcome.out)["tasks"]}
     for name in ("edsr_mini", "rcan_mini", "swinir_mini", "aggregator_mini"):
         assert states["train", name] == "in the zoo"
-    assert states["train", "rcan_tiny-v5"] == "waiting"
+    assert states["train", "rcan_tiny-k2"] == "waiting"
 
 
 def test_run_status_report(plan_file: Path, finished: Path, tiny: Plan, tmp_path: Path) -> None:
