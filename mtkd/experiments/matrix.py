@@ -164,7 +164,7 @@ class Matrix:
             )
             for role in table.models
         ]
-        network = self.plan.students[table.student] if table.student else ""
+        network = self.plan.student_network(table.student) if table.student else ""
         return models + [Line(variant, f"{network}-{variant}", "student") for variant in table.variants]
 
     def run(self, name: str, scale: int, seed: int | None = None, above: tuple[str, ...] = ()) -> Run:
@@ -259,12 +259,12 @@ def _cached(recipe: Recipe) -> bool:
 
 
 def what_decides(recipe: Recipe) -> dict[str, Any]:
-    """All in a recipe that decides what comes out: not how often it is logged, nor where its images are kept."""
-    return recipe.model_dump(
-        mode="json", exclude={"log_every": True, "checkpoint_every": True, "validate_every": True, "data": PLACES}
-    )
+    """All in a recipe that decides what comes out: not what is logged and kept on the way, nor where its images lie."""
+    return recipe.model_dump(mode="json", exclude={**dict.fromkeys(REPORTING, True), "data": PLACES})
 
 
+REPORTING = ("log_every", "checkpoint_every", "validate_every", "snapshots")
+"""Keys of a recipe that say what is told and kept of a training, not what is trained."""
 PLACES = {"train", "lr"}
 """Keys of a recipe's data that name folders; the images themselves are hashed."""
 

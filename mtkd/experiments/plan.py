@@ -85,6 +85,14 @@ class Table(_Strict):
         return self
 
 
+class AtScale(_Strict):
+    """Keys of recipes that are different at one scale."""
+
+    teachers: dict[Architecture, dict[str, Any]] = {}
+    aggregator: dict[str, Any] = {}
+    student: dict[str, Any] = {}
+
+
 class Plan(_Strict):
     """One size with everything that can be trained at it."""
 
@@ -96,8 +104,11 @@ class Plan(_Strict):
     """A recipe's keys, or the name of a model of the zoo."""
     best: Architecture
     aggregator: dict[str, Any]
-    students: dict[Architecture, str]
+    students: dict[Architecture, str | dict[str, Any]]
+    """A network, or a recipe's keys."""
     student: dict[str, Any]
+    """Keys of every student's recipe."""
+    at: dict[Literal["x2", "x3", "x4"], AtScale] = {}
     scales: tuple[Scale, ...]
     seeds: tuple[int, ...] = Field(min_length=1)
     overrides: dict[str, Any] = {}
@@ -108,7 +119,10 @@ class Plan(_Strict):
         for key, given in (("teachers", self.teachers), ("students", self.students)):
             if missing := [a for a in ARCHITECTURES if a not in given]:
                 raise UserError(f"key '{key}.{missing[0]}' is missing")
-        for key, part in (("aggregator", self.aggregator), *((f"teachers.{a}", t) for a, t in self.teachers.items())):
+        parts: list[tuple[str, str | dict[str, Any]]] = [("aggregator", self.aggregator)]
+        parts += [(f"teachers.{a}", teacher) for a, teacher in self.teachers.items()]
+        parts += [(f"students.{a}", student) for a, student in self.students.items()]
+        for key, part in parts:
             if isinstance(part, dict) and "network" not in part:
                 raise UserError(f"key '{key}.network' is missing")
         for name, table in self.tables.items():
@@ -156,6 +170,11 @@ class Plan(_Strict):
         teacher = self.teachers[architecture]  # type: ignore[index]
         return teacher if isinstance(teacher, str) else str(teacher.get("name", teacher.get("network")))
 
+    def student_network(self, architecture: str) -> str:
+        """The network of one of the three students; its models are called ``NETWORK-VARIANT``."""
+        student = self.students[architecture]  # type: ignore[index]
+        return student if isinstance(student, str) else str(student["network"])
+
     def aggregator_name(self, role: str) -> str:
         """The model name of an aggregator: that of the size, with the role's suffix."""
         base = str(self.aggregator.get("name", self.aggregator.get("network")))
@@ -179,34 +198,44 @@ class Plan(_Strict):
         Raises:
             UserError: an unknown variant of one of the students.
         """
+        here = self.at.get(f"x{scale}", AtScale())  # type: ignore[call-overload]
         for architecture, teacher in self.teachers.items():
             if isinstance(teacher, dict) and name == self.teacher_name(architecture):
                 part: dict[str, Any] = {"name": name, "stage": "pretrain", "method": {"name": "scratch"}}
-                return self._finished(merge(part, teacher), scale, seed)
+                own = merge(teacher, here.teachers.get(architecture, {}))
+                return self._finished(merge(part, own), scale, seed)
         for role, aggregator in self.aggregators.items():
             if name == self.aggregator_name(role):
-                part = {"stage": "aggregate", "method": {"name": "aggregate"}, **self.aggregator, "name": name}
+                part = {
+                    "stage": "aggregate",
+                    "method": {"name": "aggregate"},
+                    **merge(self.aggregator, here.aggregator),
+                }
+                part["name"] = name
                 part["network"] = self.aggregator["network"] + aggregator.network
                 part["teachers"] = [self.model_name(t) for t in aggregator.teachers]
                 return self._finished(part, scale, seed)
-        for student, network in self.students.items():
+        for architecture in self.students:
+            network = self.student_network(architecture)
             if name.startswith(f"{network}-"):
-                variant = name.removeprefix(f"{network}-")
-                return self._finished(self._student(student, variant, scale), scale, seed)
+                part = self._student(architecture, name.removeprefix(f"{network}-"), scale, here.student)
+                return self._finished(part, scale, seed)
         return None
 
-    def _student(self, architecture: str, name: str, scale: int) -> dict[str, Any]:
+    def _student(self, architecture: Architecture, name: str, scale: int, here: Mapping[str, Any]) -> dict[str, Any]:
         content = Variant.model_validate(self._variant(name, architecture, f"{architecture} x{scale}")).model_dump()
         teachers = [self.model_name(t, architecture) for t in content["teachers"] or ()]
+        student, network = self.students[architecture], self.student_network(architecture)
+        own = merge(self.student, {} if isinstance(student, str) else student)
         part = {
-            "name": f"{self.students[architecture]}-{name}",  # type: ignore[index]
+            "name": f"{network}-{name}",
             "stage": "distill" if teachers else "pretrain",
-            "network": self.students[architecture],  # type: ignore[index]
+            "network": network,
             "method": content["method"],
             "teachers": teachers,
             "seed": self.seeds[0],
         }
-        return merge(merge(self.student, part), content["recipe"])
+        return merge(merge(merge(own, here), part), content["recipe"])
 
     def _finished(self, part: Mapping[str, Any], scale: int, seed: int | None) -> dict[str, Any]:
         content = merge(merge(self.defaults, part), self.overrides)
@@ -232,7 +261,11 @@ class Plan(_Strict):
         """Every model that this plan can train."""
         teachers = [self.teacher_name(a) for a, teacher in self.teachers.items() if isinstance(teacher, dict)]
         aggregators = [self.aggregator_name(role) for role in self.aggregators]
-        return [*teachers, *aggregators, *(f"{n}-{v}" for n in self.students.values() for v in self.variants)]
+        return [
+            *teachers,
+            *aggregators,
+            *(f"{self.student_network(a)}-{v}" for a in self.students for v in self.variants),
+        ]
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

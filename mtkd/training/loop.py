@@ -206,6 +206,10 @@ class Loop:
                 self._save(done)
                 if board is not None:
                     board.flush()
+            if main and done in recipe.snapshots:
+                name = f"{recipe.name}@{done}"
+                path = self.run_folder.path / "snapshots" / f"{name}_x{recipe.scale}.safetensors"
+                self._save_weights(path, name)
             if stop and done < recipe.iterations:
                 raise Interrupted(f"stopped at iteration {done} of {recipe.iterations}; saved")
         if board is not None:
@@ -230,10 +234,14 @@ class Loop:
                 board.add_scalar(name, value, iteration)
         self.report({"iteration": iteration, "iterations": self.recipe.iterations, **numbers})
 
+    def _save_weights(self, path: Path, name: str) -> None:
+        recipe = self.recipe
+        teachers = recipe.teachers if recipe.stage == "aggregate" else ()
+        header = Header(name, recipe.network, recipe.scale, teachers)
+        save_weights(path, self.result, header, getattr(torch, recipe.save_dtype))
+
     def _finish(self) -> dict[str, Any]:
         recipe, folder = self.recipe, self.run_folder
-        teachers = recipe.teachers if recipe.stage == "aggregate" else ()
-        header = Header(recipe.name, recipe.network, recipe.scale, teachers)
         values = self.stage.validate(self.result)
         online = bool(recipe.teachers) and recipe.teacher_outputs == "online"
         card = {
@@ -267,7 +275,7 @@ class Loop:
             "recipe": recipe.model_dump(mode="json"),
         }
         if self.accelerator.is_main_process:
-            save_weights(folder.path / "model.safetensors", self.result, header, getattr(torch, recipe.save_dtype))
+            self._save_weights(folder.path / "model.safetensors", recipe.name)
             folder.write_json("card.json", card)
             folder.write_json("finished.json", {"iterations": recipe.iterations})
         return card

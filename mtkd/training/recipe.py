@@ -126,6 +126,8 @@ class Recipe(_Strict):
     log_every: int = Field(50, ge=1)
     checkpoint_every: int = Field(500, ge=1)
     validate_every: int = Field(2_000, ge=1)
+    snapshots: tuple[int, ...] = ()
+    """Iterations after which the network is kept as it is, to look at a training afterwards."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:

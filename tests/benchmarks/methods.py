@@ -27,7 +27,8 @@ def main(students: list[str]) -> None:
     torch.set_num_threads(1)
     plan = load_plan("mini")
     print(f"| student | scratch, ms | {' | '.join(VARIANTS)} |\n|---|--:|{'--:|' * len(VARIANTS)}")
-    for architecture, network in plan.students.items():
+    for architecture in plan.students:
+        network = plan.student_network(architecture)
         if students and architecture not in students:
             continue
         teacher = zoo.load(plan.teacher_name(architecture), 4)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from mtkd.experiments.matrix import Matrix, Task, images_hash
-from mtkd.experiments.plan import Plan, load_plan
+from mtkd.experiments.plan import ARCHITECTURES, Plan, load_plan
 from mtkd.experiments.runner import Outcome, Place, needed, run_here
 from tests.training.conftest import write_images
 
@@ -29,12 +29,18 @@ CONTENT = {
         "validate_every": 2,
     },
     "teachers": {
-        "edsr": {"name": "ada", "network": "edsr_tiny", "seed": 2, "iterations": 4},
-        "rcan": {"name": "bob", "network": "edsr_mini", "seed": 3, "iterations": 4},
-        "swinir": {"name": "cyd", "network": "swinir_tiny", "seed": 1, "iterations": 4},
+        "edsr": {"name": "ada", "network": "edsr_tiny", "seed": 2},
+        "rcan": {"name": "bob", "network": "edsr_mini", "seed": 3},
+        "swinir": {"name": "cyd", "network": "swinir_tiny", "seed": 1},
     },
-    "aggregator": {"network": "aggregator_mini", "seed": 5, "iterations": AGGREGATOR_STEPS},
-    "student": {"iterations": 4},
+    "aggregator": {"network": "aggregator_mini", "seed": 5},
+    "at": {
+        "x2": {
+            "teachers": {name: {"iterations": 4} for name in ARCHITECTURES},
+            "aggregator": {"iterations": AGGREGATOR_STEPS},
+            "student": {"iterations": 4},
+        }
+    },
     "scales": [2],
     "tables": {
         "trial": {

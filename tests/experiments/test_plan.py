@@ -193,7 +193,42 @@ def test_a_users_plan_adds_to_a_bundled_one(user_plan):
     assert plan.tables["table2"] == PLANS["mini"].tables["table2"]
 
 
+def test_a_student_and_a_scale_may_differ(user_plan):
+    """The keys of a scale win over those of a student, these over those of all students."""
+    plan = load_plan(
+        user_plan(
+            students={"edsr": {"network": "edsr_tiny", "iterations": 7, "batch": 2}},
+            student={"iterations": 9},
+            at={
+                "x2": {
+                    "student": {"iterations": 3},
+                    "teachers": {"rcan": {"iterations": 4}},
+                    "aggregator": {"ema": 0.5},
+                }
+            },
+        )
+    )
+    steps = {
+        (name, scale): plan.recipe(name, scale).iterations
+        for name in ("edsr_tiny-kd", "rcan_tiny-kd", "rcan_mini")
+        for scale in (2, 4)
+    }
+    assert steps == {
+        ("edsr_tiny-kd", 4): 7,
+        ("edsr_tiny-kd", 2): 3,
+        ("rcan_tiny-kd", 4): 9,
+        ("rcan_tiny-kd", 2): 3,
+        ("rcan_mini", 4): 10000,
+        ("rcan_mini", 2): 4,
+    }
+    assert [plan.recipe("edsr_tiny-kd", scale).batch for scale in (2, 4)] == [2, 2]
+    assert [plan.recipe("aggregator_mini-v1", scale).ema for scale in (2, 4)] == [0.5, 0.999]
+
+
 MISTAKES = {
+    "key of a scale": ({"at": {"x2": {"students": {}}}}, ["'students'", "x2", "did you mean 'student'?"]),
+    "a scale": ({"at": {"x5": {}}}, ["at.x5", "'x4'"]),
+    "network of a student": ({"students": {"edsr": {"iterations": 3}}}, ["students.edsr.network", "missing"]),
     "key of a plan": ({"tabels": {}}, ["'tabels'", "did you mean 'tables'?"]),
     "key of a variant": ({"variants": {"kd": {"teacher": ["own"]}}}, ["'teacher'", "kd", "did you mean 'teachers'?"]),
     "key of a table": ({"tables": {"table2": {"model": ["MT"]}}}, ["'model'", "table2", "did you mean 'models'?"]),

@@ -89,7 +89,7 @@ GOOD, BAD = [(30.5, 31.5), (30.4, 31.6), (30.6, 31.5)], [(30, 31), (30, 31.1), (
 )
 def test_a_claim_is_judged_by_its_seeds(plan: Plan, mtkd: list, scratch: list, verdict: str) -> None:
     scores = {}
-    for student in plan.students.values():
+    for student in map(plan.student_network, plan.students):
         scores |= seeded(f"{student}-mtkd", *mtkd) | seeded(f"{student}-scratch", *scratch)
     assert claim(plan, "distillation-helps", scores)["verdict"] == verdict
 

@@ -22,6 +22,7 @@ from mtkd.experiments.plan import load_recipe
 from mtkd.training import loop
 from mtkd.training.checkpoint import Busy
 from mtkd.training.loop import train
+from mtkd.zoo.checkpoints import read_header, read_state
 from tests.training.conftest import AGGREGATE, DISTILL, write_recipe
 
 CHECKPOINT_EVERY = 7
@@ -206,6 +207,21 @@ def test_a_finished_run_is_not_repeated(small_images: Path, tmp_path: Path, monk
     monkeypatch.setattr(loop, "prepare", lambda *_: pytest.fail("trained again"))
     assert train(recipe, out, True, silent) == card
     assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in out.rglob("*") if p.is_file()} == before
+
+
+def test_a_network_is_kept_on_its_way(small_images: Path, tmp_path: Path) -> None:
+    """What is kept after n steps is what a run would have ended with that went no further, at the same rates."""
+    schedule = {"kind": "step", "every": 100}
+    path = write_recipe(tmp_path / "recipe.yaml", small_images, iterations=4, schedule=schedule, snapshots=[2, 4])
+    long, short = load_recipe(str(path)), load_recipe(str(path), ["iterations=2"])
+    for name, recipe in (("long", long), ("short", short)):
+        train(recipe, tmp_path / name, False, silent)
+    kept = {step: tmp_path / f"long/snapshots/{long.name}@{step}_x{long.scale}.safetensors" for step in (2, 4)}
+    assert sorted((tmp_path / "long/snapshots").iterdir()) == sorted(kept.values())
+    for step, run in ((2, "short"), (4, "long")):
+        assert read_header(kept[step]).name == f"{long.name}@{step}"
+        state, expected = read_state(kept[step]), read_state(tmp_path / run / "model.safetensors")
+        assert state.keys() == expected.keys() and all(torch.equal(state[key], expected[key]) for key in state)
 
 
 def test_a_folder_with_a_run_needs_resume_and_the_same_recipe(small_images: Path, tmp_path: Path) -> None:
