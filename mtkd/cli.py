@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from mtkd.console import print_json, print_table
+from mtkd.console import print_json, print_table, progress_bar
 from mtkd.errors import UserError
-from mtkd.matrix_cli import matrix
+from mtkd.matrix_cli import agreement, matrix
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -94,7 +94,7 @@ def upscale(
             raise UserError(f"{target}: is an input, and would be overwritten; choose another output")
     for file in files:  # nothing is written if any of them is bad
         read_image(file)
-    with _progress("upscale", len(files)) as advance:
+    with progress_bar("upscale", len(files)) as advance:
         for file, target in zip(files, targets, strict=True):
             lr = to_tensor(read_image(file)).to(_device(device))
             with torch.inference_mode():
@@ -125,7 +125,7 @@ def degrade(
         raise UserError(f"{hr_dir}: two images differ only in their suffix and would overwrite each other")
     for file in files:  # nothing is written if any of them is bad
         _named(file, crop_to_multiple, read_image(file), scale)
-    with _progress("degrade", len(files)) as advance:
+    with progress_bar("degrade", len(files)) as advance:
         for file, target in zip(files, targets, strict=True):
             hr = chw(crop_to_multiple(read_image(file), scale))
             write_image(target, imresize(hr, 1 / scale, border).permute(1, 2, 0).contiguous().numpy())  # type: ignore[arg-type]
@@ -181,7 +181,7 @@ def benchmark(
             zoo.find(name, scale)
     of_set = {name: images_of(data, name, scale) for name in map(str.strip, sets.split(","))}
     rows = []
-    with _progress("benchmark", len(chosen) * sum(map(len, of_set.values()))) as advance:
+    with progress_bar("benchmark", len(chosen) * sum(map(len, of_set.values()))) as advance:
         for name in chosen:
             network = zoo.load(name, scale, _device(device))
             for set_name, images in of_set.items():
@@ -234,6 +234,7 @@ def train(
 
 
 app.command()(matrix)
+app.command()(agreement)
 
 
 def _check_scale(scale: int) -> None:
@@ -256,25 +257,6 @@ def _named(file: Path, function: Any, *arguments: Any) -> Any:
         return function(*arguments)
     except UserError as error:
         raise UserError(f"{file}: {error}") from error
-
-
-class _progress:  # noqa: N801
-    """A progress bar on stderr, on terminals only; ``with _progress(...) as advance: advance()``."""
-
-    def __init__(self, task: str, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        console = Console(stderr=True)
-        self.bar = Progress(console=console, disable=not console.is_terminal, transient=True)
-        self.task = self.bar.add_task(task, total=total)
-
-    def __enter__(self) -> Any:
-        self.bar.start()
-        return lambda: self.bar.advance(self.task)
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
 
 
 def _cell(value: Any) -> str:

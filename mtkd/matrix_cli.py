@@ -1,4 +1,4 @@
-"""``mtkd matrix``: the experiments of the paper as one graph of runs."""
+"""``mtkd matrix``: the experiments of the paper as one graph of runs; ``mtkd agreement``: what merging can gain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mtkd.console import print_json, print_table
+from mtkd.console import print_json, print_table, progress_bar
 from mtkd.errors import UserError, unknown_name
 
 ACTIONS = ("status", "report")
@@ -91,6 +91,59 @@ def matrix(
         again += ["--scales", scales] if scales else []
         again += [word for assignment in set_ or [] for word in ("--set", assignment)]
         print(f"report: {shlex.join(again)}")
+
+
+def agreement(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL...", help="Two models or more [default: the size's three teachers]."),
+    ] = None,
+    beside: Annotated[
+        str, typer.Option("--beside", help="Models to compare with, separated by commas [default: the aggregator].")
+    ] = "",
+    size: Annotated[str, typer.Option(help="mini, small, paper, or a plan file that extends one.")] = "mini",
+    scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
+    sets: Annotated[
+        str, typer.Option(help="Sets, separated by commas; 'held out' are the size's held-out training images.")
+    ] = "held out,Set5,Set14",
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of benchmark sets [default: MTKD_DATA].", envvar="MTKD_DATA")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """How alike the errors of models are, and what merging their images can gain: predicted, and measured."""
+    from mtkd import zoo
+    from mtkd.experiments.agreement import agreement as between
+    from mtkd.experiments.plan import load_plan
+    from mtkd.experiments.runner import images_of
+
+    if scale not in (2, 3, 4):
+        raise UserError(f"--scale {scale}: give 2, 3 or 4")
+    plan = load_plan(size)
+    chosen = names or [plan.model_name(role) for role in ("edsr", "rcan", "swinir")]
+    others = [part.strip() for part in beside.split(",") if part.strip()]
+    if names is None and not beside:
+        others = [plan.model_name("MT")]
+    networks = {name: zoo.load(name, scale) for name in dict.fromkeys([*chosen, *others])}
+    of_set = {name: images_of(name, scale, data, plan.images()) for name in map(str.strip, sets.split(",")) if name}
+    rows = []
+    with progress_bar("agreement", sum(map(len, of_set.values()))) as advance:
+        for set_name, images in of_set.items():
+            taught, compared = ({name: networks[name] for name in group} for group in (dict.fromkeys(chosen), others))
+            found = between(taught, images, scale, compared, progress=lambda done, of: advance())
+            rows.append({"set": set_name, "scale": scale, **found.row()})
+    if json_:
+        print_json(rows)
+        return
+    for row in rows:
+        print(f"{row['set']}, {row['images']} images, x{scale} ({row['protocol']})")
+        cells = [
+            [name, f"{row['psnr'][name]:.3f}", *(f"{r:.4f}" for r in row["correlation"][i]), f"{row['weights'][i]:.3f}"]
+            for i, name in enumerate(row["models"])
+        ]
+        print_table(("model", "PSNR", *row["models"], "best weight"), cells)
+        gains = ", ".join(f"{name} {value:+.3f}" for name, value in row["gains"].items())
+        print(f"mean correlation of residuals {row['mean_correlation']:.4f}; over the best model, dB: {gains}\n")
 
 
 def _damaged(problem: str) -> None:

@@ -222,7 +222,7 @@ def _measure(task: Task, place: Place, report: Report) -> None:
         def progress(number: int, of: int, set_name: str = set_name) -> None:
             report({"task": f"{run.name} on {set_name}", "done": number, "of": of})
 
-        images = _images(set_name, run.scale, place.data, place.images)
+        images = images_of(set_name, run.scale, place.data, place.images)
         result = evaluate(network, images, run.scale, place.device, progress)
         scores[set_name] = {
             "protocol": result.protocol,
@@ -262,9 +262,15 @@ class _HeldOut(BenchmarkImage):
 
 
 @lru_cache(maxsize=256)
-def _images(name: str, scale: int, data: Path | None, images: Data) -> Sequence[BenchmarkImage]:
+def images_of(name: str, scale: int, data: Path | None, images: Data) -> Sequence[BenchmarkImage]:
+    """A benchmark set of the folder ``data``, or the held-out ones of the training images.
+
+    Raises:
+        UserError: no such set or folder.
+    """
     if name != HELD_OUT:
-        assert data is not None
+        if data is None:
+            raise UserError("where are the benchmark sets? give --data FOLDER or set MTKD_DATA")
         return benchmark(data, name, scale)
     files = images.split()[1]
     pairs = images.pairs(files, scale)
@@ -276,7 +282,7 @@ def _sets(scale: int, data: Path | None, images: Data) -> dict[str, str]:
     """The sets that are on this computer, held-out images first, with the hash of their HR files."""
     names = [HELD_OUT] if images.found() else []
     names += present(data, scale) if data else []
-    return {name: data_hash(image.hr for image in _images(name, scale, data, images)) for name in names}
+    return {name: data_hash(image.hr for image in images_of(name, scale, data, images)) for name in names}
 
 
 # --- one after the other
