@@ -1,13 +1,15 @@
 """From finished runs to a zoo: weights, and cards with measured benchmark numbers.
 
 ``python -m mtkd.experiments.publish RUNS ZOO [MODEL...]`` copies the weights of finished and measured runs of
-``mtkd matrix`` to ``ZOO/NAME_xS.safetensors`` and writes their cards, with the numbers of Set5 and Set14, beside them.
+``mtkd matrix`` to ``ZOO/NAME_xS.safetensors`` and writes their cards, with the numbers of Set5 and Set14, beside them;
+with ``--snapshots``, also what was kept of them on their way, to ``ZOO/snapshots``.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,17 +20,20 @@ from mtkd import zoo
 from mtkd.data.benchmarks import benchmark
 from mtkd.errors import UserError, unknown_name
 from mtkd.evaluate import Score, evaluate, summarise
-from mtkd.experiments.runner import read_scores
+from mtkd.experiments.runner import HELD_OUT, images_of, read_scores
 from mtkd.images import atomic_write
+from mtkd.training.recipe import Data
+from mtkd.zoo import Model
 from mtkd.zoo.checkpoints import Header, read_header
 
 SETS = ("Set5", "Set14")
 
 
-def publish(runs: Path, folder: Path, names: Sequence[str] = ()) -> list[str]:
+def publish(runs: Path, folder: Path, names: Sequence[str] = (), snapshots_on: Path | None = None) -> list[str]:
     """Copy weights of finished runs, all or those of the models ``names``, into ``folder``, and write their cards.
 
-    Of several seeds of a model the first is taken.
+    Of several seeds of a model the first is taken. With ``snapshots_on``, a folder of benchmark sets, the networks
+    that were kept on their way are measured there and published too.
 
     Raises:
         UserError: no finished run, none of one of the names, or one that was not measured.
@@ -54,9 +59,34 @@ def publish(runs: Path, folder: Path, names: Sequence[str] = ()) -> list[str]:
         target = folder / f"{header.name}_x{header.scale}"
         with atomic_write(target.with_name(target.name + ".safetensors")) as temporary:
             temporary.write_bytes((run / "model.safetensors").read_bytes())
-        with atomic_write(target.with_name(target.name + ".json")) as temporary:
-            temporary.write_text(json.dumps(card, indent=1) + "\n")
+        _write_card(target, card)
+        if snapshots_on is not None:
+            _snapshots(run, header, card, folder, snapshots_on)
     return [header.name for _, _, header in chosen]
+
+
+def _write_card(target: Path, card: dict[str, Any]) -> None:
+    with atomic_write(target.with_name(target.name + ".json")) as temporary:
+        temporary.write_text(json.dumps(card, indent=1) + "\n")
+
+
+def _snapshots(run: Path, header: Header, card: dict[str, Any], folder: Path, data: Path) -> None:
+    """Publish what was kept of a run on its way; what its recipe is, the card of its end says."""
+    images = images_of(HELD_OUT, header.scale, None, Data.model_validate(card["recipe"]["data"]))
+    for step, kept in Model(header, run / "model.safetensors", False).snapshots().items():
+        target = folder / "snapshots" / kept.path.stem
+        with atomic_write(target.with_name(target.name + ".safetensors")) as temporary:
+            temporary.write_bytes(kept.path.read_bytes())
+        found = evaluate(zoo.load(kept.name, header.scale, sources=(folder,)), images, header.scale)
+        content = {key: card[key] for key in ("network", "scale", "method", "seed", "data")}
+        content |= {
+            "name": kept.name,
+            "iterations": step,
+            "ends_as": header.name,
+            "held_out": {"images": found.images, "psnr": round(found.psnr, 4), "protocol": found.protocol},
+            "benchmarks": measure(kept.name, header.scale, data, (folder,)),
+        }
+        _write_card(target, content)
 
 
 def _benchmarks(run: Path) -> list[dict[str, Any]]:
@@ -74,9 +104,9 @@ def _row(set_name: str, row: dict[str, Any]) -> dict[str, Any]:
     return {"set": set_name, **row, "psnr": round(row["psnr"], 4), "ssim": round(row["ssim"], 5)}
 
 
-def measure(name: str, scale: int, data: Path) -> list[dict[str, Any]]:
+def measure(name: str, scale: int, data: Path, sources: Sequence[Path] = ()) -> list[dict[str, Any]]:
     """Set5 and Set14 of one model in float32 on the CPU: {set, psnr, ssim, images, protocol}."""
-    network = zoo.load(name, scale, torch.device("cpu"))
+    network = zoo.load(name, scale, torch.device("cpu"), sources)
     return [_row(name, evaluate(network, benchmark(data, name, scale), scale).row()) for name in SETS]
 
 
@@ -97,12 +127,15 @@ def table(scale: int = 4) -> str:
 
 def main() -> None:
     """Publish, then print the table."""
+    parser = argparse.ArgumentParser(prog="python -m mtkd.experiments.publish")
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("zoo", type=Path)
+    parser.add_argument("models", nargs="*")
+    parser.add_argument("--snapshots", action="store_true", help="also of the models on their way (needs MTKD_DATA)")
+    chosen = parser.parse_args()
     try:
-        runs, folder, *names = sys.argv[1:]
-    except ValueError:
-        raise SystemExit("usage: python -m mtkd.experiments.publish RUNS ZOO [MODEL...]") from None
-    try:
-        publish(Path(runs), Path(folder), names)
+        data = Path(os.environ.get("MTKD_DATA", "")) if chosen.snapshots else None
+        publish(chosen.runs, chosen.zoo, chosen.models, data)
     except UserError as error:
         raise SystemExit(f"publish: {error}") from None
     print(table())

@@ -2,7 +2,8 @@
 
 Models are looked up in the folders that the caller names, then in those of ``MTKD_ZOO`` (separated like
 ``PATH``), then in the bundled zoo. A folder is a run folder with ``model.safetensors`` and ``card.json``, or holds
-run folders, or ``NAME_xS.safetensors`` files with ``NAME_xS.json`` cards.
+run folders, or ``NAME_xS.safetensors`` files with ``NAME_xS.json`` cards. A model may have been kept on its way, as
+``snapshots/NAME@STEP_xS.safetensors`` beside its weights; it is then named ``NAME@STEP``.
 """
 
 from __future__ import annotations
@@ -56,6 +57,15 @@ class Model:
         except (OSError, ValueError, TypeError) as error:
             raise UserError(f"{path}: not a readable card ({error})") from error
 
+    def snapshots(self) -> dict[int, Model]:
+        """The model on its way, by the number of steps; without its end."""
+        found = {}
+        for path in self.path.parent.glob(f"snapshots/{self.name}@*_x{self.scale}.safetensors"):
+            kept = Model(read_header(path), path, self.bundled)
+            if (step := _step(kept.name, self.name)) is not None and step != self.card.get("iterations"):
+                found[step] = kept
+        return dict(sorted(found.items()))
+
     def build(self) -> nn.Module:
         """The network without its weights."""
         options = {"teachers": self.header.teachers} if self.header.teachers else {}
@@ -75,9 +85,16 @@ class Model:
             "network": self.header.network,
             "teachers": list(self.header.teachers),
             "iterations": card.get("iterations"),
+            "snapshots": list(self.snapshots()),
             "deviations": card.get("deviations", []),
             "path": str(self.path),
         }
+
+
+def _step(name: str, of: str) -> int | None:
+    """The number in ``OF@NUMBER``."""
+    step = name.removeprefix(f"{of}@")
+    return int(step) if step != name and step.isdecimal() else None
 
 
 def folders(sources: Sequence[Path] = ()) -> list[Path]:
@@ -106,11 +123,17 @@ def models(scale: int | None = None, sources: Sequence[Path] = ()) -> list[Model
 
 
 def find(name: str, scale: int, sources: Sequence[Path] = ()) -> Model:
-    """One model by name and scale; ``sources`` are folders looked up first.
+    """One model by name and scale, or one on its way (``NAME@STEP``); ``sources`` are folders looked up first.
 
     Raises:
-        UserError: unknown name (the nearest is suggested), or a scale it was not trained for.
+        UserError: unknown name or step (the nearest is suggested), or a scale it was not trained for.
     """
+    if "@" in name:
+        model = find(name.split("@")[0], scale, sources)
+        kept = {snapshot.name: snapshot for snapshot in model.snapshots().values()}
+        if name not in kept:
+            raise unknown_name(f"step of {model.name} x{scale}", name, kept)
+        return kept[name]
     known = models(sources=sources)
     for model in known:
         if (model.name, model.scale) == (name, scale):
