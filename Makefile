@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS ?= runs/mini
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow lint bench train-mini notebooks clean
+.PHONY: demo test test-slow lint bench train-mini evidence notebooks clean
 
 demo: $(VENV)/.app
 	$(BIN)/mtkd demo
@@ -36,6 +36,10 @@ MATRIX := OMP_NUM_THREADS=1 $(BIN)/mtkd matrix table3 aggregators --size mini --
 train-mini: $(VENV)/.all
 	trap 'kill 0' INT; $(MATRIX) & other=$$!; $(MATRIX) && wait $$other
 	$(BIN)/python -m mtkd.experiments.publish $(RUNS) mtkd/zoo/weights $(MINI)
+
+# The records of finished runs, the tables made of them, and the README's copies; MTKD_DATA as above.
+evidence: $(VENV)/.all
+	OMP_NUM_THREADS=1 $(BIN)/python -m mtkd.experiments.evidence $(RUNS)
 
 notebooks: $(VENV)/.all
 	OMP_NUM_THREADS=2 $(BIN)/python notebooks/build.py

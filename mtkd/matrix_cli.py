@@ -70,7 +70,7 @@ def matrix(
     folder = out or Path("runs") / Path(size).stem
     patterns = [part.strip() for part in only.split(",") if part.strip()]
     if action == "report":
-        _report(plan, chosen, wanted_scales, folder, Path(size).stem, output, json_)
+        _report(plan, chosen, _numbers("--scales", scales), folder, Path(size).stem, output, json_)
         return
 
     graph, place, records = _graph(plan, chosen, wanted_scales, wanted_seeds, patterns, folder, data, threads, anew)
@@ -293,7 +293,7 @@ def _report(
 
     if any(out.glob("*/run.json")):
         records.rebuild(out, _damaged)
-    content = report(plan, records.read(out / records.NAME), tables, scales)
+    content = report(plan, records.available(out, size), tables, scales or None)
     if not any(row["measured"] and row["steps"] for table in content["tables"] for row in table["rows"]):
         print(
             "mtkd: no row of these tables was measured with this plan, these --set and these --scales", file=sys.stderr

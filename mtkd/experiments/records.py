@@ -21,6 +21,8 @@ from mtkd.zoo import Model
 from mtkd.zoo.checkpoints import read_header
 
 NAME = "records.sqlite"
+MEASURED = Path(__file__).parent / "measured"
+"""Records of the project's own runs, a file a size; see :mod:`~mtkd.experiments.evidence`."""
 FORMAT = 1
 
 RUNS = {
@@ -142,6 +144,23 @@ class Records:
     def images(self) -> list[str]:
         """The hashes of training images that runs have."""
         return sorted({run["images"] for run in self.runs.values() if run["images"]})
+
+    def over(self, below: Records) -> Records:
+        """Both together; of a run that both have, this one's numbers."""
+        return Records(below.runs | self.runs, below.scores | self.scores, below.protocols | self.protocols)
+
+
+def available(out: Path, size: str) -> Records:
+    """The records of the folder ``out``, over those that are bundled for a plan of this name.
+
+    Raises:
+        UserError: there are neither, or the file in ``out`` cannot be read.
+    """
+    bundled = MEASURED / f"{size}.sqlite"
+    own = out / NAME
+    if not bundled.is_file() or not own.is_file():
+        return read(own if own.is_file() or not bundled.is_file() else bundled)
+    return read(own).over(read(bundled))
 
 
 def read(path: Path) -> Records:

@@ -42,6 +42,13 @@ class Tables:
         by_seed = {seed: self.records.scores.get((d, set_name)) for seed, d in self.seeds(line, scale).items()}
         return {seed: scores for seed, scores in by_seed.items() if scores}
 
+    def any_measured(self, name: str, scale: int) -> bool:
+        """Whether a student of a table, or an aggregator where it has none, was measured at a scale."""
+        entry = self.matrix.table(name)
+        kind = "student" if entry.variants else "aggregator"
+        lines = [line for line in self.matrix.lines(entry) if line.kind == kind]
+        return any(self.scores(line, scale, s) for line in lines for s in (HELD_OUT, *self.sets))
+
     def table(self, name: str, scale: int) -> dict[str, Any]:
         """One table at one scale as plain data: ``rows`` with measured and published numbers, ``differences``."""
         entry = self.matrix.table(name)
@@ -96,7 +103,10 @@ class Tables:
     def _differences(self, lines: Sequence[Line], scale: int, sets: Sequence[str]) -> Iterator[dict[str, Any]]:
         by_label = {line.label: line for line in lines}
         students = [line.label for line in lines if line.kind == "student"]
-        pairs = [(label, "scratch") for label in students if label != "scratch"]
+        pairs = [
+            (label, parent) for label in students if (parent := label.partition("_")[0]) in students and parent != label
+        ]
+        pairs += [(label, "scratch") for label in students if label != "scratch"]
         pairs += [("mtkd", label) for label in students if label not in ("mtkd", "scratch")]
         others = [line.label for line in lines if line.kind != "student" and line.label != "bicubic"]
         pairs += [("MT", label) for label in others if label != "MT"]
@@ -204,17 +214,23 @@ def _rounded(value: float | None, digits: int = 4) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def report(plan: Plan, records: Records, names: Sequence[str], scales: Sequence[int]) -> dict[str, Any]:
-    """The named tables and the paper's claims on them, as plain data."""
+def report(plan: Plan, records: Records, names: Sequence[str], scales: Sequence[int] | None = None) -> dict[str, Any]:
+    """The named tables and the paper's claims on them, as plain data.
+
+    Without ``scales``, tables at the plan's scales and at all others at which their students (or aggregators) were
+    measured, claims at the plan's.
+    """
     tables = Tables(plan, records)
     filled = []
     for name in names:
-        allowed = tables.matrix.table(name).scales
-        filled += [tables.table(name, scale) for scale in scales if allowed is None or scale in allowed]
-    claims = [tables.claim(claim, scales) for claim in published().claims if set(claim.tables) <= plan.tables.keys()]
+        entry = tables.matrix.table(name)
+        wanted = scales or [s for s in (2, 3, 4) if s in plan.scales or tables.any_measured(name, s)]
+        filled += [tables.table(name, scale) for scale in wanted if entry.scales is None or scale in entry.scales]
+    at = list(scales or plan.scales)
+    claims = [tables.claim(claim, at) for claim in published().claims if set(claim.tables) <= plan.tables.keys()]
     footnotes = [note.model_dump() for note in published().footnotes if note.table in names]
     corrections = [note.model_dump() for note in published().corrections if note.table in names]
-    return {"tables": filled, "claims": claims, "footnotes": footnotes, "corrections": corrections}
+    return {"tables": filled, "claims": claims, "claims_at": at, "footnotes": footnotes, "corrections": corrections}
 
 
 # --- markdown
@@ -231,7 +247,7 @@ def markdown(content: Mapping[str, Any], size: str) -> str:
     ]
     for table in content["tables"]:
         parts += ["", f"## {table['title']}, x{table['scale']} ({table['table']})", ""]
-        parts += [*_rows(table), ""]
+        parts += [*_rows(table, table["printed_sets"]), ""]
         if table["protocols"]:
             parts += [f"Protocol: {'; '.join(table['protocols'])}.", ""]
         parts += _difference_lines(table)
@@ -241,12 +257,24 @@ def markdown(content: Mapping[str, Any], size: str) -> str:
                 where = f"{c['row']} on {c['set']}, {c['metric']}"
                 notes.append(f"{where}: printed {c['printed']}, read as {c['read']} ({c['why']}).")
         parts += [f"- {note}" for note in notes]
-    parts += ["", "## What the paper says, checked", "", *_claim_lines(content["claims"]), ""]
+    at = ", ".join(f"x{scale}" for scale in content["claims_at"])
+    parts += ["", f"## What the paper says, checked at {at}", "", *_claim_lines(content["claims"]), ""]
     return "\n".join(parts)
 
 
-def _rows(table: Mapping[str, Any]) -> list[str]:
-    measured, printed = table["measured_sets"], table["printed_sets"]
+def excerpt(content: Mapping[str, Any]) -> str:
+    """The report's tables of the paper, measured sets alone, and its claims: for a page that says more."""
+    parts = []
+    for table in content["tables"]:
+        if table["printed_sets"]:
+            parts += [f"**{table['title']}, x{table['scale']}**", ""]
+            parts += [*_rows(table, [s for s in table["printed_sets"] if s in table["measured_sets"]]), ""]
+    at = ", ".join(f"x{scale}" for scale in content["claims_at"])
+    return "\n".join([*parts, f"**What the paper says, checked at {at}**", "", *_claim_lines(content["claims"])])
+
+
+def _rows(table: Mapping[str, Any], printed: Sequence[str]) -> list[str]:
+    measured = table["measured_sets"]
     header = ["", "parameters", "steps", "seeds", *measured, *(f"{s}, printed" for s in printed)]
     lines = [f"| {' | '.join(header)} |", f"|---|{'--:|' * (len(header) - 1)}"]
     for row in table["rows"]:

@@ -21,7 +21,7 @@ def test_the_mini_zoo_is_whole():
     aggregators = {f"aggregator_mini{variant}" for variant in ("", "-v1", "-v2", "-v3", "-v4")}
     assert {name for name, role in roles.items() if role == "aggregator"} == aggregators
     students = {name for name, role in roles.items() if role == "student"}
-    assert students >= {"edsr_tiny-scratch", "edsr_tiny-mtkd"}
+    assert students >= {f"edsr_tiny-{variant}" for variant in ("scratch", "kd", "mtkd")}
     assert students >= {f"rcan_tiny-{variant}" for variant in VARIANTS}
 
 
@@ -35,7 +35,8 @@ def test_card_tells_how_it_was_made(model):
 
 
 @pytest.mark.parametrize(
-    ("network", "variant"), [("edsr_tiny", "mtkd"), *(("rcan_tiny", v) for v in VARIANTS if v != "scratch")]
+    ("network", "variant"),
+    [("edsr_tiny", "kd"), ("edsr_tiny", "mtkd"), *(("rcan_tiny", v) for v in VARIANTS if v != "scratch")],
 )
 def test_students_differ_in_method_alone(network, variant):
     """The comparison that the zoo shows is fair: same network, seed, data, iterations, schedule."""
@@ -50,9 +51,11 @@ def test_whoever_learned_knows_its_teachers_by_weights():
 
     learners = [model for model in BUNDLED if model.card["teachers"]]
     assert len(learners) > 5
-    hashes = {name: weights_hash(mtkd.load(name, 4)) for model in learners for name in model.card["teachers"]}
+    taught = {(name, model.scale) for model in learners for name in model.card["teachers"]}
+    hashes = {(name, scale): weights_hash(mtkd.load(name, scale)) for name, scale in taught}
     for model in learners:
-        assert model.card["teachers"] == {name: hashes[name] for name in model.card["teachers"]}, model.name
+        expected = {name: hashes[name, model.scale] for name in model.card["teachers"]}
+        assert model.card["teachers"] == expected, model.name
 
 
 @pytest.mark.parametrize("model", BUNDLED, ids=lambda m: f"{m.name}_x{m.scale}")
