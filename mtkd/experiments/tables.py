@@ -233,6 +233,39 @@ def report(plan: Plan, records: Records, names: Sequence[str], scales: Sequence[
     return {"tables": filled, "claims": claims, "claims_at": at, "footnotes": footnotes, "corrections": corrections}
 
 
+def find(content: Mapping[str, Any], table: str, scale: int) -> dict[str, Any]:
+    """One table of a report.
+
+    Raises:
+        KeyError: the report does not have it at this scale.
+    """
+    for found in content["tables"]:
+        if (found["table"], found["scale"]) == (table, scale):
+            return dict(found)
+    raise KeyError(f"{table} x{scale}")
+
+
+def sentence(content: Mapping[str, Any], table: str, first: str, second: str, scale: int = 4) -> str:
+    """The measured difference between two rows of a report's table, in words.
+
+    >>> sentence(report, "table2", "mtkd", "scratch")
+    "+0.119 dB on Set5 (5 of 5 images), +0.107 dB on Set14 (14 of 14), one seed"
+    """
+    for row in find(content, table, scale)["differences"]:
+        if (row["first"], row["second"]) == (first, second):
+            sets = {name: cell for name, cell in row["sets"].items() if name != HELD_OUT}
+            parts: list[str] = []
+            for name, cell in sets.items():
+                plus_minus = "" if cell["spread"] is None else f" ± {cell['spread']:.3f}"
+                images = "" if parts else " images"
+                parts.append(
+                    f"{cell['mean']:+.3f}{plus_minus} dB on {name} ({cell['won']} of {cell['images']}{images})"
+                )
+            seeds = max(cell["seeds"] for cell in sets.values())
+            return ", ".join([*parts, "one seed" if seeds == 1 else f"{seeds} seeds"])
+    return "not measured"
+
+
 # --- markdown
 
 
