@@ -42,7 +42,9 @@ class progress_bar:  # noqa: N801
 
     def __enter__(self) -> Any:
         self.bar.start()
-        return lambda: self.bar.advance(self.task)
+        return lambda done=None: (
+            self.bar.advance(self.task) if done is None else self.bar.update(self.task, completed=done)
+        )
 
     def __exit__(self, *_: object) -> None:
         self.bar.stop()

@@ -54,12 +54,17 @@ def luma_error(sr: UInt8Image, hr: UInt8Image) -> NDArray[np.float64]:
 
 def error_map(sr: UInt8Image, hr: UInt8Image) -> UInt8Image:
     """|luma error|, black at 0 to pale yellow at ``ERROR_RANGE`` levels and above."""
-    return _colourise(np.abs(luma_error(sr, hr)) / ERROR_RANGE, _HEAT)
+    return heat_map(np.abs(luma_error(sr, hr)) / ERROR_RANGE)
 
 
 def signed_error_map(sr: UInt8Image, hr: UInt8Image) -> UInt8Image:
     """Luma error: blue where SR is too dark, white at 0, red where it is too bright; full at ``ERROR_RANGE``."""
     return _colourise(luma_error(sr, hr) / (2 * ERROR_RANGE) + 0.5, _SIGNED)
+
+
+def heat_map(values: NDArray[np.float64]) -> UInt8Image:
+    """Values (H, W), 0 to 1, from black to pale yellow."""
+    return _colourise(values, _HEAT)
 
 
 def best_model_map(images: Sequence[UInt8Image], hr: UInt8Image, sigma: float = 1.5) -> tuple[UInt8Image, list[float]]:
