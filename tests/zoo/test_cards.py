@@ -25,6 +25,23 @@ def test_the_mini_zoo_is_whole():
     assert students >= {f"rcan_tiny-{variant}" for variant in VARIANTS}
 
 
+STEPS = [150, 280, 500, 900, 1700, 3000, 5500]
+"""Before the 10,000 of the end: eight, evenly on a logarithmic scale."""
+KEPT = [kept for model in BUNDLED for kept in model.snapshots().values()]
+
+
+def test_the_way_of_three_students_is_bundled():
+    """Scratch, kd and mtkd get better all the way to their end."""
+    for method in ("scratch", "kd", "mtkd"):
+        model = mtkd.zoo.find(f"rcan_tiny-{method}", 4)
+        kept = model.snapshots()
+        assert list(kept) == STEPS and model.card["iterations"] == 10_000
+        way = [*(snapshot.card["held_out"]["psnr"] for snapshot in kept.values()), model.card["held_out"]["psnr"]]
+        assert way == sorted(way)
+        assert all(snapshot.card["seed"] == model.card["seed"] for snapshot in kept.values())
+    assert len(KEPT) == 3 * len(STEPS)
+
+
 @pytest.mark.parametrize("model", BUNDLED, ids=lambda m: f"{m.name}_x{m.scale}")
 def test_card_tells_how_it_was_made(model):
     card = model.card
@@ -58,7 +75,11 @@ def test_whoever_learned_knows_its_teachers_by_weights():
         assert model.card["teachers"] == expected, model.name
 
 
-@pytest.mark.parametrize("model", BUNDLED, ids=lambda m: f"{m.name}_x{m.scale}")
+@pytest.mark.parametrize(
+    "model",
+    [*BUNDLED, *(pytest.param(kept, marks=pytest.mark.slow) for kept in KEPT)],
+    ids=lambda m: f"{m.name}_x{m.scale}",
+)
 def test_benchmarks_reproduce_the_card(model):
     data = os.environ.get("MTKD_DATA")
     if not data:
