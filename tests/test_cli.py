@@ -105,6 +105,7 @@ def test_models_as_json(run: Run, models_folder: Path) -> None:
         "network": "edsr_tiny",
         "teachers": [],
         "iterations": 12,
+        "snapshots": [],
         "deviations": ["one"],
         "path": str(models_folder / "small_x2.safetensors"),
     }
