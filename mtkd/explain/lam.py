@@ -150,7 +150,7 @@ class LocalAttributionMap(GradientAttribution):  # type: ignore[misc]
         n_steps: int = 50,
         rule: Rule = "midpoint",
         compat: Literal["official"] | None = None,
-        batch: int = 8,
+        batch: int | None = None,
         additional_forward_args: Any = None,
         progress: Progress | None = None,
         return_convergence_delta: bool = False,
@@ -163,7 +163,8 @@ class LocalAttributionMap(GradientAttribution):  # type: ignore[misc]
             rule: how the integral is taken. Captum's trapezoid is not among the choices: its weights do not add up
                 to 1.
             compat: "official": the published code's finite differences, gradients at the right end of each step.
-            batch: steps of the path that go through the network together.
+            batch: steps of the path that go through the network together; by default one on a CPU, where more are
+                slower, and 16 elsewhere.
             return_convergence_delta: also give sum(A) - (F(image) - F(blurred image)), (N,).
 
         Raises:
@@ -175,9 +176,10 @@ class LocalAttributionMap(GradientAttribution):  # type: ignore[misc]
         nodes, weights = _rule(rule, n_steps)
         if compat == "official":
             nodes = [(k + 1) / n_steps for k in range(n_steps)]
+        together = batch or (1 if images[0].device.type == "cpu" else 16)
         totals = [torch.zeros_like(image) for image in images]
-        for first in range(0, n_steps, batch):
-            chunk = range(first, min(first + batch, n_steps))
+        for first in range(0, n_steps, together):
+            chunk = range(first, min(first + together, n_steps))
             walked = [[self._step(path, image, nodes[k], n_steps, compat) for k in chunk] for image in images]
             points = tuple(torch.cat([point for point, _ in walk]).requires_grad_() for walk in walked)
             gradients = self.gradient_func(

@@ -1,4 +1,4 @@
-"""One training step of each method / one of ``scratch``: ``python tests/benchmarks/methods.py [STUDENT...]``.
+"""One training step of each method / one of ``scratch``: ``python -m tests.benchmarks.methods [STUDENT...]``.
 
 Students at mini size, LR 32, batch 8, x4, fp32, one thread; whole updates (forward, backward, Adam). Targets of kd,
 mtkd and v5 to v7 are cached: they are in the batch. The others run their teacher, the mini network of the student's
