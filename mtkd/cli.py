@@ -292,8 +292,7 @@ def explain(
             [
                 one["input"],
                 "{1} x {0}".format(*one["size"]),
-                *("-" if one[key] is None else f"{one[key]:.2f}" for key in ("di",)),
-                *("-" if one[key] is None else f"{one[key]:.3f}" for key in ("share", "signed_share", "shapley")),
+                *("-" if one[key] is None else f"{one[key]:.3f}" for key in ("di", "share", "signed_share", "shapley")),
             ]
             for one in told["inputs"]
         ],

@@ -19,8 +19,8 @@
 # package; `mtkd matrix report` prints all of them beside the paper's. Set5 and Set14 were used for no choice;
 # *held out* images were.
 #
-# Each sentence stands beside the control that supports it. One seed proves little: another seed of the same student
-# moves it by about 0.01 to 0.03 dB.
+# Each sentence stands beside the control that supports it; *not measured* says that its runs are still to be made.
+# Where one seed is given, nothing is known of how far another one would move the number: it proves little.
 
 # %%
 from IPython.display import Markdown
@@ -76,9 +76,10 @@ merging_gains(
 
 # %% [markdown]
 # The aggregator does no better than the plain mean, and with one teacher (v2) it returns that teacher's image: its
-# learned branch adds nothing that can be measured. *Averaging is quick, enhancing is slow*: to add to a frozen teacher,
-# the aggregator must first learn what the teacher knows. The paper gives it 250,000 steps of 16 patches; here it had
-# 6,000 of 8. Where the teachers are unequal, as on Set5 (RCAN leads), the prediction for equals is too high.
+# learned branch adds nothing that can be measured. We think that enhancing takes longer than averaging, since whatever
+# adds to a frozen teacher must first learn what the teacher knows; no run of ours tests that. The paper gives the
+# aggregator 250,000 steps of 16 patches; here it had 6,000 of 8. Where the teachers are unequal, as on Set5 (RCAN
+# leads), the prediction for equals is too high.
 #
 # **DCT, attention, Mixer.** As long as the branch adds nothing, its inside cannot matter, and it does not:
 
@@ -139,8 +140,7 @@ say(
 # %% [markdown]
 # ## On the way
 #
-# All three students follow one curve; distillation lifts it from the middle of the training on. 10,000 steps are
-# not the end of it.
+# All three students follow one curve; distillation lifts it from the middle of the training on.
 
 # %%
 training_curves(
@@ -155,5 +155,5 @@ training_curves(
 # - Seeds vary the students; all of them learn from the same teachers and, of each kind, the same aggregator.
 # - Set5 has five images; its differences jump. The 19 images of both sets are the better witness.
 # - The teachers differ in architecture and seed, but share their 380 training images.
-# - Nothing here refutes the paper's tables: they are for networks ten to a hundred times larger, and trained a
-#   thousand times longer. In its own numbers, MT lies near SwinIR trained on more data alone.
+# - Nothing here refutes the paper's tables: its teachers are forty to a hundred times larger than ours, and its
+#   students are trained for 25 times as many steps, each on eight times as many pixels.
