@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 from pathlib import Path
@@ -14,22 +15,29 @@ import gradio as gr
 from mtkd.errors import UserError
 
 from .files import Pictures
+from .shared import Shared
 from .tabs import compare
 
 _ASSETS = Path(__file__).parent / "assets"
 _TITLE = "MTKD explorer"
 
 
-def build(pictures: Pictures) -> gr.Blocks:
-    """The page: one tab a file in ``tabs``."""
+_TABS = {"compare": ("Compare", compare)}
+
+
+def build(pictures: Pictures, local: bool = True) -> gr.Blocks:
+    """The page: one tab a file in ``tabs``; ``local`` as in :class:`~mtkd_app.shared.Shared`."""
     with gr.Blocks(title=_TITLE, fill_width=True, analytics_enabled=False) as page:
         gr.Markdown(
             f"# {_TITLE}\nSeveral large super-resolution networks teach a small one: compare teachers, "
             "the aggregator that merges them (MT), and students, pixel by pixel.",
             elem_id="title",
         )
-        with gr.Tabs(), gr.Tab("Compare", id="compare"):
-            compare.build(page, pictures)
+        with gr.Tabs(selected="compare") as tabs:
+            shared = Shared.create(page, tabs, pictures, local)
+            for name, (title, tab) in _TABS.items():
+                with gr.Tab(title, id=name) as opened:
+                    tab.build(shared, opened)
     return page
 
 
@@ -58,7 +66,7 @@ def launch(host: str | None = None, port: int | None = None, browser: bool = Fal
         port = int(text)
     _check_free(host, port)
     with Pictures() as pictures:
-        page = build(pictures).queue(max_size=32, default_concurrency_limit=1)
+        page = build(pictures, local=_is_loopback(host)).queue(max_size=32, default_concurrency_limit=1)
         page.launch(
             server_name=host,
             server_port=port,
@@ -71,6 +79,10 @@ def launch(host: str | None = None, port: int | None = None, browser: bool = Fal
             theme=theme(),
             css_paths=[_ASSETS / "page.css"],
         )
+
+
+def _is_loopback(host: str) -> bool:
+    return all(ipaddress.ip_address(found[4][0]).is_loopback for found in socket.getaddrinfo(host, None))
 
 
 def _check_free(host: str, port: int | None) -> None:

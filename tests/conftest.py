@@ -18,6 +18,14 @@ from mtkd.data.examples import example
 torch.set_num_threads(1)  # reproducible sums; tests run side by side
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nothing that this computer's user trained or brought is seen by the tests."""
+    folder = tmp_path_factory.mktemp("home")
+    os.environ["MTKD_HOME"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder with ``benchmarks/Set5/image_SRF_4/img_001_SRF_4_{HR,LR}.png``, ... and ``train/BSDS400``."""

@@ -8,16 +8,14 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from mtkd import zoo
 from mtkd.data.examples import EXAMPLES
-from mtkd.errors import UserError
-from mtkd.explore import Comparison, default_models
+from mtkd.explore import Comparison
 from mtkd.explore import compare as run_models
 from mtkd.explore.colours import ERROR_RANGE, PALETTE
 from mtkd.explore.viewer import gradio_parts
 from mtkd.images import read_image
 
-from ..files import Pictures
+from ..shared import Shared, model_choices, scale_of, told
 from ..upload import UploadedImage
 
 HAS_TRUTH = "High resolution: shrink it, enlarge it again, compare with the original"
@@ -31,11 +29,9 @@ _HELP = (
 )
 
 
-def build(page: gr.Blocks, pictures: Pictures) -> None:
+def build(shared: Shared, tab: gr.Tab) -> None:
     """Lay out the tab and connect it; the first comparison runs when the page opens."""
-    scales = sorted({model.scale for model in zoo.models()}) or [4]
-    scale_now = 4 if 4 in scales else scales[-1]
-    state = gr.State(None)
+    scale, models, state = shared.scale, shared.models, shared.comparison
     with gr.Row(equal_height=False):
         with gr.Column(scale=0, min_width=320, elem_id="controls"):
             image = UploadedImage(
@@ -49,8 +45,8 @@ def build(page: gr.Blocks, pictures: Pictures) -> None:
             )
             gr.Examples([[str(e.path)] for e in EXAMPLES], [image], label="Examples")
             mode = gr.Radio([HAS_TRUTH, NO_TRUTH], value=HAS_TRUTH, label="The image is", elem_id="mode")
-            scale = gr.Radio([f"×{s}" for s in scales], value=f"×{scale_now}", label="Scale", visible=len(scales) > 1)
-            models = gr.CheckboxGroup(**_choices(scale_now), label="Models", elem_id="models")
+            scale.render()
+            models.render()
             go = gr.Button("Compare", variant="primary", elem_id="go")
             with gr.Accordion("Where the examples come from", open=False):
                 gr.Markdown("\n".join(f"- **{e.title}**: {e.licence}" for e in EXAMPLES))
@@ -85,7 +81,7 @@ def build(page: gr.Blocks, pictures: Pictures) -> None:
                 legend = gr.HTML(elem_id="legend")
 
     def choices(scale_text: str) -> Any:
-        return gr.CheckboxGroup(**_choices(_scale(scale_text)))
+        return gr.CheckboxGroup(**model_choices(scale_of(scale_text)))
 
     def compare(
         path: str | None,
@@ -95,8 +91,8 @@ def build(page: gr.Blocks, pictures: Pictures) -> None:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> list[Any]:
         """Enlarge the image with every chosen model."""
-        comparison = _compare(path, mode, _scale(scale_text), names, progress)
-        group = pictures.group()
+        comparison = _compare(path, mode, scale_of(scale_text), names, progress)
+        group = shared.pictures.group()
         panes = comparison.panes(group.save)
         names_of = list(_pictures(comparison))
         truth = comparison.hr_image is not None
@@ -121,18 +117,9 @@ def build(page: gr.Blocks, pictures: Pictures) -> None:
     inputs = [image, mode, scale, models]
     scale.change(choices, scale, models, api_visibility="private")
     go.click(compare, inputs, outputs, api_name="compare", show_progress_on=[viewer])
-    page.load(compare, inputs, outputs, api_visibility="private", show_progress_on=[viewer])
+    shared.page.load(compare, inputs, outputs, api_visibility="private", show_progress_on=[viewer])
     for dropdown in (left, right):
         dropdown.input(_pair, [state, left, right], slider, api_visibility="private", show_progress="hidden")
-
-
-def _scale(text: str) -> int:
-    return int(text.removeprefix("×"))
-
-
-def _choices(scale: int) -> dict[str, Any]:
-    names = ["bicubic", *(model.name for model in zoo.models(scale))]
-    return {"choices": names, "value": default_models(scale)}
 
 
 def _compare(path: str | None, mode: str, scale: int, names: list[str], progress: gr.Progress) -> Comparison:
@@ -144,10 +131,8 @@ def _compare(path: str | None, mode: str, scale: int, names: list[str], progress
     def show(name: str, done: int, of: int) -> None:
         progress((done, of), desc=name or "pictures", unit="models")
 
-    try:
+    with told(path):
         return run_models(read_image(path), names, scale, mode == HAS_TRUTH, show)
-    except UserError as error:
-        raise gr.Error(str(error).replace(path, "The image"), print_exception=False) from error
 
 
 def _pictures(comparison: Comparison) -> dict[str, np.ndarray]:

@@ -45,9 +45,12 @@ class Result:
     ssim: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
-    """Results of several models on one LR image (H, W, 3) uint8, in the order that they were asked for."""
+    """Results of several models on one LR image (H, W, 3) uint8, in the order that they were asked for.
+
+    Two are equal only if they are the same object.
+    """
 
     scale: int
     lr_image: UInt8Image

@@ -1,9 +1,10 @@
 """The catalogue: every trained model that can be named, where its weights lie, and what is known of it.
 
-Models are looked up in the folders that the caller names, then in those of ``MTKD_ZOO`` (separated like
-``PATH``), then in the bundled zoo. A folder is a run folder with ``model.safetensors`` and ``card.json``, or holds
-run folders, or ``NAME_xS.safetensors`` files with ``NAME_xS.json`` cards. A model may have been kept on its way, as
-``snapshots/NAME@STEP_xS.safetensors`` beside its weights; it is then named ``NAME@STEP``.
+Models are looked up in the folders that the caller names, then in those of ``MTKD_ZOO`` (separated like ``PATH``), then
+in ``models`` and ``runs`` of :func:`mtkd.home.home`, then in the bundled zoo. A folder is a run folder with
+``model.safetensors`` and ``card.json``, or holds run folders, or ``NAME_xS.safetensors`` files with ``NAME_xS.json``
+cards. A model may have been kept on its way, as ``snapshots/NAME@STEP_xS.safetensors`` beside its weights; it is then
+named ``NAME@STEP``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import nn
 
 from mtkd import networks
 from mtkd.errors import UserError, unknown_name
+from mtkd.home import home
 from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
 from mtkd.networks.bicubic import Bicubic
 from mtkd.zoo.checkpoints import Header, load_state, read_header, read_state
@@ -98,8 +100,9 @@ def _step(name: str, of: str) -> int | None:
 
 
 def folders(sources: Sequence[Path] = ()) -> list[Path]:
-    """Where models are looked up, first match wins: ``sources``, MTKD_ZOO, the bundled zoo."""
-    return [*sources, *(Path(p) for p in os.environ.get("MTKD_ZOO", "").split(os.pathsep) if p), BUNDLED]
+    """Where models are looked up, first match wins: ``sources``, MTKD_ZOO, the user's own, the bundled zoo."""
+    named = [Path(p) for p in os.environ.get("MTKD_ZOO", "").split(os.pathsep) if p]
+    return [*sources, *named, home() / "models", home() / "runs", BUNDLED]
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -38,7 +38,7 @@ def wait_until_it_answers(url: str, process: subprocess.Popen, seconds: float = 
     pytest.fail(f"no answer from {url}: {process.communicate()[0]}")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     """The address of ``mtkd demo``, running as its users run it."""
     port = free_port()
@@ -53,7 +53,7 @@ def address() -> Iterator[str]:
         process.wait(20)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with open_browser() as opened:
         yield opened

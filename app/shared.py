@@ -1,0 +1,81 @@
+"""What all tabs have in common: one picture of the state, and the pieces of the page that several of them touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from mtkd import zoo
+from mtkd.errors import UserError
+from mtkd.explore import default_models
+
+from .files import Pictures
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Made once a page is built, before its tabs.
+
+    Attributes:
+        page: the page, for events of its loading.
+        tabs: the row of tabs; ``gr.Tabs(selected=ID)`` from an event opens one.
+        pictures: where pictures are written that the page shows by address.
+        comparison: the :class:`~mtkd.explore.Comparison` that the Compare tab shows last, or None: image, scale and
+            models of all tabs. Each comparison is a new object.
+        region: the :class:`~mtkd.explore.figures.Region` drawn last, in HR pixels, or None.
+        scale: the radio of the Compare tab, "×4".
+        models: the names checked in the Compare tab.
+        local: served to this computer alone: folders of the disk may be read, and programs started.
+    """
+
+    page: gr.Blocks
+    tabs: gr.Tabs
+    pictures: Pictures
+    comparison: gr.State
+    region: gr.State
+    scale: gr.Radio
+    models: gr.CheckboxGroup
+    local: bool
+
+    @classmethod
+    def create(cls, page: gr.Blocks, tabs: gr.Tabs, pictures: Pictures, local: bool) -> Shared:
+        """The shared parts; ``scale`` and ``models`` are laid out (rendered) by the Compare tab."""
+        scales = sorted({model.scale for model in zoo.models()}) or [4]
+        now = 4 if 4 in scales else scales[-1]
+        return cls(
+            page,
+            tabs,
+            pictures,
+            gr.State(None),
+            gr.State(None),
+            gr.Radio([f"×{s}" for s in scales], value=f"×{now}", label="Scale", render=False),
+            gr.CheckboxGroup(**model_choices(now), label="Models", elem_id="models", render=False),
+            local,
+        )
+
+
+def scale_of(text: str) -> int:
+    """The number in "×4"."""
+    return int(text.removeprefix("×"))
+
+
+def model_choices(scale: int, also: tuple[str, ...] = ()) -> dict[str, Any]:
+    """``choices`` and ``value`` for the models of one scale; ``also`` are checked besides the default ones."""
+    names = ["bicubic", *(model.name for model in zoo.models(scale))]
+    return {"choices": names, "value": [*default_models(scale), *(n for n in also if n not in default_models(scale))]}
+
+
+@contextmanager
+def told(*paths: str) -> Iterator[None]:
+    """A user's error is shown on the page as one message, without the ``paths`` of this computer."""
+    try:
+        yield
+    except UserError as error:
+        message = str(error)
+        for path in paths:
+            message = message.replace(path, "The file")
+        raise gr.Error(message, print_exception=False) from error
