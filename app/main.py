@@ -77,7 +77,7 @@ def launch(host: str | None = None, port: int | None = None, browser: bool = Fal
             max_file_size="64mb",
             footer_links=["api", "settings"],
             theme=theme(),
-            css_paths=[_ASSETS / "page.css"],
+            css_paths=sorted(_ASSETS.glob("*.css")),
         )
 
 
