@@ -191,7 +191,7 @@ def test_whole_image_is_shown_without_distortion(viewer):
     drawn = viewer.pixels("checkerboard")[..., 3] > 0
     rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
     assert np.ptp(columns) / np.ptp(rows) == pytest.approx(WIDTH / HEIGHT, rel=0.02)
-    assert viewer.view == {"zoom": 1, "cx": 0.5, "cy": 0.5, "layer": "image", "focus": None}
+    assert viewer.view == {"zoom": 1, "cx": 0.5, "cy": 0.5, "layer": "image", "focus": None, "region": None}
 
 
 def test_all_panes_of_a_desktop_screen_are_visible_and_large(open_viewer):
@@ -238,6 +238,82 @@ def test_panes_are_in_step_after_zoom_and_drag(viewer):
     centre = first[first.shape[0] // 2, first.shape[1] // 2]
     assert centre[0] == pytest.approx(moved["cx"] * WIDTH, abs=1)
     assert centre[1] == pytest.approx(moved["cy"] * HEIGHT, abs=1)
+
+
+def test_a_region_is_drawn_in_all_panes_and_told(viewer):
+    """The colours under the corners say which pixels they are."""
+    for _ in range(3):
+        viewer.wheel("LR", -300)
+    before = viewer.view
+    shown = viewer.pixels("LR")
+    corners = [(0.25, 0.4), (0.7, 0.8)]
+    (left, top), (right, bottom) = (
+        map(int, shown[int(y * shown.shape[0]), int(x * shown.shape[1]), :2]) for x, y in corners
+    )
+    page = viewer.page
+    page.keyboard.down("Shift")
+    page.mouse.move(*viewer.point("LR", *corners[0]))
+    page.mouse.down()
+    page.mouse.move(*viewer.point("LR", *corners[1]), steps=3)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    viewer.settle()
+    y, x, height, width = viewer.view["region"]
+    assert abs(y - top) <= 1 and abs(x - left) <= 1  # a canvas pixel may lie across an edge
+    assert abs(y + height - 1 - bottom) <= 1 and abs(x + width - 1 - right) <= 1
+    assert {k: v for k, v in viewer.view.items() if k != "region"} == {k: v for k, v in before.items() if k != "region"}
+    boxes = page.locator(".mv-region")
+    assert all(box.is_visible() for box in boxes.all()[:4])
+    drawn = boxes.nth(1).bounding_box()
+    stage = viewer.canvas("edsr_mini").bounding_box()
+    assert (drawn["x"] - stage["x"]) / stage["width"] == pytest.approx(0.25, abs=0.03)
+    assert (drawn["y"] + drawn["height"] - stage["y"]) / stage["height"] == pytest.approx(0.8, abs=0.03)
+    page.wait_for_timeout(300)
+    assert page.evaluate("views.at(-1).region") == [y, x, height, width]
+    viewer.key("Escape")
+    assert viewer.view["region"] is None and not boxes.first.is_visible()
+
+
+def test_region_tool_and_keyboard(viewer):
+    viewer.page.locator("[aria-label^='Draw a region']").click()
+    page = viewer.page
+    page.mouse.move(*viewer.point("LR", 0.4, 0.4))
+    page.mouse.down()
+    page.mouse.move(*viewer.point("LR", 0.6, 0.6), steps=3)
+    page.mouse.up()
+    assert viewer.view["region"] is not None and viewer.view["zoom"] == 1
+    viewer.focus()
+    viewer.key("Enter")  # all that is seen
+    assert viewer.view["region"] == [0, 0, HEIGHT, WIDTH]
+    page.mouse.move(*viewer.point("LR", 0.4, 0.4))  # the tool is used up: this drag moves, and draws nothing
+    page.mouse.down()
+    page.mouse.move(*viewer.point("LR", 0.6, 0.6), steps=3)
+    page.mouse.up()
+    assert viewer.view["region"] == [0, 0, HEIGHT, WIDTH]
+
+
+def test_a_click_places_the_window(open_viewer):
+    viewer = open_viewer(pick=16)
+    for _ in range(3):
+        viewer.wheel("LR", -300)
+    shown = viewer.pixels("LR")
+    x, y = map(int, shown[shown.shape[0] // 3, shown.shape[1] // 3, :2])
+    viewer.page.mouse.click(*viewer.point("edsr_mini", 1 / 3, 1 / 3))
+    top, left, height, width = viewer.view["region"]
+    assert (height, width) == (16, 16)
+    assert abs(top + 8 - y) <= 1 and abs(left + 8 - x) <= 1
+    viewer.page.mouse.move(*viewer.point("LR", 0.4, 0.4))  # a drag moves the image, the window stays
+    viewer.page.mouse.down()
+    viewer.page.mouse.move(*viewer.point("LR", 0.6, 0.6), steps=3)
+    viewer.page.mouse.up()
+    assert viewer.view["region"] == [top, left, 16, 16]
+    viewer.focus()
+    for _ in range(60):
+        viewer.key("ArrowLeft")
+    viewer.page.mouse.click(*viewer.point("LR", 0.01, 0.5))  # at the edge it is moved inside
+    assert viewer.view["region"][1] == 0
+    viewer.key("Enter")
+    assert viewer.view["region"][1] > 0
 
 
 def test_limits_of_zoom_and_place(viewer):
@@ -411,7 +487,7 @@ def test_empty_viewer_says_what_to_do(open_viewer):
 
 
 def test_views_are_reported_at_rest_and_can_be_set(open_viewer):
-    wanted = {"zoom": 3, "cx": 0.4, "cy": 0.6, "layer": "error", "focus": "edsr_mini"}
+    wanted = {"zoom": 3, "cx": 0.4, "cy": 0.6, "layer": "error", "focus": "edsr_mini", "region": [20, 30, 40, 50]}
     viewer = open_viewer(PANES, view=wanted, reference="noise")
     assert viewer.view == wanted
     assert viewer.page.evaluate("views") == []  # nobody moved yet

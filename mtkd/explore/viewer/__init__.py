@@ -39,7 +39,8 @@ class View(TypedDict, total=False):
     """What is looked at: the same region in panes of any size.
 
     ``zoom`` is relative to the whole image (1), ``cx`` and ``cy`` are the centre in 0..1, ``layer`` is what every
-    pane shows, ``focus`` the name of the pane shown alone, or None.
+    pane shows, ``focus`` the name of the pane shown alone, or None. ``region`` is the rectangle that was drawn:
+    [top, left, height, width] in pixels of the largest image, or None.
     """
 
     zoom: float
@@ -47,18 +48,21 @@ class View(TypedDict, total=False):
     cy: float
     layer: str
     focus: str | None
+    region: list[int] | None
 
 
 class Value(TypedDict):
     """What the viewer shows; plain JSON.
 
     ``reference`` names the pane marked as the reference, ``columns`` overrides the choice of columns, ``view`` (a
-    link that reproduces a view) is where to look; without it the place stays as the person left it.
+    link that reproduces a view) is where to look; without it the place stays as the person left it. With ``pick``, a
+    click places a square region of so many pixels a side; without, a region is drawn.
     """
 
     panes: list[Pane]
     reference: NotRequired[str | None]
     columns: NotRequired[int | None]
+    pick: NotRequired[int | None]
     view: NotRequired[View | None]
 
 

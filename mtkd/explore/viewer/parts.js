@@ -7,6 +7,7 @@ export const MIN_HEIGHT = 170; // a canvas lower than this is not worth looking 
 const MIN_WIDTH = 190; // narrower than this a caption and a pixel value do not fit on one line
 const ICONS = {
   download: "M8 2v8M4.5 7 8 10.5 11.5 7M3 13.5h10",
+  region: "M2.5 5V2.5H5M11 2.5h2.5V5M13.5 11v2.5H11M5 13.5H2.5V11M7.5 2.5h1M7.5 13.5h1M2.5 7.5v1M13.5 7.5v1",
   fullscreen: "M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10",
 };
 
@@ -135,8 +136,9 @@ export function createPane(onSolo) {
   pane.canvas = element("canvas", "mv-canvas");
   pane.canvas.setAttribute("role", "img");
   pane.cross = element("div", "mv-cross", { hidden: true });
+  pane.region = element("div", "mv-region", { hidden: true });
   pane.note = element("div", "mv-note", { hidden: true });
-  pane.stage = element("div", "mv-stage", {}, [pane.canvas, pane.cross, pane.note, element("div", "mv-spinner")]);
+  pane.stage = element("div", "mv-stage", {}, [pane.canvas, pane.region, pane.cross, pane.note, element("div", "mv-spinner")]);
   pane.cell = element("figure", "mv-pane", {}, [
     element("figcaption", "mv-header", {}, [
       element("div", "mv-line", {}, [pane.key, pane.name, pane.badge, pane.download]),

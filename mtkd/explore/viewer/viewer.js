@@ -3,25 +3,28 @@
 // One script for both front ends: Gradio runs it inside gr.HTML's js_on_load, Jupyter loads it through anywidget.
 // It needs nothing else and asks the network for nothing but the images it is given.
 //
-// A view is {zoom, cx, cy, layer, focus}: zoom 1 shows the whole image (so that a view means the same region in panes
-// of any size), cx and cy are the centre in 0..1, layer is the picture chosen in every pane, focus the name of the pane
-// shown alone or null.
+// A view is {zoom, cx, cy, layer, focus, region}: zoom 1 shows the whole image (so that a view means the same place in
+// panes of any size), cx and cy are the centre in 0..1, layer is the picture chosen in every pane, focus the name of the
+// pane shown alone or null, region the rectangle drawn on the image, [top, left, height, width] in its pixels, or null.
 
 import {
   GAP, HEADER, MIN_HEIGHT, addressOf, button, capital, chooseGrid, clamp, createPane, element, icon, imageStore,
   paint, place, setDownload,
 } from "./parts.js";
 
+const CLICK = 4; // CSS pixels that a pointer may move in a click
 const REPORT_DELAY = 150; // ms of rest before Python hears of a new view
 const HINT = "Wheel: zoom · drag or arrows: move · double-click: whole image · "
   + "1–9: one image alone · 0: all · f: fullscreen";
+const HINT_REGION = " · Shift + drag or r: region · Enter: region is what is seen · Esc: none";
+const HINT_PICK = " · click, or Enter for the middle: place the window";
 
 export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firstOptions } = {}) {
   const store = imageStore();
   const abort = new AbortController();
   const probe = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const pointers = new Map(); // pointers held down: one drags, two pinch
-  let view = { zoom: 1, cx: 0.5, cy: 0.5, layer: "image", focus: null };
+  let view = { zoom: 1, cx: 0.5, cy: 0.5, layer: "image", focus: null, region: null };
   let panes = [];
   let options = {};
   let size = null; // of the images, in HR pixels
@@ -31,6 +34,8 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
   let frame = 0;
   let reportTimer = 0;
   let lastWheel = 0;
+  let drawing = false; // the next drag draws a region
+  let press = null; // {x, y, u, v, draws}: where the pointer went down, until it leaves that place
   let laidOutWidth = 0;
 
   // --- the page ---------------------------------------------------------------------------------------------------
@@ -44,14 +49,16 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
     }),
   ]);
   const layerBar = element("div", "mv-group");
+  const regionButton = button(icon("region"), "Draw a region: Shift + drag (r)", () => setDrawing(!drawing));
+  const regionBar = element("div", "mv-group", {}, [regionButton]);
   const soloBar = element("div", "mv-group mv-solo", { hidden: true });
   const status = element("span", "mv-status");
   const fullscreen = button(icon("fullscreen"), "Fullscreen (f)", toggleFullscreen);
   fullscreen.hidden = !document.fullscreenEnabled;
-  const bar = element("div", "mv-bar", {}, [zoomBar, layerBar, status, fullscreen]);
+  const bar = element("div", "mv-bar", {}, [zoomBar, layerBar, regionBar, status, fullscreen]);
   const grid = element("div", "mv-grid");
   const empty = element("div", "mv-empty", { textContent: "Choose an image and press Compare" });
-  const hint = element("div", "mv-hint", { textContent: HINT });
+  const hint = element("div", "mv-hint");
   zoomBar.setAttribute("aria-label", "Zoom");
   layerBar.setAttribute("aria-label", "What every pane shows");
   soloBar.setAttribute("aria-label", "Image shown alone");
@@ -59,7 +66,6 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
   root.classList.add("mv");
   root.tabIndex = 0;
   root.setAttribute("role", "group");
-  root.setAttribute("aria-label", `Image comparison. ${HINT}`);
   root.setAttribute("data-lm-suppress-shortcuts", "true"); // else JupyterLab takes 1, f and the arrows for itself
   root.replaceChildren(bar, soloBar, empty, grid, hint);
 
@@ -83,6 +89,10 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
     if (!layers.includes(view.layer)) view.layer = layers.includes("image") ? "image" : (layers[0] ?? "image");
     if (!soloPane()) view.focus = null;
     layerBar.hidden = layers.length < 2;
+    regionBar.hidden = Boolean(options.pick);
+    root.classList.toggle("mv-picks", Boolean(options.pick));
+    hint.textContent = HINT + (options.pick ? HINT_PICK : HINT_REGION);
+    root.setAttribute("aria-label", `Image comparison. ${hint.textContent}`);
     layerBar.replaceChildren(...layers.map((layer) => {
       const node = button(capital(layer), `Show in every pane: ${layer}`, () => change({ layer }));
       node.dataset.layer = layer;
@@ -148,7 +158,7 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
       settledSize = size;
       // A picture of another size: the old place means nothing there, unless the caller named a place.
       if (before && !options.view && (before.width !== size.width || before.height !== size.height)) {
-        change({ zoom: 1, cx: 0.5, cy: 0.5 });
+        change({ zoom: 1, cx: 0.5, cy: 0.5, region: null });
       }
     }
     for (const pane of panes) pane.shown = entryOf(pane)?.bitmap ?? null;
@@ -182,8 +192,23 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
     cancelAnimationFrame(frame);
     frame = 0;
     for (const pane of visiblePanes()) drawPane(pane);
+    drawRegion();
     drawCursor();
     publish();
+  }
+
+  function drawRegion() {
+    const ratio = window.devicePixelRatio || 1;
+    for (const pane of visiblePanes()) {
+      pane.region.hidden = !view.region || !size;
+      if (pane.region.hidden) continue;
+      const [top, left, height, width] = view.region;
+      const at = placeIn(pane);
+      Object.assign(pane.region.style, {
+        left: `${(at.left + left * at.scale) / ratio}px`, top: `${(at.top + top * at.scale) / ratio}px`,
+        width: `${(width * at.scale) / ratio}px`, height: `${(height * at.scale) / ratio}px`,
+      });
+    }
   }
 
   const requestDraw = () => { frame ||= requestAnimationFrame(draw); };
@@ -225,6 +250,7 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
     status.textContent = [
       ...(cursor ? [`x ${x}  y ${y}`] : []),
       ...(cursor && lr ? [`LR ${Math.floor(x / lr)}, ${Math.floor(y / lr)}`] : []),
+      ...(view.region ? [`region ${view.region[3]} × ${view.region[2]}`] : []),
       ...(at ? [`${Number(at.scale.toPrecision(3))}×`] : []),
     ].join("  ·  ");
   }
@@ -257,7 +283,8 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
   /** The known fields of a view that came from outside, those of the wrong type left out. */
   function pickView(given) {
     const kinds = { zoom: Number.isFinite, cx: Number.isFinite, cy: Number.isFinite,
-      layer: (value) => typeof value === "string", focus: (value) => value === null || typeof value === "string" };
+      layer: (value) => typeof value === "string", focus: (value) => value === null || typeof value === "string",
+      region: (value) => value === null || (Array.isArray(value) && value.length === 4 && value.every(Number.isInteger)) };
     return Object.fromEntries(Object.entries(given ?? {}).filter(([key, value]) => kinds[key]?.(value)));
   }
 
@@ -265,7 +292,7 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
   function setView(given) {
     const next = { ...view, ...pickView(given) };
     if (panes.length && !panes.some((pane) => pane.data.name === next.focus)) next.focus = null;
-    const changed = Object.keys(next).filter((key) => next[key] !== view[key]);
+    const changed = Object.keys(next).filter((key) => String(next[key]) !== String(view[key]));
     view = next;
     if (changed.includes("layer")) loadLayer();
     if (changed.includes("focus")) cursor = null;
@@ -320,6 +347,38 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
     else root.requestFullscreen?.().catch(() => {}); // refused, as in some frames: stay as we are
   }
 
+  // --- the region -------------------------------------------------------------------------------------------------
+  function setDrawing(on) {
+    drawing = on && !options.pick;
+    regionButton.setAttribute("aria-pressed", drawing);
+    root.classList.toggle("mv-draws", drawing);
+  }
+
+  /** The rectangle between two image points (0..1), whole pixels, at least one; null where all of it is outside. */
+  function regionBetween(a, b) {
+    const [left, right] = [a.u, b.u].sort((p, q) => p - q).map((u) => clamp(u, 0, 1) * size.width);
+    const [top, bottom] = [a.v, b.v].sort((p, q) => p - q).map((v) => clamp(v, 0, 1) * size.height);
+    const [x0, y0, x1, y1] = [Math.floor(left), Math.floor(top), Math.ceil(right), Math.ceil(bottom)];
+    return x1 > x0 && y1 > y0 ? [y0, x0, y1 - y0, x1 - x0] : null;
+  }
+
+  /** The window of `options.pick` pixels a side around an image point, moved inside; null where it does not fit. */
+  function windowAround({ u, v }) {
+    const side = options.pick;
+    if (side > size.width || side > size.height) return null;
+    const start = (at, length) => clamp(Math.floor(at * length) - Math.floor(side / 2), 0, length - side);
+    return [start(v, size.height), start(u, size.width), side, side];
+  }
+
+  /** What Enter does: the window in the middle of what is seen, or a region of all that is seen. */
+  function regionOfView() {
+    const { canvas } = visiblePanes()[0];
+    const at = placeIn(visiblePanes()[0]);
+    if (options.pick) return windowAround({ u: at.cx, v: at.cy });
+    const [w, h] = [canvas.width / (2 * at.scale * size.width), canvas.height / (2 * at.scale * size.height)];
+    return regionBetween({ u: at.cx - w, v: at.cy - h }, { u: at.cx + w, v: at.cy + h });
+  }
+
   // --- mouse, touch, keys -----------------------------------------------------------------------------------------
   function listenToStage(pane) {
     const on = (type, handler, more) =>
@@ -331,12 +390,24 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
       if (event.button !== 0) return;
       pane.stage.setPointerCapture(event.pointerId);
       pointers.set(event.pointerId, event);
+      const { u, v } = locate(pane, event);
+      const draws = !options.pick && (drawing || event.shiftKey);
+      press = pointers.size === 1 ? { x: event.clientX, y: event.clientY, u, v, draws } : null;
     });
     on("pointermove", (event) => {
-      if (pointers.has(event.pointerId)) onDrag(pane, event);
+      if (press?.draws) change({ region: regionBetween(press, locate(pane, event)) });
+      else if (pointers.has(event.pointerId)) onDrag(pane, event);
+      if (press && Math.hypot(event.clientX - press.x, event.clientY - press.y) > CLICK) press.moved = true;
       if (event.pointerType !== "touch") pointAt(pane, event);
     });
-    for (const type of ["pointerup", "pointercancel"]) on(type, (event) => pointers.delete(event.pointerId));
+    on("pointerup", (event) => {
+      if (press && !press.moved && options.pick) change({ region: windowAround(press) ?? view.region });
+      else if (press?.draws && !press.moved) change({ region: null });
+      if (press?.draws) setDrawing(false);
+      pointers.delete(event.pointerId);
+      press = null;
+    });
+    on("pointercancel", (event) => { pointers.delete(event.pointerId); press = null; });
     on("pointerleave", () => { cursor = null; requestCursor(); });
   }
 
@@ -380,7 +451,8 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
   }
 
   function onKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || !handleKey(event.key)) return;
+    const pressesButton = event.key === "Enter" && event.target !== root;
+    if (event.ctrlKey || event.metaKey || event.altKey || pressesButton || !handleKey(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
   }
@@ -391,9 +463,12 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
     if (!pane) return false;
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
     if (/^[1-9]$/.test(key)) return panes[key - 1] ? (change({ focus: panes[key - 1].data.name }), true) : false;
+    if (key === "Escape" && view.focus === null) return view.region && !options.pick ? (change({ region: null }), true) : false;
     if (key === "0" || key === "Escape") return view.focus === null ? key === "0" : (change({ focus: null }), true);
     if (key === "f") return toggleFullscreen(), true;
+    if (key === "r" && !options.pick) return setDrawing(!drawing), true;
     if (!size) return false;
+    if (key === "Enter") return change({ region: regionOfView() ?? view.region }), true;
     const factor = { "+": 1.25, "=": 1.25, "-": 0.8, _: 0.8 }[key];
     const { cx, cy, scale } = placeIn(pane);
     if (factor) return zoomAround(pane, { u: cx, v: cy, dx: 0, dy: 0 }, factor), true;

@@ -12,14 +12,14 @@ export default {
   render({ model, el }) {
     const root = document.createElement("div");
     el.append(root);
-    const options = () => ({ reference: model.get("reference"), columns: model.get("columns") });
+    const options = () => ({ reference: model.get("reference"), columns: model.get("columns"), pick: model.get("pick") });
     const viewer = mount(root, {
       panes: model.get("panes"), ...options(), view: model.get("view"),
       onView(view) { model.set("view", view); model.save_changes(); },
     });
     const onPanes = () => viewer.update(model.get("panes"), options());
     const onView = () => viewer.setView(model.get("view"));
-    const names = "change:panes change:reference change:columns";
+    const names = "change:panes change:reference change:columns change:pick";
     model.on(names, onPanes);
     model.on("change:view", onView);
     return () => { model.off(names, onPanes); model.off("change:view", onView); viewer.destroy(); };
@@ -40,4 +40,5 @@ class Viewer(anywidget.AnyWidget):
     panes = traitlets.List(traitlets.Dict()).tag(sync=True)
     reference = traitlets.Unicode(None, allow_none=True).tag(sync=True)
     columns = traitlets.Int(None, allow_none=True).tag(sync=True)
+    pick = traitlets.Int(None, allow_none=True).tag(sync=True)
     view = traitlets.Dict().tag(sync=True)
