@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pywt
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -60,6 +61,25 @@ def error_map(sr: UInt8Image, hr: UInt8Image) -> UInt8Image:
 def signed_error_map(sr: UInt8Image, hr: UInt8Image) -> UInt8Image:
     """Luma error: blue where SR is too dark, white at 0, red where it is too bright; full at ``ERROR_RANGE``."""
     return _colourise(luma_error(sr, hr) / (2 * ERROR_RANGE) + 0.5, _SIGNED)
+
+
+def wavelet_error_map(sr: UInt8Image, hr: UInt8Image, levels: int = 2) -> UInt8Image:
+    """|Haar DWT of the luma error|, its bands in the usual places: LL top left, around it those of each finer level.
+
+    Coefficients of level l are divided by 2^l, so that LL stays in luma levels; colours as in :func:`error_map`. The
+    picture has the size of the image: of an odd side, the last row or column of each band is left out.
+    """
+    height, width = hr.shape[:2]
+    levels = min(levels, int(np.log2(min(height, width))))
+    error = luma_error(sr, hr)
+    picture = np.zeros_like(error)
+    for level in range(1, levels + 1):
+        error, details = pywt.dwt2(error / 2, "haar", mode="symmetric")
+        h, w = height >> level, width >> level
+        for (top, left), band in zip(((0, w), (h, 0), (h, w)), details, strict=True):  # pywt: H is low-pass along W
+            picture[top : top + h, left : left + w] = band[:h, :w]
+        picture[:h, :w] = error[:h, :w]
+    return heat_map(np.abs(picture) / ERROR_RANGE)
 
 
 def heat_map(values: NDArray[np.float64]) -> UInt8Image:

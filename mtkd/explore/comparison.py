@@ -3,43 +3,51 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
-import time
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from mtkd import networks, zoo
 from mtkd.errors import UserError
 from mtkd.explore import colours
+from mtkd.explore.costs import multiply_adds
+from mtkd.explore.outputs import Tiles, loaded, outputs
+from mtkd.explore.region import Region
 from mtkd.explore.viewer import Pane
-from mtkd.images import UInt8Image, chw, crop_to_multiple, to_tensor, to_uint8
-from mtkd.infer import upscale
-from mtkd.metrics import PAPER, psnr, ssim
+from mtkd.images import UInt8Image, chw, crop_to_multiple, to_uint8
+from mtkd.metrics import PAPER, Protocol, psnr, ssim
 from mtkd.networks.aggregator import MultiTeacher
 from mtkd.resize import imresize
 
 SaveImage = Callable[[str, UInt8Image], str]
 """Stores a picture under a name and returns its address (a URL or a data URI)."""
 
+LR, TRUTH = "LR", "ground truth"
+"""The names of the pictures that no model made."""
+
+REGION = Protocol(crop=0)
+"""How a region is measured: all of its pixels count."""
+
 
 @dataclass(frozen=True)
 class Result:
     """One model's output: ``image`` (sH, sW, 3) uint8; PSNR and SSIM where there is a ground truth.
 
-    ``seconds`` is the time of one run on this machine; an aggregator's includes its teachers', its
-    ``parameters`` do not.
+    ``seconds`` is the time of one run on this machine, ``multiply_adds`` those at 1280 x 720 output; an aggregator's
+    include its teachers', its ``parameters`` do not. A result from elsewhere has none of the three.
     """
 
     name: str
     role: str
-    parameters: int
-    seconds: float
+    parameters: int | None
+    multiply_adds: int | None
+    seconds: float | None
     image: UInt8Image
     psnr: float | None = None
     ssim: float | None = None
@@ -56,6 +64,8 @@ class Comparison:
     lr_image: UInt8Image
     hr_image: UInt8Image | None
     results: tuple[Result, ...]
+    bicubic_psnr: float | None = None
+    """Of the interpolation, whether or not it is among the results; None without ground truth."""
     protocol: str = str(PAPER)
 
     def __getitem__(self, name: str) -> Result:
@@ -67,17 +77,64 @@ class Comparison:
         return {result.name: result for result in self.results}[name]
 
     def table(self) -> list[dict[str, Any]]:
-        """One row a model: name, role, parameters, seconds, psnr, ssim."""
-        keys = ("name", "role", "parameters", "seconds", "psnr", "ssim")
-        return [{key: getattr(result, key) for key in keys} for result in self.results]
+        """One row a result: its fields without the image, and its gains in PSNR, ``over_bicubic`` and ``over_scratch``.
+
+        The latter is over the student of the same network that was trained without distillation, where it is among
+        the results.
+        """
+        psnr_of = {result.name: result.psnr for result in self.results}
+        rows = []
+        for result in self.results:
+            network, _, method = result.name.rpartition("-")
+            scratch = psnr_of.get(f"{network}-scratch") if network and method != "scratch" else None
+            row: dict[str, Any] = {key: value for key, value in vars(result).items() if key != "image"}
+            row["over_bicubic"] = _gain(result.psnr, self.bicubic_psnr)
+            row["over_scratch"] = _gain(result.psnr, scratch)
+            rows.append(row)
+        return rows
 
     def markdown(self) -> str:
         """The table as markdown, with the protocol under it."""
         lines = ["| model | role | parameters | seconds | PSNR-Y | SSIM-Y |", "|---|---|--:|--:|--:|--:|"]
         for r in self.results:
-            numbers = f"{r.parameters:,} | {r.seconds:.2f} | {_decibel(r.psnr)} | {_four(r.ssim)}"
-            lines.append(f"| {r.name} | {r.role} | {numbers} |")
+            made = f"{_or_dash(r.parameters, ',')} | {_or_dash(r.seconds, '.2f')}"
+            lines.append(f"| {r.name} | {r.role} | {made} | {_decibel(r.psnr)} | {_four(r.ssim)} |")
         return "\n".join([*lines, "", f"PSNR and SSIM: {self.protocol}, x{self.scale}."])
+
+    def csv(self) -> str:
+        """The table as comma-separated values, every digit, with scale and protocol in each line."""
+        rows = [{**row, "scale": self.scale, "protocol": self.protocol} for row in self.table()]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
+
+    def quality_in(self, region: Region) -> dict[str, tuple[float, float | None]]:
+        """PSNR and SSIM of every result in a region of the image: :data:`REGION`.
+
+        SSIM is None where the region has fewer than 11 pixels a side. Nothing without ground truth.
+
+        Raises:
+            UserError: the region leaves the image.
+        """
+        if self.hr_image is None:
+            return {}
+        truth = region.cut(self.hr_image)
+        found = {}
+        for result in self.results:
+            part = region.cut(result.image)
+            measured = psnr(part, truth, self.scale, REGION)
+            enough = min(region.height, region.width) >= 11
+            found[result.name] = measured, ssim(part, truth, self.scale, REGION) if enough else None
+        return found
+
+    def pictures(self) -> dict[str, UInt8Image]:
+        """Every picture of the comparison by name, all of one size: the LR image enlarged (nearest), the results, the
+        ground truth."""
+        enlarged = self.lr_image.repeat(self.scale, axis=0).repeat(self.scale, axis=1)
+        found = {LR: enlarged} | {r.name: r.image for r in self.results}
+        return found if self.hr_image is None else found | {TRUTH: self.hr_image}
 
     def best_teacher(self) -> tuple[UInt8Image, dict[str, float]] | None:
         """Which teacher is nearest to the ground truth at each pixel, as a picture and shares by name.
@@ -90,32 +147,47 @@ class Comparison:
         picture, shares = colours.best_model_map([r.image for r in teachers], self.hr_image)
         return picture, {r.name: share for r, share in zip(teachers, shares, strict=True)}
 
+    def captions(self, region: Region | None = None) -> dict[str, str]:
+        """What stands under the name of each picture: PSNR and SSIM, of the image or of a region of it.
+
+        Raises:
+            UserError: the region leaves the image.
+        """
+        height, width = self.lr_image.shape[:2]
+        found = {LR: f"{width} × {height}, nearest", TRUTH: ""}
+        part = self.quality_in(region) if region else {}
+        for r in self.results:
+            if self.hr_image is None:
+                found[r.name] = r.role if r.seconds is None else f"{r.seconds:.2f} s"
+            else:
+                quality = part.get(r.name, (r.psnr, r.ssim))
+                found[r.name] = f"{_decibel(quality[0])} · {_four(quality[1])}"
+        return found
+
     def panes(self, save: SaveImage) -> list[Pane]:
         """Panes of the synchronised viewer: LR, every result with its error maps, the ground truth."""
-        enlarged = self.lr_image.repeat(self.scale, axis=0).repeat(self.scale, axis=1)
-        height, width = self.lr_image.shape[:2]
-        panes: list[Pane] = [
-            {
-                "name": "LR",
-                "caption": f"{width} × {height}, nearest",
-                "layers": {"image": save("LR", enlarged)},
-            }
-        ]
-        for result in self.results:
-            layers = {"image": save(result.name, result.image)}
-            caption = f"{result.seconds:.2f} s"
-            if self.hr_image is not None:
-                caption = f"{_decibel(result.psnr)} · {_four(result.ssim)}"
-                layers["error"] = save(f"{result.name}-error", colours.error_map(result.image, self.hr_image))
-                layers["signed error"] = save(
-                    f"{result.name}-signed-error", colours.signed_error_map(result.image, self.hr_image)
-                )
-            download = {"href": layers["image"], "filename": f"{result.name}_x{self.scale}.png"}
-            panes.append({"name": result.name, "caption": caption, "layers": layers, "download": download})
-        if self.hr_image is not None:
-            image = save("ground-truth", self.hr_image)
-            panes.append({"name": "ground truth", "caption": "", "layers": {"image": image}})
+        captions = self.captions()
+        panes: list[Pane] = []
+        for name, image in self.pictures().items():
+            pane: Pane = {"name": name, "caption": captions[name], "layers": self._layers(name, image, save)}
+            if name == LR:
+                pane["scale"] = self.scale
+            elif name != TRUTH:
+                pane["download"] = {"href": pane["layers"]["image"], "filename": f"{name}_x{self.scale}.png"}
+            panes.append(pane)
         return panes
+
+    def _layers(self, name: str, image: UInt8Image, save: SaveImage) -> dict[str, str]:
+        layers = {"image": save(name, image)}
+        if self.hr_image is not None and name not in (LR, TRUTH):
+            maps = {
+                "error": colours.error_map,
+                "signed error": colours.signed_error_map,
+                "wavelet error": colours.wavelet_error_map,
+            }
+            for layer, draw in maps.items():
+                layers[layer] = save(f"{name}-{layer}", draw(image, self.hr_image))
+        return layers
 
 
 def _decibel(value: float | None) -> str:
@@ -123,7 +195,15 @@ def _decibel(value: float | None) -> str:
 
 
 def _four(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
+    return _or_dash(value, ".4f")
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "–" if value is None else f"{value:{form}}"
+
+
+def _gain(psnr: float | None, over: float | None) -> float | None:
+    return None if psnr is None or over is None or math.isinf(over) else psnr - over
 
 
 def data_uri(name: str, image: UInt8Image) -> str:
@@ -131,11 +211,6 @@ def data_uri(name: str, image: UInt8Image) -> str:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-@lru_cache(maxsize=64)
-def _loaded(name: str, scale: int) -> nn.Module:
-    return zoo.load(name, scale)
 
 
 OWN = 6
@@ -178,6 +253,7 @@ def compare(
     scale: int = 4,
     ground_truth: bool = True,
     progress: Callable[[str, int, int], None] | None = None,
+    others: Mapping[str, UInt8Image] | None = None,
 ) -> Comparison:
     """Run several models on one image.
 
@@ -186,44 +262,54 @@ def compare(
             its LR image is made with the MATLAB kernel; else it is the LR image.
         models: names of the catalogue, or ``bicubic``.
         progress: called with the model that runs, how many are done, of how many.
+        others: SR images made elsewhere, by name, of the size of the models' results.
 
     Raises:
-        UserError: unknown model or scale, or an image that is too small.
+        UserError: unknown model or scale, an image that is too small, or a result from elsewhere of the wrong size or
+            with a name that is taken.
     """
     hr_image = crop_to_multiple(image, scale) if ground_truth else None
     if hr_image is None:
         lr_image = image
     else:
         lr_image = imresize(chw(hr_image), 1 / scale).permute(1, 2, 0).contiguous().numpy()
-    lr = to_tensor(lr_image)
-    outputs: dict[str, tuple[Tensor, float]] = {}
-
-    def run(name: str) -> tuple[Tensor, float]:
-        if name not in outputs:
-            network = _loaded(name, scale)
-            shared = network.aggregator.teachers if isinstance(network, MultiTeacher) else ()
-            seconds = sum(run(teacher)[1] for teacher in shared)
-            began = time.perf_counter()
-            if isinstance(network, MultiTeacher):
-                with torch.inference_mode():
-                    sr = network.aggregator([outputs[teacher][0] for teacher in shared])
-            else:
-                sr = upscale(network, lr, scale)
-            outputs[name] = sr, seconds + time.perf_counter() - began
-        return outputs[name]
-
     results = []
     for number, name in enumerate(models):
-        role = _role(name, scale)
         if progress:
             progress(name, number, len(models))
-        sr, seconds = run(name)
-        picture = to_uint8(sr)
-        quality = _quality(picture, hr_image, scale)
-        results.append(Result(name, role, _parameters(_loaded(name, scale)), seconds, picture, *quality))
+        output = outputs(name, lr_image, scale, _tiles(progress, name, number, len(models)))
+        made = _parameters(loaded(name, scale).network), multiply_adds(name, scale), output.seconds
+        picture = to_uint8(output.sr)
+        results.append(Result(name, _role(name, scale), *made, picture, *_quality(picture, hr_image, scale)))
+    results += _elsewhere(others or {}, lr_image, hr_image, scale, models)
     if progress:
         progress("", len(models), len(models))
-    return Comparison(scale, lr_image, hr_image, tuple(results))
+    plain = to_uint8(outputs("bicubic", lr_image, scale).sr)
+    return Comparison(scale, lr_image, hr_image, tuple(results), _quality(plain, hr_image, scale)[0])
+
+
+def _tiles(progress: Callable[[str, int, int], None] | None, name: str, number: int, of: int) -> Tiles | None:
+    def told(done: int, tiles: int) -> None:
+        if progress and tiles > 1:
+            progress(f"{name}, tile {done} of {tiles}", number, of)
+
+    return told
+
+
+def _elsewhere(
+    others: Mapping[str, UInt8Image], lr: UInt8Image, hr: UInt8Image | None, scale: int, taken: Sequence[str]
+) -> Iterator[Result]:
+    wanted = (lr.shape[0] * scale, lr.shape[1] * scale)
+    for name, image in others.items():
+        if image.shape[:2] != wanted:
+            raise UserError(f"{name}: {_size(image)}, but x{scale} of this LR image is {wanted[1]} x {wanted[0]}")
+        if name in (*taken, LR, TRUTH):
+            raise UserError(f"{name}: this name is taken; rename the file")
+        yield Result(name, "elsewhere", None, None, None, image, *_quality(image, hr, scale))
+
+
+def _size(image: UInt8Image) -> str:
+    return f"{image.shape[1]} x {image.shape[0]}"
 
 
 def _quality(sr: UInt8Image, hr: UInt8Image | None, scale: int) -> tuple[float | None, float | None]:

@@ -12,14 +12,15 @@ export default {
   render({ model, el }) {
     const root = document.createElement("div");
     el.append(root);
-    const options = () => ({ reference: model.get("reference"), columns: model.get("columns"), pick: model.get("pick") });
+    const given = ["reference", "columns", "pick"];
+    const options = () => Object.fromEntries(given.map((key) => [key, model.get(key)]));
     const viewer = mount(root, {
       panes: model.get("panes"), ...options(), view: model.get("view"),
       onView(view) { model.set("view", view); model.save_changes(); },
     });
     const onPanes = () => viewer.update(model.get("panes"), options());
     const onView = () => viewer.setView(model.get("view"));
-    const names = "change:panes change:reference change:columns change:pick";
+    const names = ["panes", ...given].map((key) => `change:${key}`).join(" ");
     model.on(names, onPanes);
     model.on("change:view", onView);
     return () => { model.off(names, onPanes); model.off("change:view", onView); viewer.destroy(); };

@@ -1,0 +1,110 @@
+"""Networks and their outputs, each computed once: a further question about the same image runs no network again."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from torch import Tensor, nn
+
+from mtkd import zoo
+from mtkd.images import UInt8Image, to_tensor
+from mtkd.infer import aggregate, upscale
+from mtkd.networks.aggregator import MultiTeacher
+from mtkd.zoo.checkpoints import weights_hash
+
+LIMIT = 512 << 20
+"""Bytes of outputs that are kept; the least recently used go first."""
+
+Tiles = Callable[[int, int], None]
+"""Called with how many tiles of a large image are done, of how many."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network and the hash of its weights (its teachers' included)."""
+
+    network: nn.Module
+    weights: str
+
+
+@dataclass(frozen=True)
+class Output:
+    """``sr`` (1, 3, sH, sW) float32, neither clamped nor rounded, and the time that it took.
+
+    ``seconds`` is that of one run on this computer; an aggregator's includes its teachers'.
+    """
+
+    sr: Tensor
+    seconds: float
+
+
+@lru_cache(maxsize=64)
+def _load(name: str, scale: int, files: tuple[tuple[str, int], ...]) -> Loaded:
+    network = zoo.load(name, scale)
+    return Loaded(network, weights_hash(network))
+
+
+def _files(name: str, scale: int) -> tuple[tuple[str, int], ...]:
+    """The weights files behind a name, with the time of their last change: a model trained anew is loaded anew."""
+    if name == "bicubic":
+        return ()
+    model = zoo.find(name, scale)
+    own = (str(model.path), model.path.stat().st_mtime_ns)
+    return (own, *(file for teacher in model.header.teachers for file in _files(teacher, scale)))
+
+
+def loaded(name: str, scale: int) -> Loaded:
+    """A model of the catalogue, kept in memory.
+
+    Raises:
+        UserError: unknown name or scale, or unreadable weights.
+    """
+    return _load(name, scale, _files(name, scale))
+
+
+class Outputs:
+    """The outputs of models on LR images, by weights and pixels; safe to use from several threads."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self.limit = limit
+        self._kept: OrderedDict[tuple[str, str], Output] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str, lr_image: UInt8Image, scale: int, tiles: Tiles | None = None) -> Output:
+        """What a model makes of an LR image (h, w, 3) uint8.
+
+        Raises:
+            UserError: unknown name or scale.
+        """
+        model = loaded(name, scale)
+        pixels = hashlib.sha256(repr(lr_image.shape).encode() + lr_image.tobytes()).hexdigest()
+        key = (f"{name} x{scale} {model.weights}", pixels)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        output = self._run(model.network, lr_image, scale, tiles)
+        with self._lock:
+            self._kept[key] = output
+            while len(self._kept) > 1 and sum(o.sr.nbytes for o in self._kept.values()) > self.limit:
+                self._kept.popitem(last=False)
+        return output
+
+    def _run(self, network: nn.Module, lr_image: UInt8Image, scale: int, tiles: Tiles | None) -> Output:
+        if not isinstance(network, MultiTeacher):
+            began = time.perf_counter()
+            return Output(upscale(network, to_tensor(lr_image), scale, progress=tiles), time.perf_counter() - began)
+        teachers = [self(teacher, lr_image, scale, tiles) for teacher in network.aggregator.teachers]
+        began = time.perf_counter()
+        sr = aggregate(network.aggregator, [teacher.sr for teacher in teachers], progress=tiles)
+        return Output(sr, sum(teacher.seconds for teacher in teachers) + time.perf_counter() - began)
+
+
+outputs = Outputs()
+"""The outputs of this process."""

@@ -1,0 +1,30 @@
+"""A rectangle of the image: what a person looks at, measures and prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mtkd.errors import UserError
+from mtkd.images import UInt8Image
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle in HR pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def cut(self, image: UInt8Image) -> UInt8Image:
+        """The part of an image (H, W, 3).
+
+        Raises:
+            UserError: the region leaves the image.
+        """
+        bottom, right = self.top + self.height, self.left + self.width
+        inside = 0 <= self.top < bottom <= image.shape[0] and 0 <= self.left < right <= image.shape[1]
+        if not inside:
+            raise UserError(f"{self} leaves the image of {image.shape[1]} x {image.shape[0]}")
+        return image[self.top : bottom, self.left : right]

@@ -1,0 +1,135 @@
+"""A view that can be reproduced: which picture, which models, which place; as a link's query or a small JSON file."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+from collections.abc import Mapping
+from typing import Literal, Self
+from urllib.parse import urlencode
+
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mtkd.data.examples import EXAMPLES, example
+from mtkd.errors import UserError
+from mtkd.images import UInt8Image, decode
+
+FORMAT = 1
+_LISTS = ("models", "region")
+
+
+class SavedView(BaseModel):
+    """One view of the Compare tab.
+
+    ``example`` names a bundled image; another one is held as ``png``, base64, which only a file can carry, not a link.
+    ``region`` is [top, left, height, width] in HR pixels; ``zoom``, ``cx``, ``cy``, ``layer`` and ``focus`` are as in
+    :class:`mtkd.explore.viewer.View`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal[1] = 1
+    example: str | None = None
+    png: str | None = None
+    ground_truth: bool = True
+    scale: Literal[2, 3, 4] = 4
+    models: list[str] = Field(default_factory=list, max_length=200)
+    zoom: float = Field(1, gt=0, le=1000)
+    cx: float = Field(0.5, ge=0, le=1)
+    cy: float = Field(0.5, ge=0, le=1)
+    layer: str = "image"
+    focus: str | None = None
+    region: tuple[int, int, int, int] | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.example is not None:
+            example(self.example)
+        return self
+
+    @classmethod
+    def of(cls, image: UInt8Image, **fields: object) -> SavedView:
+        """The view of an image (H, W, 3) uint8, by name where it is a bundled one."""
+        for one in EXAMPLES:
+            pixels = one.read()
+            if pixels.shape == image.shape and (pixels == image).all():
+                return cls.model_validate({"example": one.name, **fields})
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "PNG")
+        return cls.model_validate({"png": base64.b64encode(file.getvalue()).decode(), **fields})
+
+    def image(self) -> UInt8Image | None:
+        """The picture, (H, W, 3) uint8; None where the view names none.
+
+        Raises:
+            UserError: the ``png`` is none, or too large.
+        """
+        if self.png is not None:
+            try:
+                return decode(io.BytesIO(base64.b64decode(self.png, validate=True)), "the view's image")
+            except binascii.Error as error:
+                raise UserError(f"the view's image is damaged ({error})") from error
+        return None if self.example is None else example(self.example).read()
+
+    def query(self) -> str:
+        """The query of a link to this view: what differs from the default, without ``png``."""
+        fields = self.model_dump(exclude={"png", "format"}, exclude_defaults=True)
+        for key in _LISTS:
+            if fields.get(key):
+                fields[key] = ",".join(map(str, fields[key]))
+        for key in ("zoom", "cx", "cy"):
+            if key in fields:
+                fields[key] = f"{fields[key]:.5g}"
+        return urlencode(fields, safe=",@")
+
+    def json(self) -> str:  # type: ignore[override]
+        """The file's text."""
+        return self.model_dump_json(indent=1, exclude_none=True) + "\n"
+
+
+def from_query(query: Mapping[str, str]) -> SavedView | None:
+    """The view that a link's query describes; keys of others are left alone. None where there is none of ours.
+
+    Raises:
+        UserError: a value of the wrong kind.
+    """
+    fields: dict[str, object] = {k: v for k, v in query.items() if k in SavedView.model_fields.keys() - {"png"}}
+    if not fields:
+        return None
+    for key in _LISTS:
+        if key in fields:
+            fields[key] = str(fields[key]).split(",")
+    if "scale" in fields and str(fields["scale"]).isdecimal():
+        fields["scale"] = int(str(fields["scale"]))
+    return _checked(fields, "the link")
+
+
+def from_json(text: str) -> SavedView:
+    """The view in a file.
+
+    Raises:
+        UserError: not such a file, or of a newer format.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"not a saved view: no JSON ({error})") from error
+    if not isinstance(content, dict) or "format" not in content:
+        raise UserError('not a saved view: it has no "format"')
+    if content["format"] != FORMAT:
+        raise UserError(f"a view of format {content['format']}; this version reads {FORMAT}. Update mtkd")
+    return _checked(content, "the file")
+
+
+def _checked(content: dict[str, object], where: str) -> SavedView:
+    try:
+        return SavedView.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        if isinstance(cause := first.get("ctx", {}).get("error"), UserError):
+            raise UserError(f"{where}: {cause}") from error
+        raise UserError(f"{where} describes no view: {place}: {first['msg']}") from error
