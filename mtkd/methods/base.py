@@ -37,6 +37,10 @@ class Method(nn.Module, ABC):
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Named scalar terms, already weighted; the total is their sum."""
 
+    def parts(self) -> dict[str, float]:
+        """What single terms of the last :meth:`loss` were made of, to be logged beside them; none by default."""
+        return {}
+
 
 class TeacherMethod(Method):
     """A method that runs its one frozen teacher.

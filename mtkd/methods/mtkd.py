@@ -56,11 +56,25 @@ class MTKD(Method):
             raise unknown_name("loss of method mtkd", loss, LOSSES)
         self.outputs, self.alpha, self.weight = outputs, alpha, weight
         self.distillation = LOSSES[loss](**check_options("method mtkd", LOSSES[loss], options, OWN))
+        self._bands: dict[str, Tensor] = {}
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         student_image = network(batch.lr_image)
         mt_image = torch.stack([batch.outputs[name] for name in self.outputs]).mean(0)
         return {
             "alpha L_stu": self.alpha * F.l1_loss(student_image, batch.hr_image),
-            "L_dis": self.weight * self.distillation(student_image, mt_image),
+            "L_dis": self.weight * self._distil(student_image, mt_image),
         }
+
+    def parts(self) -> dict[str, float]:
+        """The subbands' contributions to L_dis, "band LL1", "band LH1", ...: they add up to it (wavelet loss alone)."""
+        return {f"band {name}": self.weight * float(value) for name, value in self._bands.items()}
+
+    def _distil(self, student_image: Tensor, mt_image: Tensor) -> Tensor:
+        if not isinstance(self.distillation, WaveletLoss):
+            distance: Tensor = self.distillation(student_image, mt_image)
+            return distance
+        bands = self.distillation.bands(student_image, mt_image)
+        self._bands = {name: value.detach() for name, value in bands.items()}
+        total: Tensor = sum(bands.values())  # type: ignore[assignment]  # in the order of WaveletLoss.forward
+        return total

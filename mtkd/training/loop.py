@@ -189,7 +189,8 @@ class Loop:
                 row = {name: float(value.detach()) for name, value in terms.items()}
                 if not math.isfinite(sum(row.values())):
                     raise UserError(f"the loss of iteration {done} is {sum(row.values())}; lower optimizer.lr")
-                row |= {"loss": sum(row.values()), "lr": rate, "it/s": (done - since) / (now - mark)}
+                row |= {"loss": sum(row.values()), **self.method.parts()}
+                row |= {"lr": rate, "it/s": (done - since) / (now - mark)}
                 mark, since = now, done
                 self._log(board, done, row)
             if main and (done % recipe.validate_every == 0 or done == recipe.iterations):

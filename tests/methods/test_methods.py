@@ -74,11 +74,14 @@ def test_mtkd_by_hand() -> None:
     hr_image = torch.full((1, 3, 2, 2), 0.5)
     student = Fixed(hr_image + difference)
     given = Batch(torch.zeros(1, 3, 1, 1), hr_image, {"mt": hr_image})
-    terms = create("mtkd", {}, ("mt",)).loss(student, given)
+    method = create("mtkd", {}, ("mt",))
+    terms = method.loss(student, given)
     assert list(terms) == ["alpha L_stu", "L_dis"]
     assert terms["alpha L_stu"].item() == pytest.approx(0.1 * (0.4 + 0.2 + 0.1 + 0.1) / 4, rel=1e-5)
     # LL 0.3, rows 0.3, columns 0.2, diagonal 0
     assert terms["L_dis"].item() == pytest.approx((0.3 + 0.3 + 0.2 + 0) / 4, rel=1e-5)
+    bands = {"band LL1": 0.3 / 4, "band LH1": 0.3 / 4, "band HL1": 0.2 / 4, "band HH1": 0}
+    assert method.parts() == pytest.approx(bands, rel=1e-5, abs=1e-7)
 
 
 @pytest.mark.parametrize("options", [{}, {"levels": 2}, {"wavelet": "db2"}, {"alpha": 0.4, "levels": 3}])
