@@ -1,7 +1,9 @@
-"""What a network costs to run: multiply-adds at a given output size, counted exactly and without running it."""
+"""What a network costs to run: multiply-adds, counted exactly without running it, and seconds on this computer."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -17,6 +19,8 @@ from mtkd.zoo import Model
 
 HEIGHT, WIDTH = 720, 1280
 """The output size for which papers on small networks give multiply-adds."""
+TIMED_HEIGHT, TIMED_WIDTH = 360, 640
+"""The output size of :func:`seconds`."""
 
 
 def multiply_adds(of: str | nn.Module, scale: int, height: int = HEIGHT, width: int = WIDTH) -> int:
@@ -54,6 +58,62 @@ def parts(name: str, scale: int, height: int = HEIGHT, width: int = WIDTH) -> di
     return found
 
 
+@lru_cache(maxsize=256)
+def of_network(
+    network: str, scale: int, teachers: tuple[str, ...] = (), height: int = HEIGHT, width: int = WIDTH
+) -> int:
+    """:func:`multiply_adds` of a network of the catalogue; of an aggregator of these ``teachers``, without theirs."""
+    with torch.device("meta"):
+        built = _build(network, scale, teachers)
+    return _count(built, scale, height, width)
+
+
+@lru_cache(maxsize=256)
+def parameters(network: str, scale: int, teachers: tuple[str, ...] = ()) -> int:
+    """Parameters of a network of the catalogue, as in :func:`of_network`."""
+    with torch.device("meta"):
+        return networks.parameter_count(_build(network, scale, teachers))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network of the catalogue takes; of an aggregator of these ``teachers``, without theirs."""
+
+    network: str
+    teachers: tuple[str, ...]
+    multiply_adds: int
+    parameters: int
+
+    @classmethod
+    def of(cls, network: str, scale: int, teachers: tuple[str, ...] = ()) -> Cost:
+        """Counted, multiply-adds for an output of 1280 x 720."""
+        how = network, scale, teachers
+        return cls(network, teachers, of_network(*how), parameters(*how))
+
+
+@lru_cache(maxsize=64)
+def seconds(network: str, scale: int, teachers: tuple[str, ...] = ()) -> float:
+    """Seconds that one image of 640 x 360 takes on this computer's CPU; networks as in :func:`of_network`.
+
+    The better of two runs, after a small one, with weights that are not trained: they do not change the time.
+    """
+    built = _build(network, scale, teachers).eval()
+
+    def once(height: int, width: int) -> float:
+        image = _input(built, scale, height, width, "cpu")
+        began = time.perf_counter()
+        built(image)
+        return time.perf_counter() - began
+
+    with torch.inference_mode():
+        once(64, 64)
+        return min(once(TIMED_HEIGHT, TIMED_WIDTH) for _ in range(2))
+
+
+def _build(network: str, scale: int, teachers: tuple[str, ...]) -> nn.Module:
+    return networks.build(network, scale, **({"teachers": teachers} if teachers else {}))
+
+
 def _source(name: str, scale: int) -> Model | str:
     """A trained model, or the name of a network of the catalogue."""
     try:
@@ -76,12 +136,16 @@ def _count(network: nn.Module, scale: int, height: int, width: int) -> int:
     """Counted on tensors without memory: no value is computed."""
     if isinstance(network, Bicubic):
         return 0
-    lr_height, lr_width = height // scale, width // scale
-    image: Tensor | list[Tensor] = torch.empty(1, 3, lr_height, lr_width, device="meta")
-    if isinstance(network, KnowledgeAggregator):
-        hr_image = torch.empty(1, 3, lr_height * scale, lr_width * scale, device="meta")
-        image = [hr_image] * len(network.teachers)
     values = {name: t.to("meta") for name, t in (*network.named_parameters(), *network.named_buffers())}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        functional_call(network, values, (image,))
+        functional_call(network, values, (_input(network, scale, height, width, "meta"),))
     return int(counter.get_total_flops()) // 2
+
+
+def _input(network: nn.Module, scale: int, height: int, width: int, device: str) -> Tensor | list[Tensor]:
+    """An LR image for an output of this size; for an aggregator its teachers' HR images."""
+    height, width = height // scale, width // scale
+    if isinstance(network, KnowledgeAggregator):
+        hr_image = torch.zeros(1, 3, height * scale, width * scale, device=device)
+        return [hr_image] * len(network.teachers)
+    return torch.zeros(1, 3, height, width, device=device)

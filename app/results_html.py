@@ -1,0 +1,124 @@
+"""The Results tab's pieces of HTML: a table, the runs behind a number, the claims. All text is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import yaml
+
+from mtkd.explore.result_rows import Difference, Row, View
+from mtkd.explore.results import Checked
+
+
+def table(view: View, chosen: str | None) -> str:
+    """A view as a table whose rows carry ``data-label`` and whose cells carry what to sort by."""
+    if view.empty:
+        return f"<p>{escape(view.missing)}</p>"
+    unit = "PSNR, dB" if view.metric == "PSNR" else "SSIM"
+    printed_over = any(row.printed_over is not None for row in view.rows)
+    above = f'<th colspan="3">{unit}</th><th colspan="{1 + printed_over}">{escape(view.over)}, dB</th>'
+    heads = ["Method", "measured", "seeds", "paper", "measured", *["paper"] * printed_over, "parameters"]
+    head = "".join(f'<th scope="col"><button type="button">{text}</button></th>' for text in heads)
+    body = "".join(_row(row, view, printed_over, row.label == chosen) for row in view.rows)
+    return (
+        f'<table><thead><tr class="above"><th></th>{above}<th></th></tr><tr class="sort">{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table>"
+    )
+
+
+def _row(row: Row, view: View, printed_over: bool, chosen: bool) -> str:
+    digits = (3, 2) if view.metric == "PSNR" else (4, 4)
+    cells = [
+        _cell(f'<button type="button">{escape(row.title)}</button>', row.title),
+        _cell(_number(row.measured, row.spread, digits[0], row.mark), row.measured),
+        _cell(str(row.seeds) if row.seeds else "", row.seeds or None),
+        _cell(_number(row.printed, None, digits[1], row.printed_mark), row.printed),
+        _cell(_difference(row.over), row.over and row.over.mean),
+    ]
+    if printed_over:
+        cells.append(_cell("" if row.printed_over is None else f"{row.printed_over:+.2f}", row.printed_over))
+    cells.append(_cell("" if row.parameters is None else f"{row.parameters:,}", row.parameters))
+    name = ' class="chosen"' if chosen else ""
+    return f'<tr data-label="{escape(row.label)}"{name}>{"".join(cells)}</tr>'
+
+
+def _cell(content: str, value: object) -> str:
+    return f'<td data-value="{"" if value is None else escape(str(value))}">{content or "–"}</td>'
+
+
+def _number(value: float | None, spread: float | None, digits: int, mark: str) -> str:
+    if value is None:
+        return ""
+    plus_minus = "" if spread is None else f" <small>± {spread:.{digits}f}</small>"
+    shown = f"{value:.{digits}f}"
+    return (f'<span class="mark-{mark}" title="{mark}">{shown}</span>' if mark else shown) + plus_minus
+
+
+def _difference(found: Difference | None) -> str:
+    if found is None:
+        return ""
+    plus_minus = "" if found.spread is None else f" ± {found.spread:.3f}"
+    won = f'<small title="images on which it is better">{plus_minus} ({found.won}/{found.images})</small>'
+    return f"{found.mean:+.3f}{won}"
+
+
+def runs(found: Sequence[Mapping[str, Any]], table_name: str, scale: int, label: str) -> str:
+    """The runs behind a row: a line each, and all that was recorded of it to be opened."""
+    if not found:
+        command = f"mtkd matrix {table_name} --scales {scale} --only {label}"
+        return f"<p>No run of this row at ×{scale} yet. <code>{escape(command)}</code> makes it.</p>"
+    sets = list(dict.fromkeys(name for run in found for name in run["scores"]))
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in ("seed", "steps", "trained, s", *sets))
+    lines = []
+    for run in found:
+        scores = (f"{run['scores'][name][0]:.3f}" if name in run["scores"] else "" for name in sets)
+        numbers = ("" if run[key] is None else f"{run[key]:,}" for key in ("iterations", "seconds"))
+        seed = "–" if run["seed"] is None else str(run["seed"])
+        lines.append("".join(f"<td>{escape(text)}</td>" for text in (seed, *numbers, *scores)))
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    details = "".join(_details(run) for run in found)
+    return (
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f"<small>PSNR-Y in dB. Opened, a run shows its recipe, teachers and deviations from the paper.</small>{details}"
+    )
+
+
+def _details(run: Mapping[str, Any]) -> str:
+    teachers = ", ".join(f"{name} ({digest})" for name, digest in (run["teachers"] or {}).items())
+    versions = ", ".join(f"{name} {version}" for name, version in (run["versions"] or {}).items())
+    held_out = "" if run["held_out_psnr"] is None else f"{run['held_out_psnr']:.3f} dB, at the end of training"
+    facts = {
+        "identity": run["digest"],
+        "from": "the package" if run["source"] == "bundled" else "your own runs",
+        "network": run["network"],
+        "device": run["device"],
+        "held out": held_out,
+        "teachers": teachers and f"{teachers}: names, and hashes of their weights",
+        "teacher passes": run["teacher_passes"],
+        "training images": run["images"] and f"hash {run['images']}",
+        "versions": versions,
+    }
+    parts = [f"<dt>{name}</dt><dd>{escape(str(fact))}</dd>" for name, fact in facts.items() if fact not in (None, "")]
+    if run["deviations"]:
+        items = "".join(f"<li>{escape(text)}</li>" for text in run["deviations"])
+        parts.append(f"<dt>deviations</dt><dd><ul>{items}</ul></dd>")
+    if run["recipe"]:
+        recipe = escape(yaml.safe_dump(run["recipe"], sort_keys=False))
+        parts.append(f"<dt>recipe</dt><dd><pre>{recipe}</pre></dd>")
+    return f"<details><summary>{escape(run['folder'])}</summary><dl>{''.join(parts)}</dl></details>"
+
+
+def claims(found: Sequence[Checked], scales: Sequence[int]) -> str:
+    """The paper's sentences with their verdicts."""
+    where = ", ".join(f"×{scale}" for scale in scales)
+    parts = []
+    for claim in found:
+        kind = claim.verdict.replace(" ", "-")
+        parts.append(
+            f'<div class="claim"><span class="verdict verdict-{kind}">{claim.verdict}</span> {escape(claim.text)} '
+            f"<small>{escape(claim.where)}</small><p>Measured: {escape(claim.evidence)}.<br>"
+            f"In the paper's own numbers: {escape(claim.printed)}.</p></div>"
+        )
+    return f"<h3>What the paper says, checked at {where}</h3>{''.join(parts)}"

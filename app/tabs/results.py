@@ -1,0 +1,196 @@
+"""The Results tab: what was measured beside what the paper prints, and the runs behind every number."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from mtkd.experiments.records import NAME
+from mtkd.explore import plots
+from mtkd.explore.result_rows import View
+from mtkd.explore.results import SCALES, SET_NAMES, Results, load, titles
+from mtkd.images import atomic_write
+
+from .. import results_html as made
+from ..shared import Shared, scale_of, told
+
+SIZE = "mini"
+OUT = Path("runs", SIZE)
+AXES = ["multiply-adds", "parameters", "seconds"]
+_SCRIPT = (Path(__file__).parents[1] / "assets" / "results.js").read_text(encoding="utf-8")
+_COST = (
+    "Every point is a model; point at one for its numbers. **MT costs all of its teachers too**: its point stands at "
+    "the sum of the aggregator and its teachers. A student costs the same however it was taught. Multiply-adds are "
+    "counted exactly, for an image of 1280 × 720; *seconds* runs every network once here, which takes a while."
+)
+_CSV = "Download this table (CSV)"
+_TABLE = (
+    "Best in bold red, second underlined in blue, as in the paper among the distilled students alone; measured and "
+    "printed are marked each by itself. The paper's are networks of its size and training, those measured are small "
+    "ones: compare differences, not PSNR. ± is the standard deviation over seeds. Click a row for its runs, a heading "
+    "to sort."
+)
+_VERDICTS = (
+    "*Holds*: with three seeds or more, the 95 % interval of every difference lies above 0. *Does not hold*: one lies "
+    "so clearly below 0 that chance would give such a one in 5 % of cases. Otherwise more seeds, or runs, are needed. "
+    "Seeds are the students': of each aggregator they share the same one, so that claims about aggregators cannot "
+    "hold by them alone."
+)
+_AGREEMENT = (
+    "Gain in PSNR over the same student without distillation. On the dashed line the paper's gain is found again; "
+    "hollow: one seed, so that nothing is known of chance."
+)
+
+
+def build(shared: Shared, tab: gr.Tab) -> None:
+    """Lay out the tab and connect it; records are read when it is opened."""
+    with gr.Column(elem_id="results-figures"):
+        source = gr.Markdown(elem_classes="help", elem_id="results-source")
+        with gr.Row():
+            scale = gr.Radio([f"×{s}" for s in SCALES], value="×4", label="Scale", elem_id="results-scale")
+            set_name = gr.Radio(SET_NAMES, label="Images", elem_id="results-set", min_width=420)
+            axis = gr.Radio(AXES, value=AXES[0], label="Cost", elem_id="results-axis")
+        tradeoff = gr.Plot(show_label=False, elem_id="results-tradeoff")
+        gr.Markdown(_COST, elem_classes="help")
+        with gr.Row():
+            table = gr.Dropdown(_tables(), label="Table", elem_id="results-name", scale=3)
+            metric = gr.Radio(["PSNR", "SSIM"], value="PSNR", label="Numbers", elem_id="results-metric", scale=1)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=3, min_width=640):
+                shown = gr.HTML(elem_id="results-table", js_on_load=_SCRIPT, apply_default_css=False)
+                gr.Markdown(_TABLE, elem_classes="help")
+                notes = gr.Markdown(elem_classes="help", elem_id="results-notes")
+                csv = gr.DownloadButton(_CSV, interactive=False, size="sm", elem_id="results-csv")
+            with gr.Column(scale=2, min_width=420):
+                row = gr.Dropdown([], label="Runs behind", elem_id="results-row")
+                runs = gr.HTML(elem_id="results-runs", apply_default_css=False)
+                curve = gr.Plot(show_label=False, elem_id="results-curve")
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=1, min_width=480):
+                gr.Markdown("### Gains: measured against the paper's")
+                agreement = gr.Plot(show_label=False, elem_id="results-agreement")
+                gr.Markdown(_AGREEMENT, elem_classes="help")
+            with gr.Column(scale=1, min_width=480):
+                claims = gr.HTML(elem_id="results-claims", apply_default_css=False)
+                gr.Markdown(_VERDICTS, elem_classes="help")
+
+    filters = [table, scale, set_name, metric, row]
+    of_table = [shown, notes, csv, row, runs, curve]
+
+    def draw(scale_text: str, set_name: str, axis: Any, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008
+        """PSNR against cost."""
+        results, at = _results(), scale_of(scale_text)
+        points = results.points(at, set_name)
+        seconds = None
+        if axis == "seconds":
+            tell = lambda name, done, of: progress((done, of), desc=f"running {name}", unit="networks")  # noqa: E731
+            seconds = results.seconds(points, at, tell)
+        return plots.tradeoff(points, axis, f"{set_name} ×{at}", seconds)
+
+    def fill(table: str, scale_text: str, set_name: str, metric: Any, label: str | None) -> list[Any]:
+        """The chosen table, and the runs behind one of its rows."""
+        results = _results()
+        with told():
+            view = results.view(table, scale_of(scale_text), set_name, metric)
+        labels = [r.label for r in view.rows]
+        chosen = label if label in labels else _first(labels)
+        return [
+            made.table(view, chosen),
+            _notes(view.missing if not view.empty else "", *view.notes, f"Protocol: {results.protocol}."),
+            gr.DownloadButton(value=_csv(shared, view), interactive=not view.empty),
+            gr.Dropdown([(r.title, r.label) for r in view.rows], value=chosen),
+            *look(table, scale_text, chosen),
+        ]
+
+    def look(table: str, scale_text: str, label: str | None) -> list[Any]:
+        """The runs behind one row."""
+        if label is None:
+            return ["", None]
+        at = scale_of(scale_text)
+        found = _results().runs(table, at, label)
+        return [made.runs(found, table, at, label), plots.curves(found) if found else None]
+
+    def click(table: str, scale_text: str, event: gr.EventData) -> list[Any]:
+        return [event.label, *look(table, scale_text, event.label)]
+
+    def opened(table: str, scale_text: str, chosen: str | None, metric: str, label: str | None, axis: str) -> list[Any]:
+        """Everything that the tab shows."""
+        results = _results()
+        at = chosen or results.default_set(scale_of(scale_text))
+        return [
+            f"Shown: {results.source} (`mtkd matrix` makes them, in `{OUT.as_posix()}`).",
+            at,
+            draw(scale_text, at, axis),
+            *fill(table, scale_text, at, metric, label),
+            plots.agreement(results.gains()),
+            made.claims(results.claims(), results.claims_at),
+        ]
+
+    tab.select(
+        opened,
+        [*filters, axis],
+        [source, set_name, tradeoff, *of_table, agreement, claims],
+        api_visibility="private",
+        show_progress_on=[tradeoff, shown],
+    )
+    for control in (scale, set_name, axis):
+        control.input(draw, [scale, set_name, axis], tradeoff, api_visibility="private")
+    for control in (table, scale, set_name, metric):
+        control.input(fill, filters, of_table, api_visibility="private", show_progress_on=[shown])
+    row.input(look, [table, scale, row], [runs, curve], api_visibility="private")
+    shown.select(click, [table, scale], [row, runs, curve], api_visibility="private", show_progress_on=[runs])
+    gr.api(_table_rows, api_name="results_table")
+    gr.api(_run_records, api_name="results_runs")
+    gr.api(_claims, api_name="results_claims")
+
+
+def _results() -> Results:
+    with told(str((OUT / NAME).absolute())):
+        return load(SIZE, OUT)
+
+
+def _tables() -> list[tuple[str, str]]:
+    """Titles and names of the plan's tables; those of the paper by their number."""
+    return [(title if (number := name.removeprefix("table")) == name else f"Table {number}: {title}", name)
+            for name, title in titles(SIZE).items()]  # fmt: skip
+
+
+def _first(labels: list[str]) -> str | None:
+    return next((label for label in ("mtkd", "MT", *labels) if label in labels), None)
+
+
+def _notes(*sentences: str) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences if sentence)
+
+
+def _csv(shared: Shared, view: View) -> str:
+    folder = shared.pictures.folder / "results"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{view.table}_x{view.scale}_{view.set_name.replace(' ', '-')}_{view.metric}.csv"
+    with atomic_write(path) as temporary:
+        temporary.write_text(view.csv(), encoding="utf-8")
+    return str(path)
+
+
+# --- for programs
+
+
+def _table_rows(table: str, scale: int, set_name: str, metric: str = "PSNR") -> list[dict[str, Any]]:
+    """Rows of a table (table2 ... table5, aggregators, controls, ...): measured beside printed numbers."""
+    with told():
+        return [asdict(row) for row in _results().view(table, scale, set_name, metric).rows]  # type: ignore[arg-type]
+
+
+def _run_records(table: str, scale: int, label: str) -> list[dict[str, Any]]:
+    """All that was recorded of the runs behind a row of a table; labels are those of its rows."""
+    with told():
+        return _results().runs(table, scale, label)
+
+
+def _claims() -> list[dict[str, Any]]:
+    """The paper's sentences with their verdicts."""
+    with told():
+        return [asdict(claim) for claim in _results().claims()]
