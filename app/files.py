@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import shutil
 import tempfile
 import uuid
@@ -45,15 +47,35 @@ class PictureGroup:
 
     def save(self, name: str, image: np.ndarray) -> str:
         """Write a picture as PNG and return its address, relative to the page."""
-        path = self.folder / f"{name}.png"
+        return f"gradio_api/file={self.write(name, image).as_posix()}"
+
+    def write(self, name: str, image: np.ndarray) -> Path:
+        """Write a picture as PNG and return its path."""
+        path = self.folder / f"{_plain(name)}.png"
         Image.fromarray(image).save(path, compress_level=3)
-        return f"gradio_api/file={path.as_posix()}"
+        return path
+
+    def file(self, name: str, content: bytes) -> str:
+        """Write a file to be downloaded and return its path."""
+        path = self.folder / name
+        path.write_bytes(content)
+        return str(path)
+
+    def text(self, name: str, content: str) -> str:
+        """The same for a text."""
+        return self.file(name, content.encode())
 
     def zip(self, name: str, members: dict[str, np.ndarray]) -> str:
         """Pack pictures as PNG into one archive and return its path."""
         path = self.folder / f"{name}.zip"
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             for member, image in members.items():
-                with archive.open(f"{member}.png", "w") as file:
+                with archive.open(f"{_plain(member)}.png", "w") as file:
                     Image.fromarray(image).save(file, format="PNG", compress_level=3)
         return str(path)
+
+
+def _plain(name: str) -> str:
+    """A name as a file's: those of uploads may hold anything. Equal names stay equal, others unequal."""
+    plain = re.sub(r"[^A-Za-z0-9._@-]", "-", name)
+    return plain if plain == name else f"{plain[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

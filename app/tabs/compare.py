@@ -3,35 +3,68 @@
 from __future__ import annotations
 
 import html
+import os
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
+from mtkd.data.benchmarks import benchmark, present
 from mtkd.data.examples import EXAMPLES
+from mtkd.errors import UserError
 from mtkd.explore import Comparison
 from mtkd.explore import compare as run_models
 from mtkd.explore.colours import ERROR_RANGE, PALETTE
+from mtkd.explore.comparison import TRUTH
+from mtkd.explore.region import Region
+from mtkd.explore.saved import SavedView, from_json, from_query
 from mtkd.explore.viewer import gradio_parts
-from mtkd.images import read_image
+from mtkd.images import UInt8Image, read_image
 
 from ..shared import Shared, model_choices, scale_of, told
 from ..upload import UploadedImage
+from . import figure
 
 HAS_TRUTH = "High resolution: shrink it, enlarge it again, compare with the original"
 NO_TRUTH = "Low resolution: enlarge it (nothing to compare with)"
-_TABLE = ["model", "role", "parameters", "seconds", "PSNR-Y (dB)", "SSIM-Y"]
-_ARCHIVE = "Download all results (zip)"
+LARGEST = 16_000_000
+"""Pixels of a result: 4K (8.3 million) and somewhat more."""
+_COLUMNS = {
+    "name": "model",
+    "role": "role",
+    "parameters": "parameters",
+    "multiply_adds": "multiply-adds (G)",
+    "seconds": "seconds",
+    "psnr": "PSNR-Y (dB)",
+    "ssim": "SSIM-Y",
+    "over_bicubic": "over bicubic (dB)",
+    "over_scratch": "over scratch (dB)",
+}
+_REGION_COLUMNS = {"region_psnr": "region PSNR-Y", "region_ssim": "region SSIM-Y"}
+_FORMS = {"parameters": ",", "multiply_adds": ".2f", "seconds": ".3f", "psnr": ".2f", "ssim": ".4f",
+          "over_bicubic": "+.2f", "over_scratch": "+.2f", "region_psnr": ".2f", "region_ssim": ".4f"}  # fmt: skip
+_ARCHIVE = "All results (zip)"
 _HELP = (
     f"Error: difference to the ground truth in luma, black is 0, pale yellow {ERROR_RANGE} levels or more. "
-    "Signed error: blue is too dark, red too bright. Seconds: one run on this machine; those of an aggregator "
-    "include its teachers', its parameters do not."
+    "Signed error: blue is too dark, red too bright. Wavelet error: the error's Haar bands, LL of level 2 top left, "
+    "fine ones outside. Multiply-adds: at 1280 × 720 output, in thousand millions. Seconds: one run on this machine. "
+    "Both of an aggregator include its teachers', its parameters do not. Over scratch: over the same student trained "
+    "without distillation."
 )
+_TO_ADDRESS_BAR = """(query) => {
+  const theme = new URLSearchParams(location.search).get("__theme");
+  const parts = [query, theme && `__theme=${theme}`].filter(Boolean).join("&");
+  history.replaceState(null, "", parts ? `?${parts}` : location.pathname);
+}"""
+_COPY_LINK = "() => { navigator.clipboard?.writeText(location.href); }"
 
 
 def build(shared: Shared, tab: gr.Tab) -> None:
     """Lay out the tab and connect it; the first comparison runs when the page opens."""
     scale, models, state = shared.scale, shared.models, shared.comparison
+    shown = gr.State([])  # the viewer's panes
+    where = gr.State({})  # what is looked at, a mtkd.explore.viewer.View
     with gr.Row(equal_height=False):
         with gr.Column(scale=0, min_width=320, elem_id="controls"):
             image = UploadedImage(
@@ -44,24 +77,37 @@ def build(shared: Shared, tab: gr.Tab) -> None:
                 elem_id="image",
             )
             gr.Examples([[str(e.path)] for e in EXAMPLES], [image], label="Examples")
+            if shared.local:
+                _benchmark_picker(image, scale)
             mode = gr.Radio([HAS_TRUTH, NO_TRUTH], value=HAS_TRUTH, label="The image is", elem_id="mode")
             scale.render()
             models.render()
+            with gr.Accordion("Results from elsewhere", open=False):
+                gr.Markdown("Images that another program made of this LR image, of the size of the results; the file's "
+                            "name is the name shown.", elem_classes="help")  # fmt: skip
+                others = gr.File(
+                    file_count="multiple", file_types=["image"], show_label=False, height=110, elem_id="others"
+                )
             go = gr.Button("Compare", variant="primary", elem_id="go")
             with gr.Accordion("Where the examples come from", open=False):
                 gr.Markdown("\n".join(f"- **{e.title}**: {e.licence}" for e in EXAMPLES))
         with gr.Column(scale=1, min_width=640):
             viewer = gr.HTML(None, apply_default_css=False, elem_id="viewer", **gradio_parts())
             table = gr.Dataframe(
-                headers=_TABLE,
-                datatype=["str", "str", "number", "number", "number", "number"],
                 interactive=False,
                 label="Numbers (click a heading to sort)",
                 buttons=["copy"],
                 elem_id="table",
+                wrap=True,
+                max_height=430,
             )
             notes = gr.Markdown(elem_classes="help")
-            archive = gr.DownloadButton(_ARCHIVE, interactive=False, size="sm", elem_id="archive")
+            with gr.Row(elem_id="keep"):
+                archive = gr.DownloadButton(_ARCHIVE, interactive=False, size="sm", elem_id="archive")
+                numbers = gr.DownloadButton("Numbers (CSV)", interactive=False, size="sm", elem_id="csv")
+                link = gr.Button("Copy a link to this view", size="sm", elem_id="link")
+                keep = gr.DownloadButton("Save this view", interactive=False, size="sm", elem_id="save-view")
+                opened = gr.UploadButton("Open a saved view", file_types=[".json"], size="sm", elem_id="open-view")
             with gr.Accordion("Two of them under a slider", open=True):
                 with gr.Row():
                     left = gr.Dropdown([], label="Left", elem_id="left")
@@ -79,32 +125,38 @@ def build(shared: Shared, tab: gr.Tab) -> None:
                     elem_id="best",
                 )
                 legend = gr.HTML(elem_id="legend")
-
-    def choices(scale_text: str) -> Any:
-        return gr.CheckboxGroup(**model_choices(scale_of(scale_text)))
+            figure.build(shared)
 
     def compare(
         path: str | None,
         mode: str,
         scale_text: str,
         names: list[str],
+        others: list[str] | None,
+        look: dict[str, Any] | None = None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> list[Any]:
         """Enlarge the image with every chosen model."""
-        comparison = _compare(path, mode, scale_of(scale_text), names, progress)
+        comparison = _compare(path, mode, scale_of(scale_text), names, others or [], progress)
         group = shared.pictures.group()
-        panes = comparison.panes(group.save)
-        names_of = list(_pictures(comparison))
-        truth = comparison.hr_image is not None
-        pair = (names_of[1], "ground truth" if truth else names_of[-1])
+        region = _region_in(comparison, look)
+        panes = comparison.panes(group.save, region)
+        value = {"panes": panes, "reference": TRUTH if comparison.hr_image is not None else None}
+        if look:
+            value["view"] = look
+        names_of = list(comparison.pictures())
+        pair = (names_of[1], names_of[-1])
         results = {f"{r.name}_x{comparison.scale}": r.image for r in comparison.results}
         best_map = comparison.best_teacher()
         return [
             comparison,
-            {"panes": panes, "reference": "ground truth" if truth else None},
-            _rows(comparison),
+            panes,
+            region,
+            value,
+            _rows(comparison, region),
             f"{_HELP} {_protocol(comparison)}",
             gr.DownloadButton(_ARCHIVE, group.zip(f"results_x{comparison.scale}", results), interactive=True),
+            gr.DownloadButton("Numbers (CSV)", group.text("numbers.csv", comparison.csv()), interactive=True),
             gr.Accordion(visible=best_map is not None),
             best_map[0] if best_map else None,
             _legend(best_map[1]) if best_map else "",
@@ -113,16 +165,110 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             _pair(comparison, *pair),
         ]
 
-    outputs = [state, viewer, table, notes, archive, best_part, best, legend, left, right, slider]
-    inputs = [image, mode, scale, models]
-    scale.change(choices, scale, models, api_visibility="private")
-    go.click(compare, inputs, outputs, api_name="compare", show_progress_on=[viewer])
-    shared.page.load(compare, inputs, outputs, api_visibility="private", show_progress_on=[viewer])
+    def looked(
+        comparison: Comparison | None, panes: list[dict[str, Any]], before: Region | None, event: gr.EventData
+    ) -> list[Any]:
+        """A new place, layer or region in the viewer."""
+        look = dict(event._data or {})
+        region = Region.of(look.get("region"))
+        if comparison is None or region == before:
+            return [look, before, gr.skip(), gr.skip()]
+        captions = comparison.captions(region)
+        panes = [{**pane, "caption": captions[pane["name"]]} for pane in panes]
+        value = {"panes": panes, "reference": TRUTH if comparison.hr_image is not None else None}
+        return [look, region, value, _rows(comparison, region)]
+
+    def saved(comparison: Comparison | None, mode: str, look: dict[str, Any]) -> tuple[str, Any]:
+        """The link's query and the file of what is seen."""
+        if comparison is None:
+            return "", gr.skip()
+        view = _view(comparison, mode, look)
+        path = shared.pictures.group().text("view.json", view.json())
+        return view.query(), gr.DownloadButton("Save this view", path, interactive=True)
+
+    def from_link(request: gr.Request) -> list[Any]:
+        """The inputs that the page's address asks for."""
+        with told():
+            view = from_query(dict(request.query_params))
+            return _inputs(shared, view) if view else [gr.skip()] * 4 + [{}]
+
+    def from_file(path: str) -> list[Any]:
+        """The inputs of a saved view."""
+        with told(path):
+            return _inputs(shared, from_json(Path(path).read_text(encoding="utf-8", errors="replace")))
+
+    inputs = [image, mode, scale, models, others]
+    outputs = [state, shown, shared.region, viewer, table, notes, archive, numbers, best_part, best, legend]
+    outputs += [left, right, slider]
+    query = gr.Textbox(visible="hidden", elem_id="query")
+    given = [image, mode, scale, models, where]
+    scale.input(lambda text: gr.CheckboxGroup(**model_choices(scale_of(text))), scale, models, api_visibility="private")
+
+    def then_saved(event: Any) -> None:
+        event.success(
+            saved, [state, mode, where], [query, keep], api_visibility="private", show_progress="hidden"
+        ).then(None, query, None, js=_TO_ADDRESS_BAR, api_visibility="private")
+
+    then_saved(go.click(compare, inputs, outputs, api_name="compare", show_progress_on=[viewer]))
+    for event in (
+        shared.page.load(from_link, None, given, api_visibility="private", show_progress="hidden"),
+        opened.upload(from_file, opened, given, api_visibility="private", show_progress="hidden"),
+    ):
+        then_saved(event.then(compare, [*inputs, where], outputs, api_visibility="private", show_progress_on=[viewer]))
+    then_saved(
+        viewer.select(
+            looked,
+            [state, shown, shared.region],
+            [where, shared.region, viewer, table],
+            api_visibility="private",
+            show_progress="hidden",
+            trigger_mode="always_last",
+        )
+    )
+    link.click(None, None, None, js=_COPY_LINK, api_visibility="private")
     for dropdown in (left, right):
         dropdown.input(_pair, [state, left, right], slider, api_visibility="private", show_progress="hidden")
 
 
-def _compare(path: str | None, mode: str, scale: int, names: list[str], progress: gr.Progress) -> Comparison:
+def _benchmark_picker(image: gr.Image, scale: gr.Radio) -> None:
+    """Images of benchmark sets in a folder of this computer; choosing one makes it the image."""
+
+    def sets_in(folder: str, scale_text: str) -> Any:
+        root = Path(folder).expanduser()
+        with told():
+            found = present(root, scale_of(scale_text))
+            if not found:
+                raise UserError(
+                    f"{root}: no benchmark set at {scale_text} there; it should hold e.g. Set5/image_SRF_4/*_HR.png"
+                )
+            images = [f"{name} {one.name}" for name in found for one in benchmark(root, name, scale_of(scale_text))]
+        return gr.Dropdown(images, value=None, interactive=True)
+
+    def choose(folder: str, scale_text: str, choice: str | None) -> Any:
+        if not choice:
+            return gr.skip()
+        name, _, wanted = choice.partition(" ")
+        with told():
+            images = benchmark(Path(folder).expanduser(), name, scale_of(scale_text))
+        return next(str(one.hr) for one in images if one.name == wanted)
+
+    with gr.Accordion("From a folder of benchmark sets", open=False):
+        folder = gr.Textbox(
+            os.environ.get("MTKD_DATA", ""),
+            label="Folder",
+            info="Holds Set5/image_SRF_4/img_001_SRF_4_HR.png and so on.",
+            elem_id="benchmark-folder",
+        )
+        find = gr.Button("Look there", size="sm", elem_id="benchmark-look")
+        chosen = gr.Dropdown([], label="Image", interactive=True, elem_id="benchmark-image")
+    for event in (find.click, folder.submit):
+        event(sets_in, [folder, scale], chosen, api_visibility="private")
+    chosen.input(choose, [folder, scale, chosen], image, api_visibility="private")
+
+
+def _compare(
+    path: str | None, mode: str, scale: int, names: list[str], others: list[str], progress: gr.Progress
+) -> Comparison:
     if path is None:
         raise gr.Error("Choose an example or drop an image first.", print_exception=False)
     if not names:
@@ -132,31 +278,91 @@ def _compare(path: str | None, mode: str, scale: int, names: list[str], progress
         progress((done, of), desc=name or "pictures", unit="models")
 
     with told(path):
-        return run_models(read_image(path), names, scale, mode == HAS_TRUTH, show)
+        image = read_image(path)
+        pixels = image.shape[0] * image.shape[1] * (1 if mode == HAS_TRUTH else scale**2)
+        if pixels > LARGEST:
+            raise UserError(
+                f"the result would have {pixels / 1e6:.1f} million pixels, the limit is {LARGEST // 1_000_000} "
+                "million: cut the image into parts, or use `mtkd upscale`"
+            )
+        elsewhere = {Path(other).stem: _other(other) for other in others}
+        return run_models(image, names, scale, mode == HAS_TRUTH, show, elsewhere)
 
 
-def _pictures(comparison: Comparison) -> dict[str, np.ndarray]:
-    """Everything that the slider can show, by name."""
-    enlarged = comparison.lr_image.repeat(comparison.scale, axis=0).repeat(comparison.scale, axis=1)
-    pictures = {"LR": enlarged} | {r.name: r.image for r in comparison.results}
-    return pictures if comparison.hr_image is None else pictures | {"ground truth": comparison.hr_image}
+def _other(path: str) -> UInt8Image:
+    with told(str(Path(path).parent) + os.sep):
+        return read_image(path)
+
+
+def _rows(comparison: Comparison, region: Region | None = None) -> Any:
+    """The table; with a region, two columns more."""
+    quality = comparison.quality_in(region) if region else {}
+    columns = _COLUMNS | (_REGION_COLUMNS if quality else {})
+
+    rows, texts = [], []
+    for row in comparison.table():
+        psnr, ssim = quality.get(row["name"], (None, None))
+        row |= {"region_psnr": psnr, "region_ssim": ssim}
+        if row["multiply_adds"] is not None:
+            row["multiply_adds"] /= 1e9
+        rows.append([row[key] for key in columns])
+        texts.append([_text(row[key], _FORMS.get(key, "")) for key in columns])
+    # Numbers to sort by, texts to read.
+    return {"headers": list(columns.values()), "data": rows, "metadata": {"display_value": texts, "styling": None}}
+
+
+def _text(value: Any, form: str) -> str:
+    return "" if value is None else f"{value:{form}}"
+
+
+def _region_in(comparison: Comparison, look: dict[str, Any] | None) -> Region | None:
+    """The region of a view that was opened, if the image has it."""
+    region = Region.of((look or {}).get("region"))
+    try:
+        if region:
+            region.cut(comparison.lr_image.repeat(comparison.scale, 0).repeat(comparison.scale, 1))
+    except UserError as error:
+        gr.Warning(str(error))
+        return None
+    return region
+
+
+def _view(comparison: Comparison, mode: str, look: dict[str, Any]) -> SavedView:
+    image = comparison.lr_image if comparison.hr_image is None else comparison.hr_image
+    names = [r.name for r in comparison.results if r.role != "elsewhere"]
+    known = {key: value for key, value in look.items() if key in SavedView.model_fields and value is not None}
+    return SavedView.of(image, ground_truth=mode == HAS_TRUTH, scale=comparison.scale, models=names, **known)
+
+
+def _inputs(shared: Shared, view: SavedView) -> list[Any]:
+    """Image, mode, scale, models and place of a view."""
+    group = shared.pictures.group()
+    image = view.image()
+    if image is None:
+        path: Any = gr.skip()
+    else:
+        path = str(group.write("image", image))
+    choices = model_choices(view.scale)
+    names = view.models or choices["value"]
+    missing = [name for name in names if name not in choices["choices"]]
+    if missing:
+        gr.Warning(f"Not here at ×{view.scale}, left out: {html.escape(', '.join(missing))}")
+    look = {"zoom": view.zoom, "cx": view.cx, "cy": view.cy, "layer": view.layer, "focus": view.focus,
+            "region": list(view.region) if view.region else None}  # fmt: skip
+    return [
+        path,
+        HAS_TRUTH if view.ground_truth else NO_TRUTH,
+        f"×{view.scale}",
+        gr.CheckboxGroup(choices["choices"], value=[name for name in names if name not in missing]),
+        look,
+    ]
 
 
 def _pair(comparison: Comparison | None, left: str, right: str) -> tuple[np.ndarray, np.ndarray] | None:
     if comparison is None:
         return None
-    pictures = _pictures(comparison)
+    pictures = comparison.pictures()
     return pictures[left], pictures[right]
-
-
-def _rows(comparison: Comparison) -> list[list[Any]]:
-    def rounded(value: float | None, digits: int) -> float | None:
-        return None if value is None else round(value, digits)
-
-    return [
-        [r["name"], r["role"], r["parameters"], rounded(r["seconds"], 3), rounded(r["psnr"], 2), rounded(r["ssim"], 4)]
-        for r in comparison.table()
-    ]
 
 
 def _protocol(comparison: Comparison) -> str:

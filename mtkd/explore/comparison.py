@@ -164,9 +164,9 @@ class Comparison:
                 found[r.name] = f"{_decibel(quality[0])} · {_four(quality[1])}"
         return found
 
-    def panes(self, save: SaveImage) -> list[Pane]:
+    def panes(self, save: SaveImage, region: Region | None = None) -> list[Pane]:
         """Panes of the synchronised viewer: LR, every result with its error maps, the ground truth."""
-        captions = self.captions()
+        captions = self.captions(region)
         panes: list[Pane] = []
         for name, image in self.pictures().items():
             pane: Pane = {"name": name, "caption": captions[name], "layers": self._layers(name, image, save)}

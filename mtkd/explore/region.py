@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mtkd.errors import UserError
@@ -16,6 +17,11 @@ class Region:
     left: int
     height: int
     width: int
+
+    @classmethod
+    def of(cls, numbers: Sequence[int] | None) -> Region | None:
+        """From [top, left, height, width], as the viewer gives it."""
+        return cls(*map(int, numbers)) if numbers else None
 
     def cut(self, image: UInt8Image) -> UInt8Image:
         """The part of an image (H, W, 3).

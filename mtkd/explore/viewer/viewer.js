@@ -250,7 +250,7 @@ export function mount(root, { panes: firstPanes = [], onView = () => {}, ...firs
     status.textContent = [
       ...(cursor ? [`x ${x}  y ${y}`] : []),
       ...(cursor && lr ? [`LR ${Math.floor(x / lr)}, ${Math.floor(y / lr)}`] : []),
-      ...(view.region ? [`region ${view.region[3]} × ${view.region[2]}`] : []),
+      ...(view.region && !cursor ? [`region ${view.region[3]} × ${view.region[2]}`] : []),
       ...(at ? [`${Number(at.scale.toPrecision(3))}×`] : []),
     ].join("  ·  ");
   }
