@@ -16,13 +16,13 @@ from mtkd.errors import UserError
 
 from .files import Pictures
 from .shared import Shared
-from .tabs import compare
+from .tabs import compare, own
 
 _ASSETS = Path(__file__).parent / "assets"
 _TITLE = "MTKD explorer"
 
 
-_TABS = {"compare": ("Compare", compare)}
+_TABS = {"compare": ("Compare", compare), "own": ("Bring your own", own)}
 
 
 def build(pictures: Pictures, local: bool = True) -> gr.Blocks:
@@ -33,8 +33,9 @@ def build(pictures: Pictures, local: bool = True) -> gr.Blocks:
             "the aggregator that merges them (MT), and students, pixel by pixel.",
             elem_id="title",
         )
-        with gr.Tabs(selected="compare") as tabs:
-            shared = Shared.create(page, tabs, pictures, local)
+        tabs = gr.Tabs(selected="compare")
+        shared = Shared.create(page, tabs, pictures, local)  # not among the tabs: Gradio counts them by place
+        with tabs:
             for name, (title, tab) in _TABS.items():
                 with gr.Tab(title, id=name) as opened:
                     tab.build(shared, opened)

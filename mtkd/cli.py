@@ -16,6 +16,9 @@ from mtkd.matrix_cli import agreement, matrix
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
+models_app = typer.Typer(rich_markup_mode=None)
+app.add_typer(models_app, name="models")
+
 Scale = Annotated[int, typer.Option(help="Enlargement: 2, 3 or 4.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Border = Annotated[str, typer.Option(help="Edge of the image: clamp (the benchmarks' LR files) or mirror.")]
@@ -47,9 +50,11 @@ def demo(
     launch(host=host, port=port, browser=browser)
 
 
-@app.command()
-def models(json_: Json = False) -> None:
-    """List the trained models: those of MTKD_ZOO and the bundled ones."""
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context, json_: Json = False) -> None:
+    """List the trained models: those of MTKD_ZOO, your own, and the bundled ones; or add one."""
+    if context.invoked_subcommand is not None:
+        return
     from mtkd import zoo
 
     rows = [model.summary() for model in zoo.models()]
@@ -58,6 +63,29 @@ def models(json_: Json = False) -> None:
         return
     header = ("name", "role", "scale", "parameters", "iterations", "bundled")
     print_table(header, [[_cell(row[key]) for key in header] for row in rows])
+
+
+@models_app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Weights: .safetensors, .pth or .pt.")],
+    name: Annotated[str | None, typer.Option(help="What to call the model [default: made of the file's name].")] = None,
+    network: Annotated[str | None, typer.Option(help="Take it as this network [default: detected].")] = None,
+    scale: Annotated[int | None, typer.Option(help="Take it as this scale, 2, 3 or 4 [default: detected].")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Set a model of your own of that name aside.")] = False,
+    json_: Json = False,
+) -> None:
+    """Add weights from elsewhere to your own models: EDSR, RCAN or SwinIR in any public form."""
+    from mtkd.zoo import imports
+
+    if scale is not None:
+        _check_scale(scale)
+    found = imports.inspect(file, network, scale)
+    model = imports.add(found, name, replace)
+    if json_:
+        print_json(model.summary())
+        return
+    print(f"{model.name} x{model.scale}: {found.family} ({model.header.network}, {found.parameters:,} parameters)")
+    print("\n".join([*found.notes, str(model.path)]))
 
 
 @app.command()

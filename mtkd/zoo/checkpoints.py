@@ -115,7 +115,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         raise UserError(f"{path}: damaged, or holds more than weights; refused, nothing of it was run") from error
     except Exception as error:  # damaged files make the reader raise almost anything
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__
         raise UserError(f"{path}: not a readable weights file ({reason})") from error
     for key in ("params_ema", "params"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):

@@ -1,0 +1,120 @@
+"""A user's own models: weights from elsewhere, kept as safetensors with a card that says where they came from.
+
+They lie in ``models`` of :func:`mtkd.home.home`, where the catalogue finds them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import datetime
+from pathlib import Path
+
+from mtkd import networks
+from mtkd.errors import UserError
+from mtkd.home import home
+from mtkd.images import atomic_write
+from mtkd.zoo import catalog
+from mtkd.zoo.catalog import Model
+from mtkd.zoo.checkpoints import Header, load_state, save_weights
+from mtkd.zoo.detect import RESERVED, Found, inspect
+
+__all__ = ["Found", "add", "folder", "inspect", "own", "remove"]
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""What a model may be called, as in recipes."""
+
+
+def folder() -> Path:
+    """Where own models lie; it need not exist."""
+    return home() / "models"
+
+
+def own() -> list[Model]:
+    """The models in :func:`folder`."""
+    return [model for model in catalog.models() if model.path.parent == folder()]
+
+
+def add(found: Found, name: str | None = None, replace: bool = False) -> Model:
+    """Write the weights as an own model, float32, with a card; ``replace`` sets an own one of that name aside.
+
+    Raises:
+        UserError: the name is not allowed, is that of a bundled model, or is taken.
+    """
+    header = Header(name or found.header.name, found.header.network, found.header.scale, found.header.teachers)
+    model = Model(header, folder() / f"{header.name}_x{header.scale}.safetensors", False)
+    old = _check_name(header, replace)
+    for teacher in header.teachers:
+        try:
+            catalog.find(teacher, header.scale)
+        except UserError as error:
+            raise UserError(f"{found.path}: an aggregator of {', '.join(header.teachers)}: {error}") from error
+    module = model.build()
+    load_state(module, found.state, str(found.path))
+    deviations = list(networks.specs()[header.network].deviations)
+    card = {"deviations": deviations} | Model(header, found.path, False).card | _card(found, header)
+    if old:
+        _set_aside(old)
+    with atomic_write(model.path.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    save_weights(model.path, module, header)
+    return model
+
+
+def remove(name: str, scale: int) -> Path:
+    """Move an own model to ``removed`` in its folder, out of all lists; returns its new path.
+
+    Raises:
+        UserError: there is no own model of that name and scale, or an aggregator needs it.
+    """
+    model = next((m for m in own() if (m.name, m.scale) == (name, scale)), None)
+    if model is None:
+        raise UserError(f"no model of your own is called '{name}' at scale {scale}")
+    if needing := [m.name for m in catalog.models(scale) if name in m.header.teachers]:
+        raise UserError(f"{name} is a teacher of {', '.join(needing)}; remove that first")
+    return _set_aside(model)
+
+
+def _check_name(header: Header, replace: bool) -> Model | None:
+    """The own model that is to be replaced, if there is one."""
+    name = header.name
+    if not re.fullmatch(NAME, name):
+        raise UserError(f"name '{name}': use letters, digits, '.', '_' and '-', and begin with a letter or digit")
+    if name in RESERVED:
+        raise UserError(f"name '{name}' is reserved; choose another")
+    namesakes = [model for model in catalog.models() if model.name == name]
+    if any(model.bundled for model in namesakes):
+        raise UserError(f"name '{name}' is that of a bundled model; choose another")
+    taken = next((model for model in namesakes if model.scale == header.scale), None)
+    if taken is None:
+        return None
+    if taken.path.parent != folder():
+        raise UserError(f"name '{name}' is that of a model in {taken.path.parent}; choose another")
+    if not replace:
+        raise UserError(f"you have a model '{name}' at scale {header.scale}; replace it, or choose another name")
+    return taken
+
+
+def _card(found: Found, header: Header) -> dict[str, object]:
+    with found.path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "name": header.name,
+        "network": header.network,
+        "scale": header.scale,
+        "role": found.role,
+        "source": {"file": found.path.name, "sha256": digest, "form": found.form, "dropped": list(found.dropped)},
+        "imported": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "notes": list(found.notes),
+    }
+
+
+def _set_aside(model: Model) -> Path:
+    removed = folder() / "removed"
+    removed.mkdir(parents=True, exist_ok=True)
+    stem = f"{model.path.stem}-{datetime.now():%Y%m%d-%H%M%S-%f}"
+    for path in (model.path.with_suffix(".json"), model.path):
+        if path.exists():
+            path.rename(removed / f"{stem}{path.suffix}")
+    return removed / f"{stem}.safetensors"
