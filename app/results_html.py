@@ -30,10 +30,11 @@ def table(view: View, chosen: str | None) -> str:
 
 def _row(row: Row, view: View, printed_over: bool, chosen: bool) -> str:
     digits = (3, 2) if view.metric == "PSNR" else (4, 4)
+    trained = row.seeds and row.parameters
     cells = [
         _cell(f'<button type="button">{escape(row.title)}</button>', row.title),
         _cell(_number(row.measured, row.spread, digits[0], row.mark), row.measured),
-        _cell(str(row.seeds) if row.seeds else "", row.seeds or None),
+        _cell(str(row.seeds) if trained else "", row.seeds if trained else None),
         _cell(_number(row.printed, None, digits[1], row.printed_mark), row.printed),
         _cell(_difference(row.over), row.over and row.over.mean),
     ]
@@ -118,7 +119,7 @@ def claims(found: Sequence[Checked], scales: Sequence[int]) -> str:
         kind = claim.verdict.replace(" ", "-")
         parts.append(
             f'<div class="claim"><span class="verdict verdict-{kind}">{claim.verdict}</span> {escape(claim.text)} '
-            f"<small>{escape(claim.where)}</small><p>Measured: {escape(claim.evidence)}.<br>"
-            f"In the paper's own numbers: {escape(claim.printed)}.</p></div>"
+            f"<small>{escape(claim.where)}</small><p>{escape(claim.evidence[0].upper() + claim.evidence[1:])}. "
+            f"<span>In the paper's own numbers: {escape(claim.printed)}.</span></p></div>"
         )
     return f"<h3>What the paper says, checked at {where}</h3>{''.join(parts)}"

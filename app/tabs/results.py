@@ -28,20 +28,21 @@ _COST = (
 )
 _CSV = "Download this table (CSV)"
 _TABLE = (
-    "Best in bold red, second underlined in blue, as in the paper among the distilled students alone; measured and "
-    "printed are marked each by itself. The paper's are networks of its size and training, those measured are small "
-    "ones: compare differences, not PSNR. ± is the standard deviation over seeds. Click a row for its runs, a heading "
-    "to sort."
+    "Click a row for its runs, a heading to sort. **Best** in bold red, second underlined in blue, as in the paper "
+    "among distilled students alone, for measured and printed numbers each. The paper's networks are larger and "
+    "trained longer: compare differences, not PSNR. ± is the standard deviation over seeds; (13/14): on 13 of 14 "
+    "images better."
 )
 _VERDICTS = (
-    "*Holds*: with three seeds or more, the 95 % interval of every difference lies above 0. *Does not hold*: one lies "
-    "so clearly below 0 that chance would give such a one in 5 % of cases. Otherwise more seeds, or runs, are needed. "
+    "**Verdicts.** *Holds*: with three seeds or more, the 95 % interval of every difference lies above 0. *Does not "
+    "hold*: one lies so clearly below 0 that chance would give such a one in 5 % of cases. Otherwise more seeds, or "
+    "runs, are needed. "
     "Seeds are the students': of each aggregator they share the same one, so that claims about aggregators cannot "
     "hold by them alone."
 )
 _AGREEMENT = (
-    "Gain in PSNR over the same student without distillation. On the dashed line the paper's gain is found again; "
-    "hollow: one seed, so that nothing is known of chance."
+    "**The picture.** Gain in PSNR over the same student without distillation. On the dashed line the paper's gain is "
+    "found again; hollow: one seed, so that nothing is known of chance."
 )
 
 
@@ -50,9 +51,9 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     with gr.Column(elem_id="results-figures"):
         source = gr.Markdown(elem_classes="help", elem_id="results-source")
         with gr.Row():
-            scale = gr.Radio([f"×{s}" for s in SCALES], value="×4", label="Scale", elem_id="results-scale")
-            set_name = gr.Radio(SET_NAMES, label="Images", elem_id="results-set", min_width=420)
-            axis = gr.Radio(AXES, value=AXES[0], label="Cost", elem_id="results-axis")
+            scale = gr.Radio([f"×{s}" for s in SCALES], value="×4", label="Scale", elem_id="results-scale", scale=2)
+            set_name = gr.Radio(SET_NAMES, label="Images", elem_id="results-set", scale=5)
+            axis = gr.Radio(AXES, value=AXES[0], label="Cost", elem_id="results-axis", scale=4)
         tradeoff = gr.Plot(show_label=False, elem_id="results-tradeoff")
         gr.Markdown(_COST, elem_classes="help")
         with gr.Row():
@@ -72,23 +73,26 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             with gr.Column(scale=1, min_width=480):
                 gr.Markdown("### Gains: measured against the paper's")
                 agreement = gr.Plot(show_label=False, elem_id="results-agreement")
-                gr.Markdown(_AGREEMENT, elem_classes="help")
+                gr.Markdown(f"{_AGREEMENT}\n\n{_VERDICTS}", elem_classes="help")
             with gr.Column(scale=1, min_width=480):
                 claims = gr.HTML(elem_id="results-claims", apply_default_css=False)
-                gr.Markdown(_VERDICTS, elem_classes="help")
 
     filters = [table, scale, set_name, metric, row]
     of_table = [shown, notes, csv, row, runs, curve]
 
-    def draw(scale_text: str, set_name: str, axis: Any, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008
+    def draw(
+        scale_text: str,
+        set_name: str | None,
+        axis: Any,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> Any:
         """PSNR against cost."""
         results, at = _results(), scale_of(scale_text)
-        points = results.points(at, set_name)
-        seconds = None
-        if axis == "seconds":
-            tell = lambda name, done, of: progress((done, of), desc=f"running {name}", unit="networks")  # noqa: E731
-            seconds = results.seconds(points, at, tell)
-        return plots.tradeoff(points, axis, f"{set_name} ×{at}", seconds)
+        images = set_name or results.default_set(at)
+        points = results.points(at, images)
+        tell = lambda name, done, of: progress((done, of), desc=f"running {name}", unit="networks")  # noqa: E731
+        seconds = results.seconds(points, at, tell) if axis == "seconds" else None
+        return plots.tradeoff(points, axis, f"{images} ×{at}", seconds)
 
     def fill(table: str, scale_text: str, set_name: str, metric: Any, label: str | None) -> list[Any]:
         """The chosen table, and the runs behind one of its rows."""
@@ -116,25 +120,25 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     def click(table: str, scale_text: str, event: gr.EventData) -> list[Any]:
         return [event.label, *look(table, scale_text, event.label)]
 
-    def opened(table: str, scale_text: str, chosen: str | None, metric: str, label: str | None, axis: str) -> list[Any]:
-        """Everything that the tab shows."""
+    def opened(table: str, scale_text: str, chosen: str | None, metric: str, label: str | None) -> list[Any]:
+        """Everything that the tab shows but the first picture."""
         results = _results()
         at = chosen or results.default_set(scale_of(scale_text))
         return [
             f"Shown: {results.source} (`mtkd matrix` makes them, in `{OUT.as_posix()}`).",
             at,
-            draw(scale_text, at, axis),
             *fill(table, scale_text, at, metric, label),
             plots.agreement(results.gains()),
             made.claims(results.claims(), results.claims_at),
         ]
 
+    tab.select(draw, [scale, set_name, axis], tradeoff, api_visibility="private")
     tab.select(
         opened,
-        [*filters, axis],
-        [source, set_name, tradeoff, *of_table, agreement, claims],
+        filters,
+        [source, set_name, *of_table, agreement, claims],
         api_visibility="private",
-        show_progress_on=[tradeoff, shown],
+        show_progress_on=[shown, agreement, claims],
     )
     for control in (scale, set_name, axis):
         control.input(draw, [scale, set_name, axis], tradeoff, api_visibility="private")

@@ -58,37 +58,25 @@ def parts(name: str, scale: int, height: int = HEIGHT, width: int = WIDTH) -> di
     return found
 
 
-@lru_cache(maxsize=256)
-def of_network(
-    network: str, scale: int, teachers: tuple[str, ...] = (), height: int = HEIGHT, width: int = WIDTH
-) -> int:
-    """:func:`multiply_adds` of a network of the catalogue; of an aggregator of these ``teachers``, without theirs."""
-    with torch.device("meta"):
-        built = _build(network, scale, teachers)
-    return _count(built, scale, height, width)
-
-
-@lru_cache(maxsize=256)
-def parameters(network: str, scale: int, teachers: tuple[str, ...] = ()) -> int:
-    """Parameters of a network of the catalogue, as in :func:`of_network`."""
-    with torch.device("meta"):
-        return networks.parameter_count(_build(network, scale, teachers))
-
-
 @dataclass(frozen=True)
 class Cost:
-    """What a network of the catalogue takes; of an aggregator of these ``teachers``, without theirs."""
+    """What a network of the catalogue takes; of an aggregator of these ``teachers``, without theirs.
+
+    Multiply-adds are for an output of 1280 x 720.
+    """
 
     network: str
     teachers: tuple[str, ...]
     multiply_adds: int
     parameters: int
 
-    @classmethod
-    def of(cls, network: str, scale: int, teachers: tuple[str, ...] = ()) -> Cost:
-        """Counted, multiply-adds for an output of 1280 x 720."""
-        how = network, scale, teachers
-        return cls(network, teachers, of_network(*how), parameters(*how))
+
+@lru_cache(maxsize=256)
+def of_network(network: str, scale: int, teachers: tuple[str, ...] = ()) -> Cost:
+    """The :class:`Cost` of a network of the catalogue."""
+    with torch.device("meta"):
+        built = _build(network, scale, teachers)
+    return Cost(network, teachers, _count(built, scale, HEIGHT, WIDTH), networks.parameter_count(built))
 
 
 @lru_cache(maxsize=64)

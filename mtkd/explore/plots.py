@@ -34,6 +34,7 @@ def _figure(x: str, y: str, height: int = 430) -> go.Figure:
         margin={"l": 70, "r": 20, "t": 20, "b": 60},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         hoverlabel={"align": "left"},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _INK, "remove": ["lasso2d", "select2d", "autoScale2d"]},
     )
     line = {"gridcolor": _FAINT, "zerolinecolor": _FAINT, "linecolor": _FAINT, "automargin": True}
     figure.update_xaxes(title={"text": x, "standoff": 12}, **line)
@@ -43,6 +44,7 @@ def _figure(x: str, y: str, height: int = 430) -> go.Figure:
 
 def _said(figure: go.Figure, text: str) -> go.Figure:
     """A figure that has nothing to show says why."""
+    figure.update_layout(height=150)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     figure.add_annotation(text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font={"size": 15})
@@ -73,7 +75,7 @@ def tradeoff(points: Sequence[Point], axis: Axis, where: str, seconds: Mapping[s
             figure.add_scatter(
                 x=[values[point.model] for point in of],
                 y=[point.psnr for point in of],
-                error_y={"array": [point.spread or 0 for point in of], "thickness": 1.2, "width": 3},
+                error_y={"array": [point.spread for point in of], "thickness": 1.5, "width": 0},
                 mode="markers+text",
                 name=group,
                 text=[_tag(point) for point in of],
@@ -161,7 +163,7 @@ def agreement(gains: Sequence[Gain]) -> go.Figure:
         figure.add_scatter(
             x=[gain.printed for gain in of],
             y=[gain.measured.mean for gain in of],
-            error_y={"array": [gain.measured.spread or 0 for gain in of], "thickness": 1.2, "width": 3},
+            error_y={"array": [gain.measured.spread for gain in of], "thickness": 1.5, "width": 0},
             mode="markers",
             name=student,
             marker={
@@ -210,5 +212,4 @@ def curves(runs: Sequence[Mapping[str, Any]]) -> go.Figure:
         figure.add_scatter(x=steps, y=psnr, mode="lines+markers", name=f"seed {run['seed']}", line={"color": colour})
     figure.update_layout(showlegend=len(known) > 1)
     figure.update_xaxes(tickformat=",d")
-    figure.update_yaxes(tickformat=".2f")
     return figure

@@ -236,9 +236,9 @@ class Results:
         if network is None:
             return {}
         merges = networks.specs()[network].role == "aggregator"
-        found = {run["name"]: costs.Cost.of(network, scale, tuple(run["recipe"]["teachers"]) if merges else ())}
+        found = {run["name"]: costs.of_network(network, scale, tuple(run["recipe"]["teachers"]) if merges else ())}
         for teacher in found[run["name"]].teachers:
-            found[teacher] = costs.Cost.of(self._network(teacher, scale), scale)
+            found[teacher] = costs.of_network(self._network(teacher, scale), scale)
         return found
 
     def _network(self, name: str, scale: int) -> str:
@@ -325,7 +325,7 @@ def _checked(claim: Mapping[str, Any]) -> Checked:
             if missing := claim["wanted"] - claim["comparisons"]:
                 evidence += f", {missing} not measured yet"
             seeds = "1 seed" if least["seeds"] == 1 else f"{least['seeds']} seeds"
-            evidence += f"; the least is {least['mean']:+.3f} dB ({least['of']}, {seeds})"
+            evidence += f"; the smallest is {least['mean']:+.3f} dB ({least['of']}, {seeds})"
         printed = f"{positive[0]} of {positive[1]} differences are positive"
     return Checked(claim["text"], claim["where"], claim["verdict"], evidence, printed)
 
