@@ -1,0 +1,126 @@
+"""The Train tab's form: which recipes there are, what a recipe prefills, and what the filled form asks for."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mtkd import networks, zoo
+from mtkd.data.examples import EXAMPLES
+from mtkd.errors import UserError
+from mtkd.experiments.plan import load_plan, load_recipe
+from mtkd.images import find_images
+from mtkd.training import jobs
+from mtkd.training.recipe import Recipe, assign, parse
+from mtkd.training.request import shortened
+
+STAGES = ("teacher", "aggregator", "student")
+EXAMPLE_FOLDER = EXAMPLES[0].path.parent
+TRIAL = {
+    "recipe": "mini/edsr_tiny-mtkd", "scale": "×4", "name": "edsr_tiny-mtkd-trial", "data": "", "held_out": 1,
+    "steps": 200, "batch": 4, "patch": 24, "rate": 0.001, "seed": 1, "more": "",
+}  # fmt: skip
+"""Half a minute on two cores, on the images that the package brings."""
+
+
+@lru_cache
+def recipes(size: str, stage: str) -> list[tuple[str, str]]:
+    """(label, SIZE/MODEL) of every bundled recipe that trains a network of this role."""
+    plan, found = load_plan(size), []
+    for name in plan.names():
+        network = (plan.recipe_content(name, 4) or {})["network"]
+        if networks.specs()[network].role != stage:
+            continue
+        kind = name.removeprefix(f"{network}-")
+        title = plan.title(kind) if kind in plan.variants else ""
+        found.append((f"{name} · {title}" if title else name, f"{size}/{name}"))
+    return found
+
+
+def usual(choices: list[tuple[str, str]], now: str | None) -> str | None:
+    """The recipe to begin with: the one chosen already, else MTKD's, else the first."""
+    names = [name for _, name in choices]
+    if now in names:
+        return now
+    return next((name for name in names if name.endswith("-mtkd")), names[0] if names else None)
+
+
+def prefilled(recipe: str, scale: str) -> dict[str, Any]:
+    """What the form's fields are for a recipe; its images where they are found, else the bundled ones (empty)."""
+    base = _base(recipe, scale)
+    data = base.data.train if base.data.found() else ""
+    return {
+        "name": free_name(f"{base.name}-mine", base.scale),
+        "data": data,
+        "held_out": held_out(data, base.data.holdout),
+        "steps": base.iterations,
+        "batch": base.batch,
+        "patch": base.lr_patch,
+        "rate": base.optimizer.lr,
+        "seed": base.seed,
+    }
+
+
+def free_name(name: str, scale: int) -> str:
+    """``name``, or with the first number from 2 that neither a model nor a run has."""
+    taken = {model.name for model in zoo.models(scale)}
+
+    def is_taken(name: str) -> bool:
+        return name in taken or (jobs.runs_folder() / f"{name}_x{scale}").exists()
+
+    numbered = (f"{name}{number}" for number in range(2, 10_000))
+    return name if not is_taken(name) else next(other for other in numbered if not is_taken(other))
+
+
+def held_out(data: str, at_most: int = 20) -> int:
+    """A tenth of a folder's images, one at least."""
+    try:
+        return min(at_most, max(1, len(find_images(_folder(data))) // 10))
+    except UserError:
+        return at_most
+
+
+def resolve(
+    recipe: str | None, scale: str, name: str, data: str, held_out: int | None, steps: int | None, batch: int | None,
+    patch: int | None, rate: float | None, seed: int | None, more: str,
+) -> Recipe:  # fmt: skip
+    """The recipe that the form asks for: the bundled one at its steps, then the fields, then ``more``'s lines.
+
+    Raises:
+        UserError: no recipe chosen, an empty field, no such folder, or anything that no recipe may have.
+    """
+    if not recipe:
+        raise UserError("there is no recipe of this stage and size; choose another size")
+    numbers = {"Held out": held_out, "Steps": steps, "Batch": batch, "LR patch": patch, "Learning rate": rate,
+               "Seed": seed}  # fmt: skip
+    for label, value in numbers.items():
+        if value is None:
+            raise UserError(f"{label} is empty; give a number")
+    content = shortened(_base(recipe, scale), steps or 0).model_dump(mode="json")
+    content |= {"name": name.strip(), "batch": batch, "lr_patch": patch, "seed": seed}
+    content["optimizer"]["lr"] = rate
+    content["data"] |= {"train": str(_folder(data)), "holdout": held_out}
+    for line in filter(None, map(str.strip, more.splitlines())):
+        try:
+            assign(content, line)
+        except UserError as error:
+            raise UserError(str(error).replace("--set ", "")) from error
+    if not all(part.isalnum() for part in content["name"].replace(".", "_").replace("-", "_").split("_") if part):
+        raise UserError(f"name '{content['name']}': letters, digits and . _ - between them")
+    asked = parse(content, recipe)
+    if asked.data.found() is None:
+        raise UserError(f"no folder '{asked.data.train}'; give the path of a folder of HR images on this computer")
+    return asked
+
+
+def _base(recipe: str, scale: str) -> Recipe:
+    return load_recipe(f"{recipe}_x{scale.removeprefix('×')}")
+
+
+def _folder(data: str) -> Path:
+    """The bundled images if nothing is given; a name under MTKD_DATA stays one."""
+    if not data.strip():
+        return EXAMPLE_FOLDER
+    given = Path(data.strip()).expanduser()
+    return given.absolute() if given.is_dir() else given

@@ -1,0 +1,79 @@
+"""How the Train tab tells of a run: one line in the list, and its state in full."""
+
+from __future__ import annotations
+
+import html
+
+from mtkd import networks
+from mtkd.training.jobs import Run
+
+_ADVICE = {
+    "stopped": "Resume goes on from the last step that was saved.",
+    "failed": "Resume tries again. To change the recipe, delete the run or choose another name.",
+    "damaged": "It can be deleted; nothing else can be done with it here.",
+}
+
+
+def duration(seconds: float) -> str:
+    """ "45 s", "3 min 20 s", "2 h 10 min", "3 d 4 h"."""
+    whole = max(0, round(seconds))
+    days, hours, minutes = whole // 86_400, whole % 86_400 // 3600, whole % 3600 // 60
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (whole % 60, "s")]
+    first = next((place for place, (number, _) in enumerate(parts) if number), len(parts) - 1)
+    return " ".join(
+        f"{number} {unit}" for number, unit in parts[first : first + 2] if number or first == len(parts) - 1
+    )
+
+
+def label(run: Run) -> str:
+    """A run in the list: its name, state, progress, quality and time."""
+    parts = [_model(run), run.state]
+    if run.state in ("running", "stopped", "failed") and run.iteration:
+        parts.append(f"step {run.iteration:,} of {run.iterations:,}")
+    if run.state == "finished":
+        parts.append(f"{run.iterations:,} steps")
+    if run.psnr is not None:
+        parts.append(f"{run.psnr:.2f} dB")
+    if run.seconds_left is not None:
+        parts.append(f"{duration(run.seconds_left)} left")
+    elif run.state == "finished" and run.seconds is not None:
+        parts.append(duration(run.seconds))
+    return " · ".join(parts)
+
+
+def status(run: Run) -> str:
+    """The state of a run as HTML."""
+    share = run.iteration / run.iterations if run.iterations else 0
+    facts = [f"step {run.iteration:,} of {run.iterations:,}"] if run.iterations else []
+    if run.active and run.speed is not None:
+        facts.append(f"{run.speed:.3g} steps a second")
+    if run.seconds_left is not None:
+        facts.append(f"{duration(run.seconds_left)} left")
+    if run.psnr is not None:
+        facts.append(f"held out {run.psnr:.2f} dB")
+    if run.seconds is not None:
+        facts.append(f"{'trained for' if run.state == 'finished' else 'started'} {duration(run.seconds)}"
+                     f"{'' if run.state == 'finished' else ' ago'}")  # fmt: skip
+    lines = [run.note, _ADVICE.get(run.state, "")]
+    return (
+        f'<div class="train-status train-{run.state}"><div class="train-head"><b>{html.escape(_model(run))}</b>'
+        f'<span class="train-state">{run.state}</span><span>{html.escape(_what(run))}</span></div>'
+        f'<div class="train-bar" role="progressbar" aria-label="steps done" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{share:.0%}"><i style="width:{share:.1%}"></i></div>'
+        f'<div class="train-facts">{"".join(f"<span>{html.escape(fact)}</span>" for fact in facts)}</div>'
+        f"{''.join(f'<p>{html.escape(line)}</p>' for line in lines if line)}</div>"
+    )
+
+
+def _model(run: Run) -> str:
+    return f"{run.recipe.name} ×{run.recipe.scale}" if run.recipe else run.name
+
+
+def _what(run: Run) -> str:
+    if run.recipe is None:
+        return ""
+    recipe = run.recipe
+    role = networks.specs()[recipe.network].role
+    learns = f" from {', '.join(recipe.teachers)}" if recipe.teachers else ""
+    where = f", on {run.device}" if run.device else ""
+    return f"{role} {recipe.network}: {recipe.method.name}{learns}{where}"
