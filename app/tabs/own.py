@@ -44,7 +44,9 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             )
             with gr.Row():
                 network = gr.Dropdown([DETECT, *candidates()], value=DETECT, label="Network", min_width=120)
-                scale = gr.Dropdown([DETECT, "×2", "×3", "×4"], value=DETECT, label="Scale", min_width=120)
+                scale = gr.Dropdown(
+                    [DETECT, "×2", "×3", "×4"], value=DETECT, label="Scale", min_width=120, elem_id="own-scale"
+                )
             look = gr.Button("Look into it", elem_id="own-look")
         with gr.Column(scale=1, min_width=560):
             found = gr.HTML(_NOTHING, elem_id="own-found", apply_default_css=False)
@@ -107,8 +109,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     seen = [found, name, put]
     compared = [shared.scale, shared.models]
     after = [models, chosen, shared.models]
-    gr.on([file.clear, path.input, network.input, scale.input], _unseen, None, [found, put], **_INTERNAL)
-    path.input(lambda: None, None, file, **_INTERNAL)
+    gr.on([file.clear, network.input, scale.input], _unseen, None, [found, put], **_INTERNAL)
+    path.change(lambda path: (None, *_unseen()) if path else gr.skip(), path, [file, found, put], **_INTERNAL)
     dropped = file.upload(lambda: ("", *_unseen()), None, [path, found, put], **_INTERNAL)
     dropped.then(inspect, source, seen, show_progress_on=[found], **_INTERNAL)
     gr.on([look.click, path.submit], inspect, source, seen, api_name="inspect_checkpoint", show_progress_on=[found])
