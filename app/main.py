@@ -16,13 +16,19 @@ from mtkd.errors import UserError
 
 from .files import Pictures
 from .shared import Shared
-from .tabs import compare, own
+from .tabs import compare, framework, own, results, wavelets
 
 _ASSETS = Path(__file__).parent / "assets"
 _TITLE = "MTKD explorer"
 
 
-_TABS = {"compare": ("Compare", compare), "own": ("Bring your own", own)}
+_TABS = {
+    "framework": ("The framework", framework),
+    "compare": ("Compare", compare),
+    "wavelets": ("Wavelets", wavelets),
+    "results": ("Results", results),
+    "own": ("Bring your own", own),
+}
 
 
 def build(pictures: Pictures, local: bool = True) -> gr.Blocks:

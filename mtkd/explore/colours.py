@@ -60,7 +60,12 @@ def error_map(sr: UInt8Image, hr: UInt8Image) -> UInt8Image:
 
 def signed_error_map(sr: UInt8Image, hr: UInt8Image) -> UInt8Image:
     """Luma error: blue where SR is too dark, white at 0, red where it is too bright; full at ``ERROR_RANGE``."""
-    return _colourise(luma_error(sr, hr) / (2 * ERROR_RANGE) + 0.5, _SIGNED)
+    return diverging(luma_error(sr, hr) / ERROR_RANGE)
+
+
+def diverging(values: NDArray[np.float64]) -> UInt8Image:
+    """Values (H, W), -1 to 1: blue, white at 0, red."""
+    return _colourise(values / 2 + 0.5, _SIGNED)
 
 
 def wavelet_error_map(sr: UInt8Image, hr: UInt8Image, levels: int = 2) -> UInt8Image:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
 from mtkd.data.benchmarks import benchmark
@@ -51,8 +53,11 @@ def crops_figure(rows: Sequence[Row], names: Sequence[str] = ()) -> Figure:
     columns = -(-len(names) // 2) if len(names) > 1 else 1
     whole = 2 if columns > 1 else 1
     lines = -(-len(names) // columns)
-    figure = Figure(figsize=(1.45 * (columns + 2.2), 1.85 * lines * len(rows)), dpi=_DPI, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)  # type: ignore[union-attr]
+    figure = Figure(
+        figsize=(1.45 * (columns + 2.2), 1.85 * lines * len(rows)),
+        dpi=_DPI,
+        layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0),
+    )
     grid = figure.add_gridspec(lines * len(rows), columns + 2)
     for number, row in enumerate(rows):
         pictures, labels = row.comparison.pictures(), _labels(row)
@@ -81,11 +86,11 @@ def _labels(row: Row) -> dict[str, str]:
     return {name: f"{name}\n{numbers.get(name, '')}" for name in row.comparison.pictures()}
 
 
-def _show(axes: object, image: UInt8Image, label: str) -> None:
-    axes.imshow(image, interpolation="nearest")  # type: ignore[attr-defined]
-    axes.set(xticks=[], yticks=[])  # type: ignore[attr-defined]
-    axes.set_xlabel(label, fontsize=6.5)  # type: ignore[attr-defined]
-    for spine in axes.spines.values():  # type: ignore[attr-defined]
+def _show(axes: Axes, image: UInt8Image, label: str) -> None:
+    axes.imshow(image, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    axes.set_xlabel(label, fontsize=6.5)
+    for spine in axes.spines.values():
         spine.set_visible(False)
 
 
@@ -121,15 +126,13 @@ def busiest_region(image: UInt8Image, height: int, width: int, against: UInt8Ima
     height, width = min(height, image.shape[0]), min(width, image.shape[1])
     if against is None:
         grey = luma_error(image, np.zeros_like(image))
-        rows, columns = np.gradient(grey)
-        energy = rows**2 + columns**2
+        energy = np.gradient(grey, axis=0) ** 2 + np.gradient(grey, axis=1) ** 2
     else:
         energy = luma_error(image, against) ** 2
-    table = np.zeros((energy.shape[0] + 1, energy.shape[1] + 1))
-    table[1:, 1:] = energy.cumsum(0).cumsum(1)
+    table = np.pad(energy.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     sums = table[height:, width:] - table[:-height, width:] - table[height:, :-width] + table[:-height, :-width]
-    top, left = np.unravel_index(int(sums.argmax()), sums.shape)
-    return Region(int(top), int(left), height, width)
+    top, left = divmod(int(sums.argmax()), sums.shape[1])
+    return Region(top, left, height, width)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ const ICONS = {
 
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 export const addressOf = (source) => (typeof source === "string" ? source : source?.url); // or Gradio's FileData
-export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+// Names of models and files stay as they are.
+export const capital = (text) => (/^[a-z ]+$/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text);
 
 /** An element. Text only ever enters through textContent: names come from file names and uploads. */
 export function element(tag, className, properties = {}, children = []) {
