@@ -54,7 +54,8 @@ def _form() -> tuple[list[Any], gr.Dropdown, gr.Button]:
         )
         scale = gr.Dropdown(["×2", "×3", "×4"], value=TRIAL["scale"], label="Scale", scale=1, min_width=80)
     data = gr.Textbox(
-        TRIAL["data"], label="Folder of training images (HR)", placeholder="empty: five bundled examples, enough to try it", elem_id="train-data",
+        TRIAL["data"], label="Folder of training images (HR)", elem_id="train-data",
+        placeholder="empty: five bundled examples, enough to try it",
     )  # fmt: skip
     name = gr.Textbox(TRIAL["name"], label="Name of the new model", elem_id="train-name")
     number: dict[str, Any] = {"precision": 0, "min_width": 100}

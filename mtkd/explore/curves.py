@@ -26,6 +26,8 @@ def training_figure(curves: Mapping[str, Curve], iterations: int) -> go.Figure:
     """
     figure = make_subplots(1, 2, column_widths=[0.6, 0.4], horizontal_spacing=0.09)
     losses = [name for name in curves if name not in _NO_LOSS]  # terms, their sum, the bands
+    if len(losses) == 2:
+        losses.remove("loss")  # the sum of one term
     colours = itertools.cycle(PALETTE)
     for name in losses:
         band = _is_band(name)

@@ -122,6 +122,7 @@ def start(recipe: Recipe, device: str = "cpu") -> Run:
         UserError: the recipe cannot be trained (see :func:`~mtkd.training.request.check`), or there is such a run.
     """
     check(recipe)
+    _check_device(device)
     folder = runs_folder() / f"{recipe.name}_x{recipe.scale}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -143,7 +144,9 @@ def resume(name: str, device: str | None = None) -> Run:
         UserError: no such run, or one that is active, finished or damaged.
     """
     run = find(name)
-    _launch(run.folder, device or run.device or "cpu")
+    device = device or run.device or "cpu"
+    _check_device(device)
+    _launch(run.folder, device)
     return look(run.folder)
 
 
@@ -228,10 +231,13 @@ def look(folder: Path) -> Run:
     return Run(folder, "failed" if reason else "stopped", reason, **known)
 
 
-def _launch(folder: Path, device: str) -> None:
-    """Start the process of a run that has none, and write down which it is."""
+def _check_device(device: str) -> None:
     if device not in devices():
         raise unknown_name("device", device, devices())
+
+
+def _launch(folder: Path, device: str) -> None:
+    """Start the process of a run that has none, and write down which it is."""
     with FileLock(runs_folder() / ".starting"):
         run = look(folder)
         if run.active:

@@ -1,0 +1,218 @@
+"""Trainings as processes of their own: started, stopped, killed, resumed, found again from their folders alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from mtkd import zoo
+from mtkd.errors import UserError
+from mtkd.training import jobs
+from mtkd.training.recipe import Recipe
+from tests.training.conftest import small_recipe, write_images
+
+LONG = 400
+"""Steps: some seconds."""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home without runs; what a test left running is ended."""
+    monkeypatch.setenv("MTKD_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    yield tmp_path / "home"
+    for run in jobs.runs():
+        if run.active and (process := jobs._process(run.folder)):
+            process.kill()
+
+
+def wait(name: str, holds: Callable[[jobs.Run], bool], seconds: float = 120) -> jobs.Run:
+    deadline = time.monotonic() + seconds
+    while not holds(run := jobs.find(name)):
+        assert time.monotonic() < deadline, (run, jobs.log(run.folder))
+        time.sleep(0.02)
+    return run
+
+
+def attempt(function: Callable[..., Any], *arguments: Any) -> str:
+    """An error's text, or nothing."""
+    try:
+        function(*arguments)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def run_folder(home: Path, name: str, recipe: Recipe | None = None, **files: str) -> Path:
+    """A run folder as a process would have left it."""
+    folder = home / "runs" / name
+    folder.mkdir(parents=True)
+    if recipe:
+        (folder / "recipe.yaml").write_text(recipe.dump())
+    for file, text in files.items():
+        (folder / file.replace("_", ".")).write_text(text)
+    return folder
+
+
+def test_the_life_of_a_run(home: Path, small_images: Path) -> None:
+    """Started, stopped, resumed by two clicks, killed, resumed, finished, deleted."""
+    recipe = small_recipe(small_images, name="mine", iterations=LONG, checkpoint_every=20)
+    assert jobs.start(recipe).state == "preparing"
+    process = jobs._process(home / "runs" / "mine_x2")
+    assert process is not None and os.getsid(process.pid) == process.pid  # outlives the session that started it
+    run = wait("mine_x2", lambda run: run.state == "running" and run.iteration > 5)
+    assert (run.iterations, run.device) == (LONG, "cpu") and run.seconds_left is not None and run.speed
+    assert "there is a run mine_x2" in attempt(jobs.start, recipe)
+    assert "stop it first" in attempt(jobs.delete, "mine_x2")
+    assert "already" in attempt(jobs.resume, "mine_x2")
+
+    jobs.stop("mine_x2")
+    stopped = wait("mine_x2", lambda run: not run.active)
+    assert stopped.state == "stopped" and 5 < stopped.iteration < LONG
+    assert "saved" in jobs.log(stopped.folder)[-1]
+    assert "nothing to stop" in attempt(jobs.stop, "mine_x2")
+
+    with ThreadPoolExecutor() as clicks:
+        answers = [*clicks.map(attempt, [jobs.resume] * 2, ["mine_x2"] * 2)]
+    assert sorted(answers) == ["", "mine_x2 is being trained already"]
+    wait("mine_x2", lambda run: run.iteration > stopped.iteration)
+    process = jobs._process(stopped.folder)
+    assert process is not None
+    process.kill()
+    killed = wait("mine_x2", lambda run: not run.active)
+    assert killed.state == "stopped" and killed.note == ""
+    with (killed.folder / "metrics.jsonl").open("a") as file:
+        file.write('{"iteration": 9')
+
+    jobs.resume("mine_x2")
+    finished = wait("mine_x2", lambda run: run.state == "finished")
+    curve = jobs.measured(finished.folder).curves()["L1"][0]
+    assert curve == list(range(1, LONG + 1))
+    assert finished.psnr == pytest.approx(
+        json.loads((finished.folder / "card.json").read_text())["held_out"]["psnr"], abs=1e-4
+    )
+    assert jobs.newest_sample(finished.folder).name == f"{LONG:06d}.png"
+    assert zoo.find("mine", 2).path == finished.folder / "model.safetensors"
+    assert "cannot be resumed" in attempt(jobs.resume, "mine_x2")
+    kept = jobs.delete("mine_x2")
+    assert jobs.runs() == [] and (kept / "model.safetensors").exists()
+    assert "mine" not in {model.name for model in zoo.models()}
+
+
+def test_a_run_that_cannot_go_on_tells_why(home: Path, tmp_path: Path) -> None:
+    images = write_images(tmp_path / "images")
+    whole = (images / "b.png").read_bytes()
+    (images / "b.png").write_bytes(whole[: len(whole) // 2])
+    with ThreadPoolExecutor() as clicks:
+        recipe = small_recipe(images, name="mine")
+        answers = [*clicks.map(attempt, [jobs.start] * 2, [recipe] * 2)]
+    assert [bool(answer) for answer in sorted(answers)] == [False, True]
+    run = wait("mine_x2", lambda run: not run.active)
+    assert run.state == "failed" and "b.png" in run.note and "Traceback" not in run.note
+
+
+def test_a_number_that_another_process_has_now_is_not_taken_for_the_run(home: Path, small_images: Path) -> None:
+    job = {"pid": os.getpid(), "started": time.time(), "device": "cpu", "log_from": 0}
+    run_folder(home, "old_x2", small_recipe(small_images), job_json=json.dumps(job))
+    assert jobs.find("old_x2").state == "stopped"
+    assert "nothing to stop" in attempt(jobs.stop, "old_x2")
+
+
+def test_a_run_of_a_terminal_is_seen_but_not_stopped(home: Path, small_images: Path) -> None:
+    folder = run_folder(home, "elsewhere_x2", small_recipe(small_images))
+    with FileLock(folder / ".lock"):
+        assert jobs.find("elsewhere_x2").state == "running"
+        assert "started elsewhere" in attempt(jobs.stop, "elsewhere_x2")
+        assert "stop it first" in attempt(jobs.delete, "elsewhere_x2")
+    assert jobs.find("elsewhere_x2").state == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("log", "state", "note"),
+    [
+        ("reading images 1/5\nmtkd: the disk is full\n", "failed", "the disk is full"),
+        (
+            "Traceback (most recent call last):\n  File\nRuntimeError: CUDA out of memory\n",
+            "failed",
+            "RuntimeError: CUDA out of memory",
+        ),
+        ("train x 5/9\nstopped at iteration 5 of 9; saved. Go on with: mtkd train x\n", "stopped", ""),
+        ("", "stopped", ""),
+    ],
+)
+def test_how_it_ended_is_read_from_the_log(log: str, state: str, note: str, home: Path, small_images: Path) -> None:
+    run_folder(home, "a_x2", small_recipe(small_images), log_txt=log)
+    run = jobs.find("a_x2")
+    assert (run.state, run.note) == (state, note)
+
+
+def test_damaged_folders_break_nothing(home: Path, small_images: Path) -> None:
+    run_folder(home, "good_x2", small_recipe(small_images), metrics_jsonl='{"iteration": 3, "L1": 0.5}\n{"iter')
+    run_folder(home, "garbage_x2", recipe_yaml="\x00: [")
+    run_folder(home, "unknown_x2", recipe_yaml="nmae: x")
+    run_folder(
+        home,
+        "job_x2",
+        small_recipe(small_images),
+        job_json='{"pid": "1"}',
+        log_txt="\udcff".encode("utf-8", "replace").decode(),
+    )
+    run_folder(home, "alone_x2", job_json="{}")
+    run_folder(home, "no_run", model_safetensors="")
+    (home / "runs" / "file").write_text("")
+    states = {run.name: run.state for run in jobs.runs()}
+    assert states == {"good_x2": "stopped", "garbage_x2": "damaged", "unknown_x2": "damaged", "job_x2": "stopped",
+                      "alone_x2": "damaged"}  # fmt: skip
+    assert jobs.find("good_x2").iteration == 3
+    assert "cannot be resumed" in attempt(jobs.resume, "garbage_x2")
+    assert jobs.delete("garbage_x2").parent == home / "deleted"
+
+
+@pytest.mark.parametrize("name", ["good_x3", "..", "../runs/good_x2", "", "."])
+def test_only_runs_are_found(name: str, home: Path, small_images: Path) -> None:
+    run_folder(home, "good_x2", small_recipe(small_images))
+    assert "unknown run" in attempt(jobs.find, name)
+    assert attempt(jobs.delete, name)
+    assert (home / "runs" / "good_x2").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "expected"),
+    [("cuda", "", None), ("cuda:1", "", "1"), ("cuda:1", "4,5", "5"), ("cpu", "0", "")],
+)
+def test_the_process_sees_the_chosen_device(
+    device: str, visible: str, expected: str | None, home: Path, small_images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, str] = {}
+
+    class Started:
+        pid = 0
+
+        def __init__(self, command: list[str], env: dict[str, str], **_: Any) -> None:
+            given.update(env)
+
+        def wait(self) -> None:
+            pass
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(jobs, "devices", lambda: ["cuda", "cuda:0", "cuda:1", "cpu"])
+    monkeypatch.setattr(subprocess, "Popen", Started)
+    run = jobs.start(small_recipe(small_images, name="mine"), device)
+    assert given.get("CUDA_VISIBLE_DEVICES") == expected and run.device == device
+    assert ("ACCELERATE_USE_CPU" in given) == (device == "cpu")
+
+
+def test_an_unknown_device_leaves_nothing_behind(home: Path, small_images: Path) -> None:
+    assert "did you mean 'cpu'" in attempt(jobs.start, small_recipe(small_images, name="mine"), "cpuu")
+    assert jobs.runs() == [] and not (home / "runs" / "mine_x2").exists()
