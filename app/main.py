@@ -16,7 +16,7 @@ from mtkd.errors import UserError
 
 from .files import Pictures
 from .shared import Shared
-from .tabs import compare, framework, own, results, wavelets
+from .tabs import attribution, compare, framework, own, results, train, wavelets
 
 _ASSETS = Path(__file__).parent / "assets"
 _TITLE = "MTKD explorer"
@@ -26,7 +26,9 @@ _TABS = {
     "framework": ("The framework", framework),
     "compare": ("Compare", compare),
     "wavelets": ("Wavelets", wavelets),
+    "attribution": ("Attribution", attribution),
     "results": ("Results", results),
+    "train": ("Train", train),
     "own": ("Bring your own", own),
 }
 

@@ -1,0 +1,213 @@
+"""The Train tab as a person uses it: start, watch, reload the page, stop, resume, look at the result, delete."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from gradio_client import Client
+from mtkd_app.files import Pictures
+from mtkd_app.main import build
+
+from mtkd.training import jobs
+from tests.app.test_compare import pane_names, wait_for_text
+
+pytestmark = pytest.mark.xdist_group("app")
+SHOTS = Path(__file__).parents[2] / "screenshots"
+RUN = "tried_x4"
+STEPS = 400
+
+
+@pytest.fixture(scope="module")
+def page(browser, address):
+    page = browser.new_page(1280, 900)
+    page.page_errors = []
+    page.on("pageerror", lambda error: page.page_errors.append(str(error)))
+    open_tab(page, address)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_behind(address):
+    yield
+    for run in jobs.runs():
+        if run.active:
+            jobs.stop(run.name)
+            state(run.name, "stopped", "finished")
+        jobs.delete(run.name)
+
+
+def open_tab(page, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("tab", name="Train").click()
+    page.wait_for_selector("#train-start")
+
+
+def state(name: str, *expected: str) -> jobs.Run:
+    """Wait for one of these states of a run, as its folder tells it."""
+    deadline = time.monotonic() + 120
+    while (run := jobs.find(name)).state not in expected:
+        assert time.monotonic() < deadline, run
+        time.sleep(0.1)
+    return run
+
+
+def points(page) -> int:
+    """How many points the curve of L_dis has on the page."""
+    return page.evaluate(
+        """() => {
+          const plot = document.querySelector('#train-plot .js-plotly-plot');
+          return plot?.data?.find((trace) => trace.name === 'L_dis')?.x.length ?? 0;
+        }"""
+    )
+
+
+def wait_for_points(page, more_than: int) -> int:
+    deadline = time.monotonic() + 90
+    while (now := points(page)) <= more_than:
+        assert time.monotonic() < deadline, page.inner_text("#train-state")
+        page.wait_for_timeout(100)
+    return now
+
+
+def toast(page) -> str:
+    page.locator(".toast-body").last.wait_for(timeout=20_000)
+    text = page.locator(".toast-body").last.inner_text()
+    page.locator(".toast-close").last.click()
+    return text
+
+
+def test_a_training_is_started_watched_reloaded_stopped_and_resumed(page, address):
+    """The trial that the form opens with, but for its name and smaller patches."""
+    page.fill("#train-name textarea, #train-name input", "tried")
+    page.get_by_label("Steps").fill(str(STEPS))
+    page.get_by_label("Batch").fill("2")
+    page.get_by_label("LR patch").fill("16")
+    page.click("#train-start")
+    first = wait_for_points(page, 3)
+    second = wait_for_points(page, first)
+    names = page.evaluate("document.querySelector('#train-plot .js-plotly-plot').data.map((trace) => trace.name)")
+    assert {"alpha L_stu", "L_dis", "sum", "LL1", "LH1", "HL1", "HH1"} <= set(names)
+    assert "running" in page.inner_text("#train-runs") and "left" in page.inner_text("#train-state")
+
+    open_tab(page, address)
+    assert wait_for_points(page, second) > second
+    page.click("#train-stop")
+    wait_for_text(page, "#train-state", "stopped")
+    stopped = state(RUN, "stopped")
+    assert 0 < stopped.iteration < STEPS
+    assert f"step {stopped.iteration} of {STEPS}" in page.inner_text("#train-state")
+
+    page.fill("#train-name textarea, #train-name input", "tried")
+    page.click("#train-start")
+    assert "there is a run tried_x4; resume it" in toast(page)
+    page.click("#train-resume")
+    wait_for_text(page, "#train-state", "preparing")
+    state(RUN, "finished")
+    wait_for_text(page, "#train-state", "finished")
+    assert points(page) == STEPS // 2  # it logs every second step
+    assert f"{jobs.find(RUN).psnr:.2f} dB" in page.inner_text("#train-state")
+    assert page.locator("#train-sample img").is_visible()
+    SHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SHOTS / "train-1280.png", full_page=True)
+    assert page.page_errors == []
+
+
+def test_the_result_opens_in_compare(page):
+    page.click("#train-open")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.mv-canvas')].some((c) => c.dataset.name === 'tried')", timeout=60_000
+    )
+    assert {"tried", "bicubic", "ground truth"} <= set(pane_names(page))
+    assert page.get_by_role("tab", name="Compare").get_attribute("aria-selected") == "true"
+
+
+def test_a_form_that_cannot_be_trained_says_why_before_the_start(page):
+    page.get_by_role("tab", name="Train").click()
+    page.get_by_text("More, and the recipe that this makes").click()
+    more = page.locator("#train-more textarea")
+    more.fill("emma=0.9")
+    wait_for_text(page, "#train-problem", "did you mean 'ema'")
+    more.fill("ema=0.9")
+    wait_for_text(page, "#train-resolved", "ema: 0.9")
+    assert page.inner_text("#train-problem") == ""
+    page.fill("#train-name textarea, #train-name input", "edsr_tiny-mtkd")
+    page.click("#train-start")
+    assert "bundled model for scale 4" in toast(page)
+    page.fill("#train-data textarea, #train-data input", "/nowhere")
+    page.click("#train-start")
+    assert "no folder '/nowhere'" in toast(page)
+    page.screenshot(path=SHOTS / "train-form.png", full_page=True)
+    page.click("#train-trial")
+    wait_for_text(page, "#train-resolved", "name: edsr_tiny-mtkd-trial")
+
+
+def test_each_stage_and_size_has_its_recipes(page):
+    page.locator("#train-stage").get_by_label("aggregator").check()
+    wait_for_text(page, "#train-resolved", "stage: aggregate")
+    page.locator("#train-size").get_by_label("small").check()
+    wait_for_text(page, "#train-resolved", "network: aggregator\n")
+    page.locator("#train-size").get_by_label("paper").check()
+    page.locator("#train-stage").get_by_label("teacher").check()
+    wait_for_text(page, "#train-problem", "no recipe of this stage and size")
+    page.locator("#train-size").get_by_label("mini").check()
+    wait_for_text(page, "#train-resolved", "iterations: 10000")
+    wait_for_text(page, "#train-resolved", "name: edsr_mini-mine")
+
+
+def test_a_run_is_deleted_only_when_that_is_confirmed(page):
+    page.click("#train-delete")
+    page.get_by_role("button", name="Keep it").click()
+    page.locator("#train-yes").wait_for(state="hidden")
+    assert jobs.find(RUN).state == "finished"
+    page.click("#train-delete")
+    page.click("#train-yes")
+    page.locator("#train-nothing").wait_for(state="visible")
+    assert RUN not in {run.name for run in jobs.runs()}
+    assert page.page_errors == []
+
+
+def test_names_and_reasons_are_shown_as_text(page, address):
+    """A damaged folder with markup for a name: in the list, harmless, and beside it the others."""
+    folder = jobs.runs_folder() / "<img src=x onerror=alert(1)>"
+    folder.mkdir(parents=True)
+    (folder / "recipe.yaml").write_text("[<script>alert(2)</script>")
+    open_tab(page, address)
+    wait_for_text(page, "#train-state", "damaged")
+    assert "<img src=x" in page.inner_text("#train-state") and "<img src=x" in page.inner_text("#train-runs")
+    assert page.locator("#train-state img, #train-state script, #train-runs img").count() == 0
+    assert page.locator("#train-resume").is_disabled() and page.locator("#train-delete").is_enabled()
+
+
+def test_programs_can_do_the_same(address):
+    client = Client(address, verbose=False)
+    run = client.predict(
+        "mini/edsr_tiny-scratch", 2, "by_client", 3, api_name="/train_start", more="lr_patch=8\nbatch=1"
+    )
+    assert (run["run"], run["steps"]) == ("by_client_x2", 3)
+    assert state("by_client_x2", "finished").iteration == 3
+    (told,) = (run for run in client.predict(api_name="/train_runs") if run["run"] == "by_client_x2")
+    assert told["state"] == "finished"
+    assert client.predict("by_client_x2", api_name="/train_curves")["loss"][0] == [1, 2, 3]
+    assert "deleted" in client.predict("by_client_x2", api_name="/train_delete")
+
+
+def test_served_to_others_it_is_off():
+    with Pictures() as pictures:
+        config = build(pictures, local=False).get_config_file()
+    names = {str(event["api_name"]) for event in config["dependencies"]}
+    assert "compare" in names and not any(name.startswith("train") for name in names)
+    texts = [str(component["props"].get("value")) for component in config["components"]]
+    assert any("Training starts programs" in text for text in texts) and "train-start" not in str(config)
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (1920, "light"), (1920, "dark")])
+def test_layout_does_not_break(browser, address, width, theme):
+    page = browser.new_page(width, 1000)
+    open_tab(page, f"{address}?__theme={theme}")
+    page.wait_for_timeout(1500)
+    page.screenshot(path=SHOTS / f"train-{width}-{theme}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.context.close()
