@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mtkd.explore.framework import Picture, Step
 
@@ -55,7 +55,8 @@ def drawing(steps: Sequence[Step], addresses: Mapping[str, Sequence[str]]) -> st
     """The diagram and, below it, the details of every step; ``addresses`` are those of a step's pictures by its id."""
     shown = {step.id: list(zip(step.pictures, addresses[step.id], strict=True)) for step in steps}
     teachers = [name for name in shown if name.startswith("teacher-")]
-    boxes = _BOXES | _teachers(teachers)
+    concat = replace(_BOXES["concat"], thumbs=min(50, 180 / max(len(teachers), 1)))
+    boxes = _BOXES | _teachers(teachers) | {"concat": concat}
     small = {name: pictures[:1] for name, pictures in shown.items()} | {
         "concat": [picture for name in teachers for picture in shown[name]] if shown["concat"] else [],
         "window": shown["window"][1:5],
@@ -128,10 +129,10 @@ def _button(step: Step, box: Box, pictures: Sequence[tuple[Picture, str]]) -> st
     mark, meaning = _FROZEN if step.id.startswith("teacher-") else _STATE.get(step.id, ("", ""))
     words = [
         f'<span class="fw-name">{html.escape(step.title)}</span>',
-        f'<span class="fw-math">{math(step.symbol)}</span>' if step.symbol else "",
+        f'<span class="fw-math">{formula(step.symbol)}</span>' if step.symbol else "",
         f'<span class="fw-shape">{html.escape(step.shape)}</span>' if step.shape else "",
         f'<span class="fw-number">{_headline(step)}</span>' if step.numbers and step.id.startswith("loss-") else "",
-        '<span class="fw-shape">not here</span>' if step.missing else "",
+        '<span class="fw-shape">missing</span>' if step.missing else "",
         f'<span class="fw-state" title="{meaning}">{mark}</span>' if mark else "",
     ]
     kind = ("wide" if box.wide else "tall") + (" fw-none" if step.missing else "")
@@ -163,13 +164,13 @@ def _details(step: Step, pictures: Sequence[tuple[Picture, str]]) -> str:
     facts = [
         f'<span class="fw-chip">{html.escape(step.where)}</span>',
         f'<span class="fw-chip">{html.escape(step.shape)}</span>' if step.shape else "",
-        f'<span class="fw-math">{math(step.equation or step.symbol)}</span>',
+        f'<span class="fw-math">{formula(step.equation or step.symbol)}</span>',
     ]
     figures = "".join(_figure(step, number, *shown) for number, shown in enumerate(pictures))
     return (
         f'<section data-detail="{step.id}" aria-label="{html.escape(step.title)}" hidden>'
         f'<h3>{html.escape(step.title)}</h3><p class="fw-facts">{"".join(facts)}</p>'
-        f"<p>{math(step.text or step.missing)}</p>"
+        f"<p>{formula(step.text or step.missing)}</p>"
         f'<div class="fw-figures">{figures}{_numbers(step)}</div></section>'
     )
 
@@ -194,11 +195,11 @@ def _numbers(step: Step) -> str:
     """The numbers as a table with bars; a total as its last row."""
     if not step.numbers:
         return ""
-    name = math if step.id.startswith("loss-") else html.escape
+    name = formula if step.id.startswith("loss-") else html.escape
     largest = max([abs(value) for value in step.numbers.values()] + [abs(step.total[1]) if step.total else 0]) or 1
     rows = [(name(key), value, "") for key, value in step.numbers.items()]
     if step.total:
-        rows.append((f"= {math(step.total[0])}", step.total[1], ' class="fw-total"'))
+        rows.append((f"= {formula(step.total[0])}", step.total[1], ' class="fw-total"'))
     cells = "".join(
         f"<tr{style}><th>{key}</th><td>{value:.6f}</td>"
         f'<td><i style="width:{100 * abs(value) / largest:.1f}%"></i></td></tr>'
@@ -211,7 +212,7 @@ def _numbers(step: Step) -> str:
 _SCRIPTS = re.compile(r"([_^])([\w,×−+]+)")
 
 
-def math(text: str) -> str:
+def formula(text: str) -> str:
     """Escaped text in which what follows ``_`` and ``^`` stands lower and higher."""
     return _SCRIPTS.sub(
         lambda found: f"<{_TAG[found[1]]}>{found[2]}</{_TAG[found[1]]}>", html.escape(text, quote=False)

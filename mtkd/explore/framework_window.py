@@ -55,7 +55,7 @@ def window_step(comparison: Comparison, windows: Windows, place: Place | None = 
     last = _signed(f"{_LAST[windows.mixing]}: added to x", added[channel])
     if windows.frequencies is None:
         pictures: tuple[Picture, ...] = (place_picture, first, last)
-        equation, text = "x + W^−1(mix(W(LN(x))))", _NO_DCT[windows.mixing]
+        title, equation, text = "A window", "x + W^−1(mix(W(LN(x))))", _NO_DCT[windows.mixing]
     else:
         coefficients = _tokens(windows.frequencies, number, windows.size)
         pictures = (
@@ -67,13 +67,12 @@ def window_step(comparison: Comparison, windows: Windows, place: Place | None = 
             Picture.of("LN(x): all channels", _small_mosaic(before)),
             Picture.of("DCT: all channels, log scale", _small_mosaic(coefficients, log=True)),
         )
-        equation, text = "x + W^−1(IDCT(SW-MSA(DCT(W(LN(x))))))", _DCT
+        title, equation, text = "A window in the DCT", "x + W^−1(IDCT(SW-MSA(DCT(W(LN(x))))))", _DCT
     text += " Shown is the first layer of the first block, and of its channels the one that varies most in this window."
     shape = shape_text(windows.before)
-    return Step("window", WINDOW_TITLE, "", "Sec. 3.1.2", equation, shape, f"{text} {_HELP}", pictures)
+    return Step("window", title, "", "Sec. 3.1.2", equation, shape, f"{text} {_HELP}", pictures)
 
 
-WINDOW_TITLE = "A window in the DCT"
 _DCT = (
     "Attention gets the frequencies of a window in the place of its pixels: top left is the mean, further right is "
     "finer along x, further down finer along y."

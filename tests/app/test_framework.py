@@ -1,0 +1,161 @@
+"""The framework tab as a person uses it: open it, click boxes, go round with the keyboard, choose a window."""
+
+from __future__ import annotations
+
+import io
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mtkd.data.examples import EXAMPLES
+from mtkd.explore import compare, default_models
+from mtkd.explore.framework import framework
+from tests.app.test_compare import press_compare, upload
+
+pytestmark = pytest.mark.xdist_group("app")
+SHOTS = Path(__file__).parents[2] / "screenshots"
+
+
+@pytest.fixture(scope="module")
+def steps():
+    """What the page must show of its first picture."""
+    return {step.id: step for step in framework(compare(EXAMPLES[0].read(), default_models(4), 4))}
+
+
+@pytest.fixture(scope="module")
+def page(browser, address):
+    page = browser.new_page(1280, 900)
+    page.page_errors = []
+    page.on("pageerror", lambda error: page.page_errors.append(str(error)))
+    page.goto(address)
+    open_tab(page)
+    yield page
+    page.context.close()
+
+
+def open_tab(page) -> None:
+    """Opened before the first comparison is done, it waits for it."""
+    page.get_by_role("tab", name="The framework").click()
+    page.wait_for_selector(".fw-box", timeout=60_000)
+
+
+def picture(page, address, selector: str) -> np.ndarray:
+    source = urllib.parse.urljoin(address, page.get_attribute(selector, "src"))
+    with urllib.request.urlopen(source) as answer:
+        image = Image.open(io.BytesIO(answer.read()))
+    assert image.format == "PNG"
+    return np.asarray(image)
+
+
+def opened(page) -> list[str]:
+    return page.eval_on_selector_all("[data-detail]:not([hidden])", "all => all.map((one) => one.dataset.detail)")
+
+
+def test_every_step_has_its_box(page, steps):
+    boxes = page.eval_on_selector_all(".fw-box", "all => all.map((box) => [box.dataset.step, box.innerText])")
+    assert [name for name, _ in boxes] == list(steps)
+    for name, text in boxes:
+        assert steps[name].title in text and steps[name].shape in text
+    loaded = page.eval_on_selector_all(".fw-box img", "all => all.map((image) => image.naturalWidth > 0)")
+    assert len(loaded) > 20 and all(loaded)
+    assert page.page_errors == []
+
+
+def test_nothing_is_cut_off_in_the_boxes(page):
+    spilled = page.eval_on_selector_all(
+        ".fw-box",
+        """all => all.flatMap((box) => {
+          const outer = box.getBoundingClientRect();
+          return [...box.querySelectorAll('img, small, .fw-words > *')].filter((part) => {
+            const inner = part.getBoundingClientRect();
+            return inner.left < outer.left || inner.right > outer.right + 1
+              || inner.top < outer.top || inner.bottom > outer.bottom + 1;
+          }).map((part) => box.dataset.step + ': ' + part.className + part.innerText);
+        })""",
+    )
+    assert spilled == []
+
+
+def test_a_click_opens_the_details(page, address, steps):
+    for name in ("teacher-2", "mt", "loss-dis"):
+        page.click(f"[data-step='{name}']")
+        assert opened(page) == [name]
+        assert page.get_attribute(f"[data-step='{name}']", "aria-expanded") == "true"
+        assert steps[name].where in page.inner_text(f"[data-detail='{name}']")
+        shown = picture(page, address, f"[data-detail='{name}'] img")
+        assert np.array_equal(shown, steps[name].pictures[0].image)
+    rows = page.eval_on_selector_all(
+        "[data-detail='loss-dis'] tr",
+        "all => all.map((row) => [row.cells[0].innerText, Number(row.cells[1].innerText)])",
+    )
+    assert [name for name, _ in rows] == ["LL1", "LH1", "HL1", "HH1", "= Ldis"]
+    assert sum(value for _, value in rows[:4]) == pytest.approx(rows[4][1], abs=3e-6)
+
+
+def test_the_keyboard_does_the_same(page):
+    page.focus("[data-step='concat']")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert opened(page) == ["unshuffle"]
+
+
+def test_a_click_chooses_the_window(page, address, steps):
+    page.click("[data-step='window']")
+    before = picture(page, address, "[data-detail='window'] figure:nth-child(3) img")
+    assert np.array_equal(before, steps["window"].pictures[2].image)
+    pick = page.locator(".fw-pick")
+    pick.scroll_into_view_if_needed()
+    box = pick.bounding_box()
+    pick.click(position={"x": box["width"] * 2.5 / 8, "y": box["height"] * 6.5 / 8})
+    page.get_by_text("The window: row 6, column 2").wait_for()
+    assert opened(page) == ["window"]
+    page.focus(".fw-pick")
+    page.keyboard.press("ArrowRight")
+    page.get_by_text("The window: row 6, column 3").wait_for()
+    again = {s.id: s for s in framework(compare(EXAMPLES[0].read(), default_models(4), 4), (6, 3))}["window"]
+    for number, expected in enumerate(again.pictures, 1):
+        shown = picture(page, address, f"[data-detail='window'] figure:nth-child({number}) img")
+        assert np.array_equal(shown, expected.image)
+    assert page.page_errors == []
+
+
+def test_another_comparison_is_shown_when_the_tab_is_opened_again(page, tmp_path):
+    first = page.get_attribute("[data-step='mt'] img", "src")
+    page.get_by_role("tab", name="Compare").click()
+    page.get_by_role("tab", name="The framework").click()
+    page.wait_for_timeout(1000)
+    assert page.get_attribute("[data-step='mt'] img", "src") == first  # nothing new, nothing computed
+    page.get_by_role("tab", name="Compare").click()
+    Image.fromarray(EXAMPLES[2].read()[:36, :44]).save(tmp_path / "small.png")
+    upload(page, tmp_path / "small.png")
+    page.get_by_label("Low resolution", exact=False).check()
+    press_compare(page)
+    page.get_by_role("tab", name="The framework").click()  # at once: what is running shows itself when it is done
+    changed = "first => document.querySelector(\"[data-step='mt'] img\")?.getAttribute('src') !== first"
+    page.wait_for_function(changed, arg=first, timeout=60_000)
+    assert "(1, 3, 36, 44)" in page.inner_text("[data-step='lr']")
+    missing = page.eval_on_selector_all(".fw-none", "all => all.map((box) => box.dataset.step)")
+    assert missing == ["loss-ka", "gt", "loss-stu"]
+    page.click("[data-step='loss-stu']")
+    assert "given as a low-resolution one" in page.inner_text("[data-detail='loss-stu']")
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (1280, "dark"), (1920, "light"), (1920, "dark")])
+def test_layout_does_not_break(browser, address, width, theme):
+    page = browser.new_page(width, 1000)
+    page.goto(f"{address}?__theme={theme}")
+    open_tab(page)
+    page.wait_for_timeout(600)
+    test_nothing_is_cut_off_in_the_boxes(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    SHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SHOTS / f"framework-{width}-{theme}.png", full_page=True)
+    page.context.close()
+
+
+def test_nothing_is_fetched_from_elsewhere(browser, page):
+    assert browser.external_requests() == []
