@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from captum.attr import ShapleyValues
+from captum.attr import Saliency, ShapleyValues
 from torch import Tensor
 
 from mtkd import zoo
@@ -124,6 +124,104 @@ class Explanation:
         return [*written, folder / "explanation.json"]
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a model: F, the detail in one window, as a function of its ``images``.
+
+    Attributes:
+        weights: hash of the model's weights.
+        inputs: "LR", or an aggregator's teachers in order; ``images`` are theirs, (1, 3, H, W) each.
+        path: from the blurred images to the images.
+    """
+
+    model: str
+    scale: int
+    weights: str
+    window: Window
+    objective: Detail
+    inputs: tuple[str, ...]
+    images: tuple[Tensor, ...]
+    path: BlurPath
+
+    def saliency(self) -> tuple[Tensor, ...]:
+        """|dF / d image| of each input, (3, H, W): one pass, a first look before the path is walked.
+
+        Raises:
+            UserError: the window leaves the SR image.
+        """
+        images = tuple(image.clone().requires_grad_() for image in self.images)
+        found = Saliency(self.objective).attribute(images)
+        return tuple(one[0].cpu() for one in found)
+
+    def answer(
+        self, steps: int = 50, rule: Rule = "midpoint", compat: Any = None, progress: Progress | None = None
+    ) -> Explanation:
+        """Walk the path; see :meth:`~mtkd.explain.lam.LocalAttributionMap.attribute`.
+
+        Raises:
+            UserError: unknown rule, no steps, or a window outside of the SR image.
+        """
+        with torch.no_grad():
+            starts = tuple(map(self.path.start, self.images))
+            before, after = (float(self.objective(*batch)) for batch in (starts, self.images))
+        lam = LocalAttributionMap(self.objective)
+        found = lam.attribute(self.images, self.path, steps, rule=rule, compat=compat, progress=progress)
+        result = Explanation(
+            self.model,
+            self.scale,
+            self.weights,
+            self.window,
+            self.path,
+            steps,
+            rule,
+            compat,
+            self.inputs,
+            tuple(one[0].cpu() for one in found),
+            before,
+            after,
+            None,
+        )
+        if len(self.images) == 1 or result.change is None:
+            return result
+        shapley = _shapley(self.objective, self.images, self.path, result.change)
+        return Explanation(**{**vars(result), "shapley": shapley})
+
+
+def ask(
+    name: str,
+    lr_image: UInt8Image,
+    scale: int,
+    window: Window,
+    sigma: float = 1.2,
+    device: str | torch.device = "cpu",
+    sources: Sequence[Path] = (),
+) -> Question:
+    """Ask for the detail in a window of a model's image: of a network with LR input as a function of the LR image, of
+    an aggregator as a function of its teachers' images.
+
+    Args:
+        lr_image: (h, w, 3) uint8.
+        window: in pixels of the SR image.
+        sigma: of the blur that the path starts from, in LR pixels; HR inputs are blurred ``scale`` times as wide.
+
+    Raises:
+        UserError: unknown model or scale.
+    """
+    network = zoo.load(name, scale, device, sources)
+    weights = weights_hash(network)
+    lr = to_tensor(lr_image).to(device)
+    if not isinstance(network, MultiTeacher):
+        path = BlurPath(sigma, BlurPath.for_hr(1, sigma).radius)
+        return Question(name, scale, weights, window, Detail(network, window), ("LR",), (lr,), path)
+    with torch.no_grad():
+        images = tuple(teacher(lr) for teacher in network.teachers)
+    # An aggregator takes a tuple, however short.
+    function = network.aggregator if len(images) > 1 else _Single(network.aggregator)
+    teachers = network.aggregator.teachers
+    path = BlurPath.for_hr(scale, sigma)
+    return Question(name, scale, weights, window, Detail(function, window), teachers, images, path)
+
+
 def explain(
     name: str,
     lr_image: UInt8Image,
@@ -137,51 +235,12 @@ def explain(
     sources: Sequence[Path] = (),
     progress: Progress | None = None,
 ) -> Explanation:
-    """Attribute the detail in a window of a model's image: of a network with LR input to the LR image, of an aggregator
-    to its teachers' images.
-
-    Args:
-        lr_image: (h, w, 3) uint8.
-        window: in pixels of the SR image.
-        sigma: of the blur that the path starts from, in LR pixels; HR inputs are blurred ``scale`` times as wide.
-        steps, rule, compat: see :meth:`~mtkd.explain.lam.LocalAttributionMap.attribute`.
+    """:func:`ask` and :meth:`Question.answer` in one.
 
     Raises:
         UserError: unknown model, scale or rule, no steps, or a window outside of the SR image.
     """
-    network = zoo.load(name, scale, device, sources)
-    lr = to_tensor(lr_image).to(device)
-    if isinstance(network, MultiTeacher):
-        teachers = network.aggregator.teachers
-        with torch.no_grad():
-            images = tuple(teacher(lr) for teacher in network.teachers)
-        objective, path = Detail(network.aggregator, window), BlurPath.for_hr(scale, sigma)
-        if len(images) == 1:  # an aggregator takes a tuple, however short
-            objective = Detail(_Single(network.aggregator), window)
-    else:
-        teachers, images = ("LR",), (lr,)
-        objective, path = Detail(network, window), BlurPath(sigma, BlurPath.for_hr(1, sigma).radius)
-    with torch.no_grad():
-        before, after = (float(objective(*batch)) for batch in (tuple(map(path.start, images)), images))
-    found = LocalAttributionMap(objective).attribute(images, path, steps, rule=rule, compat=compat, progress=progress)
-    result = Explanation(
-        name,
-        scale,
-        weights_hash(network),
-        window,
-        path,
-        steps,
-        rule,
-        compat,
-        tuple(teachers),
-        tuple(one[0].cpu() for one in found),
-        before,
-        after,
-        None,
-    )
-    if len(images) == 1 or result.change is None:
-        return result
-    return Explanation(**{**vars(result), "shapley": _shapley(objective, images, path, result.change)})
+    return ask(name, lr_image, scale, window, sigma, device, sources).answer(steps, rule, compat, progress)
 
 
 class _Single(torch.nn.Module):

@@ -1,0 +1,149 @@
+"""The Attribution tab: click a pixel, see which input pixels, or which teacher's, made the detail there (LAM)."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from mtkd.explain.explanation import Explanation, Question
+from mtkd.explain.lam import RULES
+from mtkd.explore import Comparison
+from mtkd.explore.attribution import Shown, answer_in_steps, archive, figure, models, question, window_in
+from mtkd.explore.region import Region
+from mtkd.explore.viewer import gradio_parts
+
+from ..shared import Shared, told
+
+_COLUMNS = ["input", "size", "DI", "share", "signed share", "Shapley"]
+_INTRO = """**Which input pixels made this detail?** The local attribution map (LAM, Sec. 5.3.1, Fig. 4) unblurs the
+input step by step and adds up what each pixel does for the detail in a window of the result. The inputs of an aggregator
+are its teachers' images: which teacher's pixels were used? Click in the result to place the window."""
+_HELP = """**DI** (diffusion index): how spread the used pixels are, 100 for all alike; not how much they contribute. It
+depends on the size of the map: compare equal sizes alone. **Share**: part of all attribution, sizes without signs.
+**Signed share**: part of the change in detail from blurred to sharp; they add up to 1 but for the completeness error.
+**Shapley**: the exact value of having the input sharp instead of blurred, averaged over all orders, as a part of the
+change. Windows at the image's edge also see the opposite edge through the aggregator: its windows shift cyclically."""
+
+
+def build(shared: Shared, tab: gr.Tab) -> None:
+    """Lay out the tab and connect it; it works on the comparison that the Compare tab shows."""
+    where, filled = gr.State({}), gr.State(None)  # the viewer's view; the comparison that the tab was filled from
+    gr.Markdown(_INTRO, elem_classes="help")
+    with gr.Row(equal_height=True):
+        model = gr.Dropdown([], label="Model", elem_id="lam-model", scale=2)
+        size = gr.Number(16, label="Window, SR pixels", minimum=4, maximum=64, precision=0, elem_id="lam-window")
+        sigma = gr.Number(1.2, label="Blur σ, LR pixels", minimum=0.2, maximum=4, step=0.1, elem_id="lam-sigma")
+        steps = gr.Number(50, label="Steps of the path", minimum=5, maximum=500, precision=0, elem_id="lam-steps")
+        rule = gr.Dropdown(list(RULES), value=RULES[0], label="Rule", elem_id="lam-rule")
+        with gr.Column(min_width=110):
+            go = gr.Button("Explain", variant="primary", size="sm", elem_id="lam-go")
+            cancel = gr.Button("Cancel", size="sm", interactive=False, elem_id="lam-cancel")
+    viewer = gr.HTML(None, apply_default_css=False, elem_id="lam-viewer", **gradio_parts())
+    made = gr.Markdown(elem_classes="help", elem_id="lam-made")
+    table = gr.Dataframe(headers=_COLUMNS, interactive=False, label="Numbers", elem_id="lam-table")
+    gr.Markdown(_HELP, elem_classes="help")
+    with gr.Row():
+        keep = gr.DownloadButton("Maps and numbers (zip)", size="sm", interactive=False, elem_id="lam-archive")
+        png = gr.DownloadButton("Fig. 4 as PNG", size="sm", interactive=False, elem_id="lam-png")
+        pdf = gr.DownloadButton("Fig. 4 as PDF", size="sm", interactive=False, elem_id="lam-pdf")
+
+    def opened(comparison: Comparison | None, before: Comparison | None, model: str | None) -> list[Any]:
+        """Another comparison: its models to choose from, the last student first, and a first answer."""
+        if comparison is None or comparison is before:
+            return [gr.skip()] * 4
+        names = models(comparison)
+        chosen = model if model in names else names[-1] if names else None
+        return [gr.Dropdown(names, value=chosen), comparison, {}, f"comparison {id(comparison)}"]
+
+    def explain(
+        comparison: Comparison | None,
+        model: str | None,
+        look: dict[str, Any],
+        region: Region | None,
+        size: int,
+        sigma: float,
+        steps: int,
+        rule: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> Iterator[list[Any]]:
+        """Attribute the detail in a window of a model's result: first a preview, then the map."""
+        if comparison is None or not model:
+            raise gr.Error("Compare something first: this tab looks at the results.", print_exception=False)
+        group = shared.pictures.group()
+        with told():
+            window = window_in(comparison, Region.of(look.get("region")) or region, int(size))
+            asked = question(comparison, model, window, sigma)
+            first = Shown(asked, asked.saliency(), True)
+        box = [window.top, window.left, window.size, window.size]
+        place = {"region": box} if look else {"region": box, "layer": "on the image", "zoom": 1}
+        here = {**look, "region": box}
+        value = {"panes": first.panes(comparison, lambda name, image: group.save(f"preview {name}", image)),
+                 "pick": window.size, "view": place, "columns": _columns(asked)}  # fmt: skip
+        waiting = [gr.skip()] * 4
+        yield [value, here, "Preview: the gradient alone, at the image itself.", gr.Button(interactive=True), *waiting]
+        with told():
+            for count, found in answer_in_steps(asked, int(steps), rule):  # type: ignore[arg-type]
+                progress((count, int(steps)), desc="attribution", unit="steps")
+                if found is None:
+                    yield [gr.skip()] * 8
+        assert found is not None
+        panes = Shown(asked, found.attributions, False).panes(comparison, group.save)
+        files = [
+            gr.DownloadButton("Maps and numbers (zip)", group.file("attribution.zip", archive(found)), interactive=True)
+        ]
+        for form in ("png", "pdf"):
+            path = group.file(f"fig4.{form}", figure(comparison, asked, found, form))
+            files.append(gr.DownloadButton(f"Fig. 4 as {form.upper()}", path, interactive=True))
+        value = {"panes": panes, "pick": window.size, "columns": _columns(asked)}
+        yield [value, here, _made(found), gr.Button(interactive=False), _rows(found), *files]
+
+    outputs = [viewer, where, made, cancel, table, keep, png, pdf]
+    inputs = [shared.comparison, model, where, shared.region, size, sigma, steps, rule]
+
+    def looked(look: dict[str, Any], event: gr.EventData) -> tuple[dict[str, Any], str]:
+        """Where the person looks; another window asks another question."""
+        new = dict(event._data or {})
+        return new, f"window {new.get('region')}" if new.get("region") != look.get("region") else gr.skip()
+
+    private = {"api_visibility": "private", "show_progress": "hidden"}
+    asks = gr.Textbox(visible="hidden")  # what the next answer is for
+    tab.select(opened, [shared.comparison, filled, model], [model, filled, where, asks], **private)
+    viewer.select(looked, where, [where, asks], trigger_mode="always_last", **private)
+    shown = {"show_progress_on": [made], "concurrency_id": "attribution", "concurrency_limit": 2,
+             "trigger_mode": "always_last"}  # fmt: skip
+    started = [go.click(explain, inputs, outputs, api_name="explain", **shown)]
+    for event in (asks.change, model.input):
+        started.append(event(explain, inputs, outputs, api_visibility="private", **shown))
+    cancel.click(lambda: gr.Button(interactive=False), None, cancel, cancels=started, api_visibility="private")
+
+
+def _columns(asked: Question) -> int | None:
+    """All on one row, as long as they are few."""
+    return len(asked.inputs) + 1 if len(asked.inputs) <= 3 else None
+
+
+def _rows(found: Explanation) -> dict[str, Any]:
+    rows = found.row()["inputs"]
+    data = [
+        [one["input"], "{1} × {0}".format(*one["size"]), one["di"], one["share"], one["signed_share"], one["shapley"]]
+        for one in rows
+    ]
+    texts = [[row[0], row[1], *("–" if value is None else f"{value:.3f}" for value in row[2:])] for row in data]
+    return {"headers": _COLUMNS, "data": data, "metadata": {"display_value": texts, "styling": None}}
+
+
+def _made(found: Explanation) -> str:
+    """What made the maps, and their completeness."""
+    row = found.row()
+    relative = row["completeness_error_relative"]
+    complete = "undefined (the window is flat)" if relative is None else f"{relative:+.3%}"
+    window = found.window
+    return (
+        f"{html.escape(found.model)} ×{found.scale}, weights `{found.weights}`; window {window.size} × {window.size} "
+        f"at row {window.top}, column {window.left}; σ {found.path.sigma:g} input pixels, radius {found.path.radius}; "
+        f"{found.steps} steps, {found.rule}. Detail in the window: {found.before:.3f} with the input blurred, "
+        f"{found.after:.3f} as it is. Completeness error: {row['completeness_error']:+.4f}, {complete} of the change."
+    )
