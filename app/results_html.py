@@ -22,10 +22,9 @@ def table(view: View, chosen: str | None) -> str:
     heads = ["Method", "measured", "seeds", "paper", "measured", *["paper"] * printed_over, "parameters"]
     head = "".join(f'<th scope="col"><button type="button">{text}</button></th>' for text in heads)
     body = "".join(_row(row, view, printed_over, row.label == chosen) for row in view.rows)
-    return (
-        f'<table><thead><tr class="above"><th></th>{above}<th></th></tr><tr class="sort">{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table>"
-    )
+    name = escape(f"{view.title}, ×{view.scale}, {view.set_name}, {view.metric}")
+    head = f'<tr class="above"><th></th>{above}<th></th></tr><tr class="sort">{head}</tr>'
+    return f'<table aria-label="{name}"><thead>{head}</thead><tbody>{body}</tbody></table>'
 
 
 def _row(row: Row, view: View, printed_over: bool, chosen: bool) -> str:
@@ -80,8 +79,9 @@ def runs(found: Sequence[Mapping[str, Any]], table_name: str, scale: int, label:
         lines.append("".join(f"<td>{escape(text)}</td>" for text in (seed, *numbers, *scores)))
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     details = "".join(_details(run) for run in found)
+    name = escape(f"{table_name}, ×{scale}, {label}")
     return (
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f'<table aria-label="{name}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         f"<small>PSNR-Y in dB. Opened, a run shows its recipe, teachers and deviations from the paper.</small>{details}"
     )
 

@@ -36,9 +36,8 @@ _TABLE = (
 _VERDICTS = (
     "**Verdicts.** *Holds*: with three seeds or more, the 95 % interval of every difference lies above 0. *Does not "
     "hold*: one lies so clearly below 0 that chance would give such a one in 5 % of cases. Otherwise more seeds, or "
-    "runs, are needed. "
-    "Seeds are the students': of each aggregator they share the same one, so that claims about aggregators cannot "
-    "hold by them alone."
+    "runs, are needed. Seeds are the students': of each aggregator they share the same one, so that claims about "
+    "aggregators cannot hold by them alone."
 )
 _AGREEMENT = (
     "**The picture.** Gain in PSNR over the same student without distillation. On the dashed line the paper's gain is "
@@ -87,10 +86,13 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Any:
         """PSNR against cost."""
+
+        def tell(name: str, done: int, of: int) -> None:
+            progress((done, of), desc=f"running {name}", unit="networks")
+
         results, at = _results(), scale_of(scale_text)
         images = set_name or results.default_set(at)
         points = results.points(at, images)
-        tell = lambda name, done, of: progress((done, of), desc=f"running {name}", unit="networks")  # noqa: E731
         seconds = results.seconds(points, at, tell) if axis == "seconds" else None
         return plots.tradeoff(points, axis, f"{images} ×{at}", seconds)
 
@@ -114,7 +116,9 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         if label is None:
             return ["", None]
         at = scale_of(scale_text)
-        found = _results().runs(table, at, label)
+        results = _results()
+        with told():
+            found = results.runs(table, at, label)
         return [made.runs(found, table, at, label), plots.curves(found) if found else None]
 
     def click(table: str, scale_text: str, event: gr.EventData) -> list[Any]:

@@ -14,8 +14,8 @@ from mtkd.explore.results import GROUPS, Gain, Point
 
 Axis = Literal["multiply-adds", "parameters", "seconds"]
 _INK, _FAINT = "#868c98", "rgba(134, 140, 152, 0.25)"
-_SYMBOLS = ("line-ew", "square", "diamond", "circle", "circle", "circle")
-_COLOURS = dict(zip(GROUPS, (_INK, PALETTE[6], PALETTE[3], PALETTE[0], PALETTE[1], PALETTE[2]), strict=True))
+_COLOURS = dict(zip(GROUPS[1:], (PALETTE[number] for number in (6, 3, 0, 1, 2)), strict=True))
+_SYMBOLS = {GROUPS[1]: "square", GROUPS[2]: "diamond"}
 _AXES: dict[Axis, str] = {
     "multiply-adds": "multiply-adds for a 1280 × 720 output",
     "parameters": "parameters",
@@ -62,7 +62,7 @@ def tradeoff(points: Sequence[Point], axis: Axis, where: str, seconds: Mapping[s
         points: of one scale and set.
         axis: what is drawn to the right, on a logarithmic axis.
         where: the set and the scale, for the other axis.
-        seconds: by model; needed for the axis of that name.
+        seconds: of every part of the points, by its name; needed for the axis of that name.
     """
     figure = _figure(_AXES[axis], f"PSNR-Y on {where}, dB")
     shown = [point for point in points if point.parts]
@@ -83,7 +83,7 @@ def tradeoff(points: Sequence[Point], axis: Axis, where: str, seconds: Mapping[s
                 textfont={"size": 12},
                 marker={
                     "color": _COLOURS[group],
-                    "symbol": _SYMBOLS[GROUPS.index(group)],
+                    "symbol": _SYMBOLS.get(group, "circle"),
                     "size": 11,
                     "line": {"color": _INK, "width": 1},
                 },
@@ -92,7 +92,8 @@ def tradeoff(points: Sequence[Point], axis: Axis, where: str, seconds: Mapping[s
             )
     low, high = min(point.psnr for point in shown), max(point.psnr for point in shown)
     room = 0.08 * (high - low) or 0.05
-    figure.update_yaxes(range=[low - room, high + 1.6 * room], tickformat=".2f")
+    bottom = low - room
+    figure.update_yaxes(range=[bottom, high + 1.6 * room], tickformat=".2f")
     least, most = min(values.values()), max(values.values())
     ticks = [m * 10.0**power for power in range(-3, 13) for m in (1, 2, 5) if least / 2 < m * 10.0**power < most * 2]
     figure.update_xaxes(
@@ -103,10 +104,9 @@ def tradeoff(points: Sequence[Point], axis: Axis, where: str, seconds: Mapping[s
     )
     for point in points:
         if not point.parts:
-            figure.add_annotation(
-                text=f"bicubic: {point.psnr:.2f} dB, below this picture" if point.psnr < low - room else "",
-                x=1, y=0, xref="paper", yref="paper", xanchor="right", yanchor="bottom", showarrow=False,
-            )  # fmt: skip
+            text = f"bicubic: {point.psnr:.2f} dB" + (", below this picture" if point.psnr < bottom else "")
+            place = {"x": 1, "xref": "paper", "xanchor": "right", "y": max(point.psnr, bottom), "yanchor": "bottom"}
+            figure.add_annotation(text=text, showarrow=False, **place)
     return figure
 
 

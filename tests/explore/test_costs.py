@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from torch import nn
 
 from mtkd import zoo
 from mtkd.errors import UserError
+from mtkd.explore import costs
 from mtkd.explore.costs import multiply_adds, parts
 from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
 from mtkd.networks.swinir import SwinIR
@@ -55,6 +58,21 @@ def test_networks_and_names_agree():
     assert isinstance(together, MultiTeacher) and isinstance(together.aggregator, KnowledgeAggregator)
     assert multiply_adds(together, 4) == multiply_adds("aggregator_mini", 4)
     assert multiply_adds(together.aggregator, 4) == parts("aggregator_mini", 4)["aggregator_mini"]
+
+
+def test_a_network_of_the_catalogue_alone():
+    cost = costs.of_network("edsr_baseline", 4)
+    assert (cost.multiply_adds, cost.parameters) == (multiply_adds("edsr_baseline", 4), 1_517_571)  # Table 1
+    merging = costs.of_network("aggregator_mini", 4, ("one", "two"))
+    assert merging.multiply_adds < parts("aggregator_mini", 4)["aggregator_mini"]  # of three teachers
+
+
+def test_seconds_are_the_better_of_two_runs(monkeypatch):
+    clock = iter([0.0, 9.0, 10.0, 13.0, 20.0, 22.0])  # a small run first, which does not count
+    monkeypatch.setattr(costs, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(costs, "TIMED_HEIGHT", 32)
+    monkeypatch.setattr(costs, "TIMED_WIDTH", 48)
+    assert costs.seconds.__wrapped__("aggregator_mini", 4, ("one", "two")) == 2.0
 
 
 def test_bicubic_and_unknown_names():

@@ -36,7 +36,8 @@ def made(plan: Plan, scores: dict[tuple[str, int, int | None], tuple[float, floa
         recipe = run.recipe.model_dump(mode="json") if run.recipe else None
         runs[run.digest] = dict.fromkeys(records.RUNS) | {
             "digest": run.digest, "name": name, "scale": scale, "seed": run.seed, "folder": run.folder,
-            "recipe": recipe, "network": recipe and recipe["network"], "parameters": 1000 if recipe else None, "curve": [[10, 30.0]],
+            "recipe": recipe, "network": recipe and recipe["network"], "parameters": 1000 if recipe else None,
+            "curve": [[10, 30.0]],
         }  # fmt: skip
         numbers[run.digest, set_name] = {i: (p, p / 50) for i, p in zip(IMAGES, psnr, strict=True)}
     return Results(plan, Records(runs, numbers, frozenset({"Y, crop = scale, uint8"})))
