@@ -74,7 +74,10 @@ def import_(
     replace: Annotated[bool, typer.Option("--replace", help="Set a model of your own of that name aside.")] = False,
     json_: Json = False,
 ) -> None:
-    """Add weights from elsewhere to your own models: EDSR, RCAN or SwinIR in any public form."""
+    """Add weights from elsewhere to your own models: EDSR, RCAN or SwinIR in any public form.
+
+    With the extra 'community' also what spandrel knows. Nothing in the file is executed.
+    """
     from mtkd.zoo import imports
 
     if scale is not None:

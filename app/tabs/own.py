@@ -19,8 +19,9 @@ _OFF = (
     "`mtkd demo`."
 )
 _HELP = (
-    "EDSR, RCAN and SwinIR: safetensors, BasicSR's `.pth`, the original programs' `.pt`. Files of more than 64 MB "
-    "(the full EDSR has 172) are given by their path. Nothing in a file is executed."
+    "EDSR, RCAN and SwinIR: safetensors, BasicSR's `.pth`, the original programs' `.pt`; with the extra `community` "
+    "also what spandrel detects. Files of more than 64 MB (the full EDSR has 172) are given by their path. Nothing in "
+    "a file is executed."
 )
 _ROLES = "A model's role is its network's in the paper; training accepts any model as teacher, by its name."
 _NOTHING = '<p class="own-nothing">Drop a checkpoint: what it holds is shown here before anything is kept.</p>'

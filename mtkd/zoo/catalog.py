@@ -24,6 +24,7 @@ from mtkd.errors import UserError, unknown_name
 from mtkd.home import home
 from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
 from mtkd.networks.bicubic import Bicubic
+from mtkd.zoo import community
 from mtkd.zoo.checkpoints import Header, load_state, read_header, read_state
 
 BUNDLED = Path(__file__).parent / "weights"
@@ -48,7 +49,7 @@ class Model:
     @property
     def role(self) -> str:
         """``teacher``, ``aggregator`` or ``student``."""
-        return networks.specs()[self.header.network].role
+        return "teacher" if self.header.network == community.NETWORK else networks.specs()[self.header.network].role
 
     @property
     def card(self) -> dict[str, Any]:
@@ -69,20 +70,20 @@ class Model:
         return dict(sorted(found.items()))
 
     def build(self) -> nn.Module:
-        """The network without its weights."""
+        """The network without its weights; one of the community's comes with them."""
+        if self.header.network == community.NETWORK:
+            return community.build(read_state(self.path))
         options = {"teachers": self.header.teachers} if self.header.teachers else {}
         return networks.build(self.header.network, self.scale, **options)
 
     def summary(self) -> dict[str, Any]:
         """One row of ``mtkd models --json``."""
-        with torch.device("meta"):
-            parameters = networks.parameter_count(self.build())
         card = self.card
         return {
             "name": self.name,
             "role": self.role,
             "scale": self.scale,
-            "parameters": parameters,
+            "parameters": self._parameters(),
             "bundled": self.bundled,
             "network": self.header.network,
             "teachers": list(self.header.teachers),
@@ -91,6 +92,13 @@ class Model:
             "deviations": card.get("deviations", []),
             "path": str(self.path),
         }
+
+    def _parameters(self) -> int:
+        counted = self.card.get("parameters")
+        if self.header.network == community.NETWORK and counted is not None:
+            return int(counted)  # when it was brought: spandrel may be gone
+        with torch.device("meta"):
+            return networks.parameter_count(self.build())
 
 
 def _step(name: str, of: str) -> int | None:
@@ -117,7 +125,7 @@ def models(scale: int | None = None, sources: Sequence[Path] = ()) -> list[Model
     for folder in folders(sources):
         for path in _files(folder):
             header = read_header(path)
-            if header.network not in networks.specs():
+            if header.network not in (*networks.specs(), community.NETWORK):
                 raise UserError(f"{path}: {unknown_name('network', header.network, networks.specs())}")
             if scale in (None, header.scale):
                 found.setdefault((header.name, header.scale), Model(header, path, folder == BUNDLED))
@@ -160,7 +168,8 @@ def load(name: str, scale: int, device: str | torch.device = "cpu", sources: Seq
         return Bicubic(scale)
     model = find(name, scale, sources)
     network = model.build()
-    load_state(network, read_state(model.path), str(model.path))
+    if not isinstance(network, community.Community):
+        load_state(network, read_state(model.path), str(model.path))
     if isinstance(network, KnowledgeAggregator):
         network = MultiTeacher([load(teacher, scale, sources=sources) for teacher in network.teachers], network)
     return network.eval().requires_grad_(False).to(device)

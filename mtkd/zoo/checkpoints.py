@@ -55,12 +55,17 @@ def save_weights(path: Path, module: nn.Module, header: Header, dtype: torch.dty
 
     Equal weights and headers give equal files.
     """
-    state = {
+    save_state(path, module.state_dict(), header, dtype)
+
+
+def save_state(path: Path, state: Mapping[str, Tensor], header: Header, dtype: torch.dtype = torch.float32) -> None:
+    """As :func:`save_weights`, of a state dict."""
+    stored = {
         key: value.detach().cpu().to(dtype if value.is_floating_point() else value.dtype).contiguous()
-        for key, value in module.state_dict().items()
+        for key, value in state.items()
     }
     with atomic_write(path) as temporary:
-        temporary.write_bytes(_sorted_metadata(save(state, header.metadata())))
+        temporary.write_bytes(_sorted_metadata(save(stored, header.metadata())))
 
 
 def _sorted_metadata(file: bytes) -> bytes:

@@ -18,7 +18,7 @@ from mtkd.errors import UserError, unknown_name
 from mtkd.networks.common import DIV2K_MEAN
 from mtkd.networks.convert import to_basicsr
 from mtkd.networks.edsr import EDSR
-from mtkd.zoo import catalog
+from mtkd.zoo import catalog, community
 from mtkd.zoo.catalog import Model
 from mtkd.zoo.checkpoints import Header, read_header, read_state
 
@@ -38,6 +38,8 @@ class Found:
     Attributes:
         header: the network and scale that it fits, and a name made of the file's.
         state: the weights under the names used here.
+        family: the architecture, for people.
+        parameters: as Table 1 counts them.
         form: whose names the file uses.
         dropped: its keys that are no weights (constants of the original programs).
         notes: what the file does not say and is taken as published, in sentences.
@@ -46,24 +48,21 @@ class Found:
     path: Path
     header: Header
     state: dict[str, Tensor]
+    family: str
+    parameters: int
     form: str
     dropped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def role(self) -> str:
-        """``teacher``, ``aggregator`` or ``student``: that of the network in Table 1."""
-        return networks.specs()[self.header.network].role
+        """``teacher``, ``aggregator`` or ``student``: the network's in Table 1; of other architectures teacher."""
+        return Model(self.header, self.path, False).role
 
-    @property
-    def family(self) -> str:
-        family = networks.specs()[self.header.network].family
-        return FAMILIES.get(family, family)
 
-    @property
-    def parameters(self) -> int:
-        with torch.device("meta"):
-            return networks.parameter_count(Model(self.header, self.path, False).build())
+def _counted(header: Header, path: Path) -> int:
+    with torch.device("meta"):
+        return networks.parameter_count(Model(header, path, False).build())
 
 
 def candidates() -> list[str]:
@@ -127,15 +126,19 @@ def _own_header(path: Path) -> Header | None:
 
 
 def _as_it_says(path: Path, header: Header) -> Found:
+    state = read_state(path)
+    if header.network == community.NETWORK:
+        return _of_the_community(path, state, "brought by another installation of this project")
     if header.network not in networks.specs():
         raise UserError(f"{path}: {unknown_name('network', header.network, networks.specs())}")
-    state = read_state(path)
     with torch.device("meta"):
         shapes = _shapes_of(Model(header, path, False).build().state_dict())
     if problems := _differences(shapes, _shapes_of(state)):
         raise UserError(f"{path}: says that it is {header.network} x{header.scale}, but {_first(problems)}")
     named = Header(suggested_name(header.name), header.network, header.scale, header.teachers)
-    return Found(path, named, state, "this project's, with a header")
+    family = networks.specs()[header.network].family
+    of_header = "this project's, with a header"
+    return Found(path, named, state, FAMILIES.get(family, family), _counted(header, path), of_header)
 
 
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -174,17 +177,34 @@ def _fitting(path: Path, state: dict[str, Tensor], network: str | None, scale: i
     best = chosen[0]
     if problems[best]:
         fits = [c for c in order if not problems[c]]
-        raise UserError(f"{path}: {_no_fit(converted[family], best, problems[best], fits)}")
+        why = _no_fit(converted[family], best, problems[best], fits)
+        if fits or network:
+            raise UserError(f"{path}: {why}")
+        return _of_the_community(path, state, why)
     _check_mean_shift(path, state)
     original = any(key.startswith("head.") for key in state)
+    header = Header(suggested_name(path.stem), *best)
     return Found(
         path,
-        Header(suggested_name(path.stem), *best),
+        header,
         converted[family],
+        FAMILIES.get(family, family),
+        _counted(header, path),
         "the original program's (head, body, tail)" if original else "BasicSR's, as here",
         tuple(key for key in state if key.startswith(_CONSTANTS[0]) or key.endswith(_CONSTANTS[1])),
         _notes(*best),
     )
+
+
+def _of_the_community(path: Path, state: dict[str, Tensor], why: str) -> Found:
+    """What spandrel makes of it; ``why`` it is none of the networks here is said where that is nothing either."""
+    try:
+        module = community.build(state)
+    except UserError as error:
+        raise UserError(f"{path}: {why}; {error}") from error
+    header = Header(suggested_name(path.stem), community.NETWORK, module.scale)
+    parameters = networks.parameter_count(module)
+    return Found(path, header, state, module.architecture, parameters, "its own, kept as they are")
 
 
 def _no_fit(

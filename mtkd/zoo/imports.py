@@ -15,9 +15,9 @@ from mtkd import networks
 from mtkd.errors import UserError
 from mtkd.home import home
 from mtkd.images import atomic_write
-from mtkd.zoo import catalog
+from mtkd.zoo import catalog, community
 from mtkd.zoo.catalog import Model
-from mtkd.zoo.checkpoints import Header, load_state, save_weights
+from mtkd.zoo.checkpoints import Header, load_state, save_state
 from mtkd.zoo.detect import RESERVED, Found, inspect
 
 __all__ = ["Found", "add", "folder", "inspect", "own", "remove"]
@@ -50,15 +50,19 @@ def add(found: Found, name: str | None = None, replace: bool = False) -> Model:
             catalog.find(teacher, header.scale)
         except UserError as error:
             raise UserError(f"{found.path}: an aggregator of {', '.join(header.teachers)}: {error}") from error
-    module = model.build()
-    load_state(module, found.state, str(found.path))
-    deviations = list(networks.specs()[header.network].deviations)
+    state = found.state
+    deviations: list[str] = []
+    if header.network != community.NETWORK:
+        module = model.build()
+        load_state(module, state, str(found.path))
+        state = module.state_dict()
+        deviations += networks.specs()[header.network].deviations
     card = {"deviations": deviations} | Model(header, found.path, False).card | _card(found, header)
     if old:
         _set_aside(old)
     with atomic_write(model.path.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    save_weights(model.path, module, header)
+    save_state(model.path, state, header)
     return model
 
 
@@ -104,6 +108,8 @@ def _card(found: Found, header: Header) -> dict[str, object]:
         "network": header.network,
         "scale": header.scale,
         "role": found.role,
+        "architecture": found.family,
+        "parameters": found.parameters,
         "source": {"file": found.path.name, "sha256": digest, "form": found.form, "dropped": list(found.dropped)},
         "imported": datetime.now().astimezone().isoformat(timespec="seconds"),
         "notes": list(found.notes),
