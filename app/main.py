@@ -16,7 +16,7 @@ from mtkd.errors import UserError
 
 from .files import Pictures
 from .shared import Shared
-from .tabs import attribution, compare, framework, own, results, train, wavelets
+from .tabs import ablations, attribution, compare, framework, own, results, train, wavelets
 
 _ASSETS = Path(__file__).parent / "assets"
 _TITLE = "MTKD explorer"
@@ -27,6 +27,7 @@ _TABS = {
     "compare": ("Compare", compare),
     "wavelets": ("Wavelets", wavelets),
     "attribution": ("Attribution", attribution),
+    "ablations": ("Ablations", ablations),
     "results": ("Results", results),
     "train": ("Train", train),
     "own": ("Bring your own", own),

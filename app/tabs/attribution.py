@@ -19,7 +19,7 @@ from ..shared import Shared, told
 
 _COLUMNS = ["input", "size", "DI", "share", "signed share", "Shapley"]
 _INTRO = """**Which input pixels made this detail?** The local attribution map (LAM, Sec. 5.3.1, Fig. 4) unblurs the
-input step by step and adds up what each pixel does for the detail in a window of the result. The inputs of an aggregator
+input step by step and adds up what each pixel does for the detail in a window of the result. An aggregator's inputs
 are its teachers' images: which teacher's pixels were used? Click in the result to place the window."""
 _HELP = """**DI** (diffusion index): how spread the used pixels are, 100 for all alike; not how much they contribute. It
 depends on the size of the map: compare equal sizes alone. **Share**: part of all attribution, sizes without signs.

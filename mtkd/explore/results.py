@@ -114,6 +114,12 @@ class Results:
         measured = [name for name in SETS if any((digest, name) in self.records.scores for digest in at)]
         return measured[-1] if measured else SETS[0]
 
+    def printed_set(self, table: str, scale: int, wanted: str) -> str | None:
+        """The set for which the paper prints numbers of a table at a scale: the wanted one, or else the first."""
+        labels = [row["label"] for row in self._table(table, scale)["rows"]]
+        printed = [name for name in SETS if any(published().cell(table, scale, label, name) for label in labels)]
+        return wanted if wanted in printed else next(iter(printed), None)
+
     def view(self, table: str, scale: int, set_name: str, metric: Metric = "PSNR") -> View:
         """One table at one scale, on one set.
 
