@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -43,6 +44,7 @@ class Found:
         form: whose names the file uses.
         dropped: its keys that are no weights (constants of the original programs).
         notes: what the file does not say and is taken as published, in sentences.
+        card: the card that lies beside a file of this project.
     """
 
     path: Path
@@ -53,6 +55,7 @@ class Found:
     form: str
     dropped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    card: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def role(self) -> str:
@@ -137,8 +140,8 @@ def _as_it_says(path: Path, header: Header) -> Found:
         raise UserError(f"{path}: says that it is {header.network} x{header.scale}, but {_first(problems)}")
     named = Header(suggested_name(header.name), header.network, header.scale, header.teachers)
     family = networks.specs()[header.network].family
-    of_header = "this project's, with a header"
-    return Found(path, named, state, FAMILIES.get(family, family), _counted(header, path), of_header)
+    form, card = "this project's, with a header", Model(header, path, False).card
+    return Found(path, named, state, FAMILIES.get(family, family), _counted(header, path), form, card=card)
 
 
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -150,7 +153,7 @@ def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _fitting(path: Path, state: dict[str, Tensor], network: str | None, scale: int | None) -> Found:
     converted: dict[str, dict[str, Tensor]] = {}
-    for family in {networks.specs()[name].family for name in candidates()}:
+    for family in dict.fromkeys(networks.specs()[name].family for name in candidates()):
         with contextlib.suppress(UserError):  # two of its keys mean the same weight there: not of this family
             converted[family] = to_basicsr(state, family)
     family = max(converted, key=lambda f: _likeness(converted[f], f))

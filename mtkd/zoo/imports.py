@@ -50,14 +50,14 @@ def add(found: Found, name: str | None = None, replace: bool = False) -> Model:
             catalog.find(teacher, header.scale)
         except UserError as error:
             raise UserError(f"{found.path}: an aggregator of {', '.join(header.teachers)}: {error}") from error
-    state = found.state
+    state = {key: value.clone() for key, value in found.state.items()}  # safetensors takes no shared memory
     deviations: list[str] = []
     if header.network != community.NETWORK:
         module = model.build()
         load_state(module, state, str(found.path))
         state = module.state_dict()
         deviations += networks.specs()[header.network].deviations
-    card = {"deviations": deviations} | Model(header, found.path, False).card | _card(found, header)
+    card = {"deviations": deviations, **found.card, **_card(found, header)}
     if old:
         _set_aside(old)
     with atomic_write(model.path.with_suffix(".json")) as temporary:

@@ -252,6 +252,7 @@ def test_an_aggregator_comes_after_its_teachers(tmp_path: Path) -> None:
 
 def test_the_card_and_the_lists(tmp_path: Path) -> None:
     file = saved(tmp_path / "My net (new)_x4.pth", {"params": state_of("edsr_tiny", 4)})
+    file.with_suffix(".json").write_text('["options of another program"]')
     model = imports.add(imports.inspect(file))
     assert model.name == "My-net-new"
     card = json.loads((imports.folder() / "My-net-new_x4.json").read_text())
