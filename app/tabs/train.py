@@ -11,6 +11,7 @@ from mtkd.explore.curves import training_figure
 from mtkd.home import home
 from mtkd.images import read_image
 from mtkd.training import jobs
+from mtkd.training.devices import devices
 
 from ..shared import Shared, model_choices, scale_of, told
 from ..train_form import STAGES, TRIAL, held_out, prefilled, recipes, resolve, usual
@@ -45,14 +46,12 @@ def build(shared: Shared, tab: gr.Tab) -> None:
 def _form() -> tuple[list[Any], gr.Dropdown, gr.Button]:
     """The form, connected within itself; returns the inputs of ``resolve``, the device and the button."""
     size, _, _ = TRIAL["recipe"].partition("/")
-    gr.Markdown(_HELP, elem_classes="help")
     stage = gr.Radio(STAGES, value="student", label="Stage", elem_id="train-stage")
     sizes = gr.Radio(["mini", "small", "paper"], value=size, label="Size", elem_id="train-size")
+    recipe = gr.Dropdown(recipes(size, "student"), value=TRIAL["recipe"], label="Recipe", elem_id="train-recipe")
     with gr.Row():
-        recipe = gr.Dropdown(
-            recipes(size, "student"), value=TRIAL["recipe"], label="Recipe", elem_id="train-recipe", scale=3
-        )
-        scale = gr.Dropdown(["×2", "×3", "×4"], value=TRIAL["scale"], label="Scale", scale=1, min_width=80)
+        scale = gr.Dropdown(["×2", "×3", "×4"], value=TRIAL["scale"], label="Scale", min_width=100)
+        device = gr.Dropdown(devices(), label="Device", elem_id="train-device", min_width=100)
     data = gr.Textbox(
         TRIAL["data"], label="Folder of training images (HR)", elem_id="train-data",
         placeholder="empty: five bundled examples, enough to try it",
@@ -66,17 +65,17 @@ def _form() -> tuple[list[Any], gr.Dropdown, gr.Button]:
     with gr.Row():
         rate = gr.Number(TRIAL["rate"], label="Learning rate", minimum=0, step=0.0001, min_width=100)
         seed = gr.Number(TRIAL["seed"], label="Seed", minimum=0, **number)
-        kept = gr.Number(TRIAL["held_out"], label="Held out, images", minimum=1, **number)
-    device = gr.Dropdown(jobs.devices(), label="Device", elem_id="train-device")
+        kept = gr.Number(TRIAL["held_out"], label="Held out", minimum=1, **number)
+    problem = gr.Markdown(elem_id="train-problem")
+    start = gr.Button("Start", variant="primary", elem_id="train-start")
+    trial = gr.Button("Fill in the half-minute trial", size="sm", elem_id="train-trial")
     with gr.Accordion("More, and the recipe that this makes", open=False):
         more = gr.Textbox(
             "", label="Other keys of the recipe, one key=value a line", lines=2, elem_id="train-more",
             placeholder="ema=0.99\nmethod.options.alpha=0.3",
         )  # fmt: skip
-        resolved = gr.Code(language="yaml", label="Recipe", interactive=False, elem_id="train-resolved")
-    problem = gr.Markdown(elem_id="train-problem")
-    start = gr.Button("Start", variant="primary", elem_id="train-start")
-    trial = gr.Button("Fill in the half-minute trial", size="sm", elem_id="train-trial")
+        resolved = gr.Code(language="yaml", label="Recipe", interactive=False, elem_id="train-resolved", max_lines=24)
+    gr.Markdown(_HELP, elem_classes="help")
 
     fields = {"recipe": recipe, "scale": scale, "name": name, "data": data, "held_out": kept, "steps": steps,
               "batch": batch, "patch": patch, "rate": rate, "seed": seed, "more": more}  # fmt: skip
@@ -97,12 +96,12 @@ def _form() -> tuple[list[Any], gr.Dropdown, gr.Button]:
             recipe: gr.Dropdown(recipes(size, "student"), value=TRIAL["recipe"]),
         }
 
-    def show(*values: Any) -> tuple[str, str]:
+    def show(*values: Any) -> tuple[Any, str]:
         """The recipe in full, or what is wrong with the form."""
         try:
-            return resolve(*values).dump(), ""
+            return gr.Code(resolve(*values).dump(), visible=True), ""
         except UserError as error:
-            return "", f"Not yet: {error}"
+            return gr.Code(visible=False), f"Not yet: {error}"
 
     chosen = gr.on([sizes.input, stage.input], choose, [sizes, stage, recipe], recipe, **_QUIET)
     chosen.then(fill, [recipe, scale], form, **_QUIET)

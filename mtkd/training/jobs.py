@@ -8,7 +8,6 @@ process trains and on what device, and ``log.txt``, what the process says. All t
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -20,12 +19,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import psutil  # type: ignore[import-untyped]
-import torch
 from filelock import FileLock, Timeout
 
 from mtkd.errors import UserError, unknown_name
 from mtkd.home import home
 from mtkd.images import atomic_write
+from mtkd.training.devices import check_device, environment
 from mtkd.training.measured import Measured
 from mtkd.training.recipe import Recipe, parse, read_yaml
 from mtkd.training.request import check
@@ -87,15 +86,6 @@ def runs_folder() -> Path:
     return home() / "runs"
 
 
-def devices() -> list[str]:
-    """What can be trained on here, best first: "cuda" ("cuda:0", "cuda:1" of several), "mps", "cpu"."""
-    if not torch.accelerator.is_available():
-        return ["cpu"]
-    kind = torch.accelerator.current_accelerator().type  # type: ignore[union-attr]
-    count = torch.accelerator.device_count() if kind == "cuda" else 1
-    return [*([kind] if count == 1 else [f"{kind}:{i}" for i in range(count)]), "cpu"]
-
-
 def runs() -> list[Run]:
     """All runs, the one that was started last first."""
     folder = runs_folder()
@@ -122,7 +112,7 @@ def start(recipe: Recipe, device: str = "cpu") -> Run:
         UserError: the recipe cannot be trained (see :func:`~mtkd.training.request.check`), or there is such a run.
     """
     check(recipe)
-    _check_device(device)
+    check_device(device)
     folder = runs_folder() / f"{recipe.name}_x{recipe.scale}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +135,7 @@ def resume(name: str, device: str | None = None) -> Run:
     """
     run = find(name)
     device = device or run.device or "cpu"
-    _check_device(device)
+    check_device(device)
     _launch(run.folder, device)
     return look(run.folder)
 
@@ -211,29 +201,24 @@ def look(folder: Path) -> Run:
         recipe = _recipe(folder)
     except UserError as error:
         return Run(folder, "damaged", str(error))
-    job, numbers = _job(folder), measured(folder)
-    known: dict[str, Any] = {
-        "recipe": recipe,
-        "device": str(job.get("device", "")),
+    job = _job(folder)
+    known: dict[str, Any] = {"recipe": recipe, "device": str(job.get("device", ""))}
+    if (folder / "finished.json").is_file():
+        return Run(folder, "finished", **known, iteration=recipe.iterations, **_of_card(folder))
+    numbers = measured(folder)
+    known |= {
         "iteration": numbers.iteration,
         "psnr": numbers.last("validation PSNR-Y"),
         "speed": numbers.speed,
     }
-    if (folder / "finished.json").is_file():
-        return Run(folder, "finished", **known, seconds=_seconds(folder))
     started = float(job.get("started", 0))
     if _process(folder) is not None or _locked(folder):
         known["seconds"] = time.time() - started if started else None
         if any(_changed(folder / name) >= started for name in ("recipe.yaml", "metrics.jsonl")):
             return Run(folder, "running", **known)
-        return Run(folder, "preparing", _last_line(folder) or "starting", **known)
+        return Run(folder, "preparing", _last_line(folder) or "loading the libraries", **known)
     reason = _failure(log(folder))
     return Run(folder, "failed" if reason else "stopped", reason, **known)
-
-
-def _check_device(device: str) -> None:
-    if device not in devices():
-        raise unknown_name("device", device, devices())
 
 
 def _launch(folder: Path, device: str) -> None:
@@ -255,24 +240,11 @@ def _launch(folder: Path, device: str) -> None:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=_environment(device),
+                env=environment(device),
             )
         with atomic_write(folder / "job.json") as temporary:
             temporary.write_text(json.dumps(job | {"pid": process.pid}), encoding="utf-8")
     threading.Thread(target=process.wait, daemon=True).start()  # else it stays a zombie after its end
-
-
-def _environment(device: str) -> dict[str, str]:
-    environment = dict(os.environ) | {"PYTHONUNBUFFERED": "1"}
-    kind, _, index = device.partition(":")
-    if kind == "cpu":
-        environment |= {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
-        # Threads that wait for a busy core make a step many times slower: one core is left to the rest.
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) - 1)))
-    elif index:
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-        environment["CUDA_VISIBLE_DEVICES"] = visible[int(index)] if visible != [""] else index
-    return environment
 
 
 def _recipe_files(folder: Path) -> Sequence[Path]:
@@ -329,11 +301,12 @@ def _changed(path: Path) -> float:
     return path.stat().st_mtime if path.is_file() else -1.0
 
 
-def _seconds(folder: Path) -> float | None:
+def _of_card(folder: Path) -> dict[str, Any]:
     try:
-        return float(json.loads((folder / "card.json").read_text(encoding="utf-8"))["seconds"])
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        return {"psnr": float(card["held_out"]["psnr"]), "seconds": float(card["seconds"])}
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return {}
 
 
 def _last_line(folder: Path) -> str:

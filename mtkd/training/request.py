@@ -30,7 +30,7 @@ def shortened(recipe: Recipe, iterations: int) -> Recipe:
 
     schedule = recipe.schedule
     content["schedule"] |= {"every": fewer(schedule.every), "warmup": round(schedule.warmup * ratio)}
-    content["snapshots"] = sorted({fewer(step) for step in recipe.snapshots})
+    content["snapshots"] = sorted({fewer(step) for step in recipe.snapshots if step <= recipe.iterations})
     content["log_every"] = fewer(recipe.log_every, iterations // 500)
     for key in ("validate_every", "checkpoint_every"):
         content[key] = fewer(getattr(recipe, key), iterations // 20)

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from mtkd import zoo
 from mtkd.errors import UserError
-from mtkd.training import jobs
+from mtkd.training import devices, jobs
 from mtkd.training.recipe import Recipe
 from tests.training.conftest import small_recipe, write_images
 
@@ -206,7 +206,7 @@ def test_the_process_sees_the_chosen_device(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr(jobs, "devices", lambda: ["cuda", "cuda:0", "cuda:1", "cpu"])
+    monkeypatch.setattr(devices, "devices", lambda: ["cuda", "cuda:0", "cuda:1", "cpu"])
     monkeypatch.setattr(subprocess, "Popen", Started)
     run = jobs.start(small_recipe(small_images, name="mine"), device)
     assert given.get("CUDA_VISIBLE_DEVICES") == expected and run.device == device
