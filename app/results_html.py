@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from html import escape
+from itertools import groupby
 from typing import Any
 
 import yaml
@@ -16,43 +18,48 @@ def table(view: View, chosen: str | None) -> str:
     """A view as a table whose rows carry ``data-label`` and whose cells carry what to sort by."""
     if view.empty:
         return f"<p>{escape(view.missing)}</p>"
-    unit = "PSNR, dB" if view.metric == "PSNR" else "SSIM"
-    printed_over = any(row.printed_over is not None for row in view.rows)
-    above = f'<th colspan="3">{unit}</th><th colspan="{1 + printed_over}">{escape(view.over)}, dB</th>'
-    heads = ["Method", "measured", "seeds", "paper", "measured", *["paper"] * printed_over, "parameters"]
-    head = "".join(f'<th scope="col"><button type="button">{text}</button></th>' for text in heads)
-    body = "".join(_row(row, view, printed_over, row.label == chosen) for row in view.rows)
+    columns = _columns(view)
+    above = "".join(
+        f'<th colspan="{len(list(of))}">{escape(name)}</th>' for name, of in groupby(columns, lambda column: column[0])
+    )
+    head = "".join(f'<th scope="col"><button type="button">{text}</button></th>' for _, text, _ in columns)
+    body = []
+    for row in view.rows:
+        marked = ' class="chosen"' if row.label == chosen else ""
+        cells = "".join(cell(row) for _, _, cell in columns)
+        body.append(f'<tr data-label="{escape(row.label)}"{marked}>{cells}</tr>')
     name = escape(f"{view.title}, ×{view.scale}, {view.set_name}, {view.metric}")
-    head = f'<tr class="above"><th></th>{above}<th></th></tr><tr class="sort">{head}</tr>'
-    return f'<table aria-label="{name}"><thead>{head}</thead><tbody>{body}</tbody></table>'
+    head = f'<tr class="above">{above}</tr><tr class="sort">{head}</tr>'
+    return f'<table aria-label="{name}"><thead>{head}</thead><tbody>{"".join(body)}</tbody></table>'
 
 
-def _row(row: Row, view: View, printed_over: bool, chosen: bool) -> str:
-    digits = (3, 2) if view.metric == "PSNR" else (4, 4)
-    trained = row.seeds and row.parameters
-    cells = [
-        _cell(f'<button type="button">{escape(row.title)}</button>', row.title),
-        _cell(_number(row.measured, row.spread, digits[0], row.mark), row.measured),
-        _cell(str(row.seeds) if trained else "", row.seeds if trained else None),
-        _cell(_number(row.printed, None, digits[1], row.printed_mark), row.printed),
-        _cell(_difference(row.over), row.over and row.over.mean),
+def _columns(view: View) -> list[tuple[str, str, Callable[[Row], str]]]:
+    """Common heading, heading and cell of every column; those of the paper where it prints anything."""
+    unit, over = "PSNR, dB" if view.metric == "PSNR" else "SSIM", f"{view.over}, dB"
+    digits, printed_digits = (".3f", ".2f") if view.metric == "PSNR" else (".4f", ".4f")
+    columns: list[tuple[str, str, Callable[[Row], str]]] = [
+        ("", "Method", lambda row: _cell(f'<button type="button">{escape(row.title)}</button>', row.title)),
+        (unit, "measured", lambda row: _cell(_number(row.measured, row.spread, digits, row.mark), row.measured)),
+        (unit, "seeds", lambda row: _cell(str(row.seeds or ""), row.seeds) if row.parameters else _cell("", None)),
     ]
-    if printed_over:
-        cells.append(_cell("" if row.printed_over is None else f"{row.printed_over:+.2f}", row.printed_over))
-    cells.append(_cell("" if row.parameters is None else f"{row.parameters:,}", row.parameters))
-    name = ' class="chosen"' if chosen else ""
-    return f'<tr data-label="{escape(row.label)}"{name}>{"".join(cells)}</tr>'
+    if any(row.printed is not None for row in view.rows):
+        paper = partial(_number, spread=None, digits=printed_digits)
+        columns.append((unit, "paper", lambda row: _cell(paper(row.printed, mark=row.printed_mark), row.printed)))
+    columns.append((over, "measured", lambda row: _cell(_difference(row.over), row.over and row.over.mean)))
+    if any(row.printed_over is not None for row in view.rows):
+        columns.append((over, "paper", lambda row: _cell(_number(row.printed_over, None, "+.2f"), row.printed_over)))
+    return [*columns, ("", "parameters", lambda row: _cell(_number(row.parameters, None, ","), row.parameters))]
 
 
 def _cell(content: str, value: object) -> str:
     return f'<td data-value="{"" if value is None else escape(str(value))}">{content or "–"}</td>'
 
 
-def _number(value: float | None, spread: float | None, digits: int, mark: str) -> str:
+def _number(value: float | None, spread: float | None, digits: str, mark: str = "") -> str:
     if value is None:
         return ""
-    plus_minus = "" if spread is None else f" <small>± {spread:.{digits}f}</small>"
-    shown = f"{value:.{digits}f}"
+    plus_minus = "" if spread is None else f" <small>± {spread:{digits}}</small>"
+    shown = f"{value:{digits}}"
     return (f'<span class="mark-{mark}" title="{mark}">{shown}</span>' if mark else shown) + plus_minus
 
 

@@ -76,8 +76,10 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             with gr.Column(scale=1, min_width=480):
                 claims = gr.HTML(elem_id="results-claims", apply_default_css=False)
 
-    filters = [table, scale, set_name, metric, row]
-    of_table = [shown, notes, csv, row, runs, curve]
+    label = gr.State(None)  # of the chosen row; the dropdown's own value may be of the table before
+    filters = [table, scale, set_name, metric, label]
+    of_row = [label, runs, curve]
+    of_table = [shown, notes, csv, row, *of_row]
 
     def draw(
         scale_text: str,
@@ -114,12 +116,12 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     def look(table: str, scale_text: str, label: str | None) -> list[Any]:
         """The runs behind one row."""
         if label is None:
-            return ["", None]
+            return [None, "", None]
         at = scale_of(scale_text)
         results = _results()
         with told():
             found = results.runs(table, at, label)
-        return [made.runs(found, table, at, label), plots.curves(found) if found else None]
+        return [label, made.runs(found, table, at, label), plots.curves(found) if found else None]
 
     def click(table: str, scale_text: str, event: gr.EventData) -> list[Any]:
         return [event.label, *look(table, scale_text, event.label)]
@@ -148,8 +150,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         control.input(draw, [scale, set_name, axis], tradeoff, api_visibility="private")
     for control in (table, scale, set_name, metric):
         control.input(fill, filters, of_table, api_visibility="private", show_progress_on=[shown])
-    row.input(look, [table, scale, row], [runs, curve], api_visibility="private")
-    shown.select(click, [table, scale], [row, runs, curve], api_visibility="private", show_progress_on=[runs])
+    row.input(look, [table, scale, row], of_row, api_visibility="private", show_progress_on=[runs])
+    shown.select(click, [table, scale], [row, *of_row], api_visibility="private", show_progress_on=[runs])
     gr.api(_table_rows, api_name="results_table")
     gr.api(_run_records, api_name="results_runs")
     gr.api(_claims, api_name="results_claims")

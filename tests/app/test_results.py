@@ -150,6 +150,21 @@ def test_the_table_can_be_saved(page):
     assert next(row for row in saved if row["label"] == "mtkd")["psnr_printed"] == "26.32"
 
 
+def test_from_table_to_table(page):
+    """The row that was looked at is not in every table; a table that the paper lacks has no column of it."""
+    show(page, "Table 2", "×4", "Set5")
+    run_names(page, "full")
+    for name in ("controls", "aggregators", "table2"):
+        page.locator("#results-name input").click()
+        page.get_by_role("option", name=titles()[name]).click()
+        page.locator(f"#results-table table[aria-label^='{titles()[name].partition(chr(39))[0]}']").wait_for()
+        printed = name == "table2"
+        assert ("paper" in page.inner_text("#results-table .sort")) == printed
+    page.wait_for_timeout(300)
+    assert page.locator(".toast-body").count() == 0
+    assert page.locator("#results-figures").get_by_text("Error", exact=True).count() == 0
+
+
 def test_every_claim_has_a_verdict(page):
     chips = page.locator("#results-claims .verdict").all_inner_texts()
     assert len(chips) == len(published().claims)
