@@ -42,6 +42,19 @@ def test_readme_shows_the_cards_numbers():
     assert table(4) in (ROOT / "README.md").read_text()
 
 
+def test_readme_is_a_spaces_front_page():
+    """What a host of Gradio apps reads: the version is the pinned one, the file starts the explorer."""
+    _, front, _ = (ROOT / "README.md").read_text().split("---\n", 2)
+    told = yaml.safe_load(front)
+    assert f"gradio=={told['sdk_version']}" in (ROOT / "constraints.txt").read_text().splitlines()
+    assert told["sdk"] == "gradio" and told["python_version"] == PROJECT["requires-python"].removeprefix(">=")
+    assert (ROOT / "requirements.txt").read_text().strip() == ".[app]"
+    done = subprocess.run(
+        [sys.executable, told["app_file"], "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and "Open the explorer" in done.stdout, done.stderr
+
+
 def test_files_in_git_stay_small():
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:

@@ -210,11 +210,10 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         ).then(None, query, None, js=_TO_ADDRESS_BAR, api_visibility="private")
 
     then_saved(go.click(compare, inputs, outputs, api_name="compare", show_progress_on=[viewer]))
-    for event in (
-        shared.page.load(from_link, None, given, api_visibility="private", show_progress="hidden"),
-        opened.upload(from_file, opened, given, api_visibility="private", show_progress="hidden"),
-    ):
-        then_saved(event.then(compare, [*inputs, where], outputs, api_visibility="private", show_progress_on=[viewer]))
+    hidden = {"api_visibility": "private", "show_progress": "hidden"}
+    run = {"api_visibility": "private", "show_progress_on": [viewer]}
+    then_saved(shared.page.load(from_link, None, given, **hidden).then(compare, [*inputs, where], outputs, **run))
+    then_saved(opened.upload(from_file, opened, given, **hidden).success(compare, [*inputs, where], outputs, **run))
     then_saved(
         viewer.select(
             looked,

@@ -112,11 +112,11 @@ def measure(name: str, scale: int, data: Path, sources: Sequence[Path] = ()) -> 
 
 def table(scale: int = 4) -> str:
     """The zoo's cards as a markdown table, for the README."""
-    lines = ["| model | role | parameters | steps | held out | Set5 | Set14 |", "|---|---|---|---|---|---|---|"]
+    lines = [f"| x{scale} | role | parameters | steps | held out | Set5 | Set14 |", "|---|---|---|---|---|---|---|"]
     for model in zoo.models(scale):
-        card, summary = model.card, model.summary()
-        if not card:
+        if not model.bundled:
             continue
+        card, summary = model.card, model.summary()
         sets = {row["set"]: f"{row['psnr']:.3f} / {row['ssim']:.4f}" for row in card.get("benchmarks", [])}
         lines.append(
             f"| {model.name} | {model.role} | {summary['parameters']:,} | {card['iterations']:,} "

@@ -42,9 +42,7 @@ def window_in(comparison: Comparison, region: Region | None, size: int) -> Windo
     """
     height, width = (side * comparison.scale for side in comparison.lr_image.shape[:2])
     if size + 1 > min(height, width):
-        raise UserError(
-            f"a window of {size} x {size} needs an image of {size + 1} x {size + 1}; this is {width} x {height}"
-        )
+        raise UserError(f"the result is {width} x {height}: too small for a window of {size} x {size} and 1 pixel more")
     if region is None:
         pictures = list(comparison.pictures().values())
         region = busiest_region(pictures[-1], size, size)

@@ -81,7 +81,8 @@ def wavelet_error_map(sr: UInt8Image, hr: UInt8Image, levels: int = 2) -> UInt8I
     for level in range(1, levels + 1):
         error, details = pywt.dwt2(error / 2, "haar", mode="symmetric")
         h, w = height >> level, width >> level
-        for (top, left), band in zip(((0, w), (h, 0), (h, w)), details, strict=True):  # pywt: H is low-pass along W
+        # LH (high-pass along H) below, HL at the right, HH in the corner
+        for (top, left), band in zip(((h, 0), (0, w), (h, w)), details, strict=True):
             picture[top : top + h, left : left + w] = band[:h, :w]
         picture[:h, :w] = error[:h, :w]
     return heat_map(np.abs(picture) / ERROR_RANGE)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 import re
 import urllib.parse
 import urllib.request
@@ -15,6 +17,7 @@ from PIL import Image
 
 from mtkd.data.examples import EXAMPLES, example
 from mtkd.explore import compare, default_models
+from mtkd.explore.region import Region
 from mtkd.images import read_image
 
 pytestmark = pytest.mark.xdist_group("app")
@@ -22,26 +25,31 @@ MODELS = default_models(4)
 SHOTS = Path(__file__).parents[2] / "screenshots"
 
 
-@pytest.fixture(scope="module")
-def page(browser, address):
-    """The page after its first comparison."""
-    page = browser.new_page(1280, 900)
+def open_page(browser, address, query: str = "", width: int = 1280, height: int = 900, models=MODELS):
+    """A page after its first comparison; ``page_errors`` are those of its scripts."""
+    page = browser.new_page(width, height)
     page.page_errors = []
     page.on("pageerror", lambda error: page.page_errors.append(str(error)))
-    page.goto(address)
-    wait_for_panes(page, [*MODELS, "LR", "ground truth"])
+    page.goto(address + query)
+    wait_for_panes(page, [*models, "LR", "ground truth"])
+    return page
+
+
+@pytest.fixture(scope="module")
+def page(browser, address):
+    page = open_page(browser, address)
     yield page
-    page.close()
+    page.context.close()
 
 
 def pane_names(page) -> list[str]:
-    return page.eval_on_selector_all(".mv-canvas", "all => all.map((canvas) => canvas.dataset.name)")
+    return page.eval_on_selector_all("#viewer .mv-canvas", "all => all.map((canvas) => canvas.dataset.name)")
 
 
 def wait_for_panes(page, names: list[str]) -> None:
     page.wait_for_function(
         """names => {
-          const shown = [...document.querySelectorAll('.mv-canvas')].map((canvas) => canvas.dataset.name);
+          const shown = [...document.querySelectorAll('#viewer .mv-canvas')].map((canvas) => canvas.dataset.name);
           return shown.length === names.length && names.every((name) => shown.includes(name));
         }""",
         arg=names,
@@ -71,8 +79,8 @@ def fetch(address: str, href: str) -> bytes:
 
 def upload(page, path: Path) -> None:
     """Replace the image by a file, as dropping it would."""
-    if page.locator("#image button[aria-label='Clear'], #image button[aria-label='Remove Image']").count():
-        page.locator("#image button[aria-label='Clear'], #image button[aria-label='Remove Image']").first.click()
+    if page.locator("#image button[aria-label='Remove Image']").count():
+        page.locator("#image button[aria-label='Remove Image']").first.click()
     page.locator("#image input[type=file]").set_input_files(str(path))
     page.locator("#image img").wait_for(state="attached")
     page.wait_for_timeout(500)
@@ -93,19 +101,27 @@ def test_first_comparison_shows_everything(page):
 def test_numbers_shown_equal_numbers_computed(page):
     expected = compare(EXAMPLES[0].read(), MODELS, 4)
     shown = table(page)
-    for result in expected.results:
-        role, parameters, _, psnr, ssim = shown[result.name]
-        assert role == result.role
-        assert int(parameters.replace(",", "")) == result.parameters
-        assert float(psnr) == pytest.approx(round(result.psnr, 2))
-        assert float(ssim) == pytest.approx(round(result.ssim, 4))
+    for result, row in zip(expected.results, expected.table(), strict=True):
+        role, parameters, cost, _, psnr, ssim, over_bicubic, over_scratch = shown[result.name]
+        assert (role, parameters) == (result.role, f"{result.parameters:,}")
+        assert (cost, psnr, ssim) == (f"{result.multiply_adds / 1e9:.2f}", f"{result.psnr:.2f}", f"{result.ssim:.4f}")
+        assert over_bicubic == f"{row['over_bicubic']:+.2f}"
+        assert over_scratch == ("" if row["over_scratch"] is None else f"{row['over_scratch']:+.2f}")
+
+
+def test_csv_is_that_of_the_comparison(page):
+    with page.expect_download() as download:
+        page.click("#csv")
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
+    expected = compare(EXAMPLES[0].read(), MODELS, 4)
+    assert [float(row["psnr"]) for row in rows] == [result.psnr for result in expected.results]
 
 
 def test_pictures_are_lossless(page, address):
     """The bytes that the browser gets hold exactly the computed pixels, and results can be saved one by one."""
     expected = compare(EXAMPLES[0].read(), MODELS, 4)
     links = page.eval_on_selector_all(
-        ".mv a[download]", "all => all.map((link) => [link.getAttribute('download'), link.getAttribute('href')])"
+        "#viewer a[download]", "all => all.map((link) => [link.getAttribute('download'), link.getAttribute('href')])"
     )
     saved = {name: fetch(address, href) for name, href in links}
     for result in expected.results:
@@ -146,20 +162,119 @@ def test_best_teacher_map_and_its_legend(page, address):
 
 
 def test_all_panes_zoom_in_step(page):
-    pane = page.locator(".mv-canvas").first
+    pane = page.locator("#viewer .mv-canvas").first
     pane.scroll_into_view_if_needed()
     box = pane.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.wheel(0, -600)
-    page.wait_for_function("JSON.parse(document.querySelector('.mv').dataset.view).zoom > 1.5")
+    page.wait_for_function("JSON.parse(document.querySelector('#viewer .mv').dataset.view).zoom > 1.5")
     page.wait_for_timeout(300)
     page.screenshot(path=SHOTS / "compare-zoomed.png")
-    page.click(".mv-button[data-layer='error']")
+    page.click("#viewer .mv-button[data-layer='error']")
     page.wait_for_timeout(400)
     page.screenshot(path=SHOTS / "compare-error.png")
-    page.click(".mv-button[data-layer='image']")
+    page.click("#viewer .mv-button[data-layer='image']")
     pane.dblclick()
-    page.wait_for_function("JSON.parse(document.querySelector('.mv').dataset.view).zoom === 1")
+    page.wait_for_function("JSON.parse(document.querySelector('#viewer .mv').dataset.view).zoom === 1")
+
+
+def draw_region(page):
+    box = page.locator("#viewer .mv-canvas").nth(1).bounding_box()
+    page.keyboard.down("Shift")
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.55 * box["height"], steps=4)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+
+
+def test_a_region_is_measured_and_the_address_reproduces_the_view(browser, page, address):
+    draw_region(page)
+    page.wait_for_function("location.search.includes('region=')")
+    wait_for_text(page, "#table", "region PSNR-Y")
+    region = Region.of(json.loads(page.evaluate("document.querySelector('#viewer .mv').dataset.view"))["region"])
+    expected = compare(EXAMPLES[0].read(), MODELS, 4).quality_in(region)
+    captions = page.eval_on_selector_all("#viewer .mv-caption", "all => all.map((c) => c.innerText)")
+    assert captions[1:-1] == [f"{psnr:.2f} dB · {ssim:.4f}" for psnr, ssim in expected.values()]
+    assert all(table(page)[name][-2] == f"{psnr:.2f}" for name, (psnr, _) in expected.items())
+    page.click("#viewer .mv-button[data-layer='signed error']")
+    page.wait_for_function("location.search.includes('layer=signed')")
+    again = open_page(browser, page.evaluate("location.href"))
+    view = json.loads(again.evaluate("document.querySelector('#viewer .mv').dataset.view"))
+    assert Region.of(view["region"]) == region and view["layer"] == "signed error"
+    again_captions = again.eval_on_selector_all("#viewer .mv-caption", "all => all.map((c) => c.innerText)")
+    assert again_captions == captions
+    again.context.close()
+    page.click("#viewer .mv-button[data-layer='image']")
+
+
+def test_no_model_runs_again_for_a_region_a_mode_or_a_pair(page):
+    """Seconds in the table are those of the only run there was."""
+    before = {name: cells[3] for name, cells in table(page).items()}
+    press_compare(page)
+    page.wait_for_timeout(3000)
+    assert {name: cells[3] for name, cells in table(page).items()} == before
+
+
+def test_figure_for_a_paper(page):
+    page.locator("#figure button").first.click()
+    page.click("#figure-make")
+    page.locator("#figure-image img").wait_for(timeout=60_000)
+    with page.expect_download() as download:
+        page.click("#figure-pdf")
+    assert download.value.path().read_bytes().startswith(b"%PDF")
+    with page.expect_download() as download:
+        page.click("#figure-png")
+    assert Image.open(download.value.path()).width > 1000
+    page.locator("#figure button").first.click()
+
+
+def test_a_saved_view_opens_again(page, tmp_path):
+    photo = tmp_path / "mine.png"
+    Image.fromarray(example("coffee").read()[:64, :96]).save(photo)
+    upload(page, photo)
+    press_compare(page)
+    wait_for_text(page, "#viewer .mv", "24 × 16")
+    page.wait_for_timeout(800)
+    with page.expect_download() as download:
+        page.click("#save-view")
+    saved = tmp_path / "view.json"
+    saved.write_bytes(download.value.path().read_bytes())
+    assert json.loads(saved.read_text())["png"]
+    upload(page, EXAMPLES[0].path)
+    press_compare(page)
+    wait_for_text(page, "#viewer .mv", "64 × 64")
+    page.locator("input[type=file][accept='.json']").set_input_files(str(saved))
+    wait_for_text(page, "#viewer .mv", "24 × 16")
+    (tmp_path / "bad.json").write_text("{}")
+    page.locator("input[type=file][accept='.json']").set_input_files(str(tmp_path / "bad.json"))
+    page.locator(".toast-body").last.wait_for()
+    assert "not a saved view" in page.locator(".toast-body").last.inner_text()
+    page.locator(".toast-close").last.click()
+
+
+def test_results_from_elsewhere(page, tmp_path):
+    upload(page, EXAMPLES[0].path)
+    right, wrong = tmp_path / "theirs.png", tmp_path / "small.png"
+    Image.fromarray(EXAMPLES[0].read()).save(right)
+    Image.fromarray(EXAMPLES[0].read()[:100]).save(wrong)
+    page.locator("#others").locator("xpath=ancestor::*[contains(@class,'block')][1]").wait_for(state="attached")
+    page.get_by_role("button", name="Results from elsewhere").click()
+    page.locator("#others input[type=file]").set_input_files(str(right))
+    page.wait_for_timeout(800)
+    press_compare(page)
+    wait_for_panes(page, [*MODELS, "theirs", "LR", "ground truth"])
+    assert "inf dB" in page.inner_text("#viewer .mv-pane:has(canvas[data-name=theirs]) .mv-caption")
+    page.locator("#others button[aria-label='Clear'], #others button[aria-label='Remove this file']").first.click()
+    page.locator("#others input[type=file]").set_input_files(str(wrong))
+    page.wait_for_timeout(800)
+    press_compare(page)
+    page.locator(".toast-body").last.wait_for()
+    assert "small: 256 x 100" in page.locator(".toast-body").last.inner_text()
+    page.locator(".toast-close").last.click()
+    page.locator("#others button[aria-label='Clear'], #others button[aria-label='Remove this file']").first.click()
+    press_compare(page)
+    wait_for_panes(page, [*MODELS, "LR", "ground truth"])
 
 
 def test_upload_without_ground_truth(page, tmp_path):
@@ -172,8 +287,8 @@ def test_upload_without_ground_truth(page, tmp_path):
     page.get_by_label("Low resolution", exact=False).check()
     press_compare(page)
     wait_for_panes(page, [*MODELS, "LR"])
-    wait_for_text(page, ".mv", "64 × 48")
-    assert all(cells[3:] == ["", ""] for cells in table(page).values())
+    wait_for_text(page, "#viewer .mv", "64 × 48")
+    assert all(cells[4:6] == ["", ""] for cells in table(page).values())
     assert not page.locator("#best").is_visible()
     page.get_by_label("High resolution", exact=False).check()
 
@@ -222,7 +337,7 @@ def test_no_models_chosen_is_told(page):
 def test_serves_on_after_all_that(page, tmp_path):
     upload(page, EXAMPLES[3].path)
     press_compare(page)
-    wait_for_text(page, ".mv", "80 × 64")
+    wait_for_text(page, "#viewer .mv", "80 × 64")
     assert set(pane_names(page)) == {*MODELS, "LR", "ground truth"}
     assert page.page_errors == []
     height, width = read_image(EXAMPLES[3].path).shape[:2]
@@ -237,7 +352,7 @@ def test_layout_does_not_break(browser, address, width, theme):
     page.wait_for_timeout(800)
     page.screenshot(path=SHOTS / f"compare-{width}-{theme}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    narrow = page.eval_on_selector_all(".mv-canvas", "all => all.filter((c) => c.clientWidth < 150).length")
+    narrow = page.eval_on_selector_all("#viewer .mv-canvas", "all => all.filter((c) => c.clientWidth < 150).length")
     assert narrow == 0
     page.context.close()
 
