@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import threading
 from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -12,7 +13,11 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import gradio as gr
 
+from mtkd import zoo
 from mtkd.errors import UserError
+from mtkd.explore import default_models
+from mtkd.explore.costs import multiply_adds
+from mtkd.explore.outputs import loaded
 
 from .files import Pictures
 from .shared import Shared
@@ -75,6 +80,7 @@ def launch(host: str | None = None, port: int | None = None, browser: bool = Fal
             raise UserError(f"GRADIO_SERVER_PORT={text}: not a number")
         port = int(text)
     _check_free(host, port)
+    threading.Thread(target=_warm_up, daemon=True).start()
     with Pictures() as pictures:
         page = build(pictures, local=_is_loopback(host)).queue(max_size=32, default_concurrency_limit=1)
         page.launch(
@@ -89,6 +95,14 @@ def launch(host: str | None = None, port: int | None = None, browser: bool = Fal
             theme=theme(),
             css_paths=sorted(_ASSETS.glob("*.css")),
         )
+
+
+def _warm_up() -> None:
+    """Load what the first comparison needs while the page is on its way to the browser."""
+    scale = max((model.scale for model in zoo.models()), default=4)
+    for name in default_models(scale):
+        loaded(name, scale)
+        multiply_adds(name, scale)
 
 
 def _is_loopback(host: str) -> bool:

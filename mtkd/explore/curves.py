@@ -9,12 +9,11 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 
 from mtkd.explore.colours import PALETTE
+from mtkd.explore.plotting import FAINT, INK
 from mtkd.training.measured import Curve
 
 PSNR = "validation PSNR-Y"
 _NO_LOSS = {PSNR, "lr", "it/s"}
-_GREY = "#868e96"
-_GRID = "rgba(134, 142, 150, 0.25)"
 
 
 def training_figure(curves: Mapping[str, Curve], iterations: int) -> go.Figure:
@@ -31,7 +30,7 @@ def training_figure(curves: Mapping[str, Curve], iterations: int) -> go.Figure:
     colours = itertools.cycle(PALETTE)
     for name in losses:
         band = _is_band(name)
-        colour = _GREY if name == "loss" else next(colours)
+        colour = INK if name == "loss" else next(colours)
         line = {"color": colour, "width": 1.4 if band else 2, "dash": "dot" if band else "solid"}
         figure.add_trace(_trace(curves[name], _title(name), line), 1, 1)
     if PSNR in curves:
@@ -42,13 +41,13 @@ def training_figure(curves: Mapping[str, Curve], iterations: int) -> go.Figure:
         margin={"l": 60, "r": 15, "t": 28, "b": 40},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": _GREY, "size": 12},
+        font={"color": INK, "size": 12},
         legend={"orientation": "h", "yanchor": "top", "y": -0.17, "x": 0},
         hovermode="x unified",
         hoverlabel={"bgcolor": "#fff", "font": {"color": "#333"}},
     )
-    figure.update_xaxes(title="step", range=[0, iterations], gridcolor=_GRID, zeroline=False)
-    figure.update_yaxes(gridcolor=_GRID, zeroline=False)
+    figure.update_xaxes(title="step", range=[0, iterations], gridcolor=FAINT, zeroline=False)
+    figure.update_yaxes(gridcolor=FAINT, zeroline=False)
     figure.update_yaxes(type="log", tickformat="~g", dtick=1, row=1, col=1)
     figure.update_yaxes(tickformat=".2f", row=1, col=2)
     title = "Loss terms, weighted" + (" (dotted: subbands of L_dis)" if any(map(_is_band, losses)) else "")

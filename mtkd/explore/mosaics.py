@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mtkd.explore.colours import _SIGNED, _colourise
+from mtkd.explore.colours import diverging
 from mtkd.images import UInt8Image
 
 LARGEST = 1200
@@ -27,7 +27,7 @@ def reach(values: Values, percentile: float = 100) -> float:
 
 def signed_map(values: Values, full: float) -> UInt8Image:
     """(H, W) -> blue at ``-full``, white at 0, red at ``full``."""
-    return _colourise(values.astype(np.float64) / (2 * full) + 0.5, _SIGNED)
+    return diverging(values.astype(np.float64) / full)
 
 
 def signed_log_map(values: Values, full: float, decades: float = 3) -> UInt8Image:

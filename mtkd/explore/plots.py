@@ -10,10 +10,10 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 
 from mtkd.explore.colours import PALETTE
 from mtkd.explore.costs import TIMED_HEIGHT, TIMED_WIDTH
+from mtkd.explore.plotting import INK, blank
 from mtkd.explore.results import GROUPS, Gain, Point
 
 Axis = Literal["multiply-adds", "parameters", "seconds"]
-_INK, _FAINT = "#868c98", "rgba(134, 140, 152, 0.25)"
 _COLOURS = dict(zip(GROUPS[1:], (PALETTE[number] for number in (6, 3, 0, 1, 2)), strict=True))
 _SYMBOLS = {GROUPS[1]: "square", GROUPS[2]: "diamond"}
 _AXES: dict[Axis, str] = {
@@ -21,25 +21,6 @@ _AXES: dict[Axis, str] = {
     "parameters": "parameters",
     "seconds": f"seconds for a {TIMED_WIDTH} × {TIMED_HEIGHT} output on this computer's CPU",
 }
-
-
-def _figure(x: str, y: str, height: int = 430) -> go.Figure:
-    figure = go.Figure()
-    figure.update_layout(
-        template="none",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": _INK, "size": 13, "family": "system-ui, sans-serif"},
-        height=height,
-        margin={"l": 70, "r": 20, "t": 20, "b": 60},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        hoverlabel={"align": "left"},
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": _INK, "remove": ["lasso2d", "select2d", "autoScale2d"]},
-    )
-    line = {"gridcolor": _FAINT, "zerolinecolor": _FAINT, "linecolor": _FAINT, "automargin": True}
-    figure.update_xaxes(title={"text": x, "standoff": 12}, **line)
-    figure.update_yaxes(title={"text": y, "standoff": 16}, **line)
-    return figure
 
 
 def _said(figure: go.Figure, text: str) -> go.Figure:
@@ -64,7 +45,7 @@ def tradeoff(points: Sequence[Point], axis: Axis, where: str, seconds: Mapping[s
         where: the set and the scale, for the other axis.
         seconds: of every part of the points, by its name; needed for the axis of that name.
     """
-    figure = _figure(_AXES[axis], f"PSNR-Y on {where}, dB")
+    figure = blank(_AXES[axis], f"PSNR-Y on {where}, dB")
     shown = [point for point in points if point.parts]
     if not shown:
         return _said(figure, f"No model is measured on {where} yet.")
@@ -85,7 +66,7 @@ def tradeoff(points: Sequence[Point], axis: Axis, where: str, seconds: Mapping[s
                     "color": _COLOURS[group],
                     "symbol": _SYMBOLS.get(group, "circle"),
                     "size": 11,
-                    "line": {"color": _INK, "width": 1},
+                    "line": {"color": INK, "width": 1},
                 },
                 customdata=[[_hover(point, axis, seconds)] for point in of],
                 hovertemplate="%{customdata[0]}<extra></extra>",
@@ -154,7 +135,7 @@ def _hover(point: Point, axis: Axis, seconds: Mapping[str, float] | None) -> str
 
 def agreement(gains: Sequence[Gain]) -> go.Figure:
     """Measured gain over the undistilled student against the printed one; hollow where there is one seed."""
-    figure = _figure("gain that the paper prints, dB", "gain measured here, dB", 520)
+    figure = blank("gain that the paper prints, dB", "gain measured here, dB", 520)
     if not gains:
         return _said(figure, "No gain is both measured and printed yet.")
     for student in dict.fromkeys(gain.student for gain in gains):
@@ -178,7 +159,7 @@ def agreement(gains: Sequence[Gain]) -> go.Figure:
     values = [0.0, *(gain.printed for gain in gains), *(gain.measured.mean for gain in gains)]
     room = 0.06 * (max(values) - min(values)) or 0.05
     ends = [min(values) - room, max(values) + room]
-    line = {"color": _INK, "width": 1}
+    line = {"color": INK, "width": 1}
     figure.add_shape(type="line", x0=ends[0], y0=ends[0], x1=ends[1], y1=ends[1], line={**line, "dash": "dash"})
     for axis in ("x", "y"):
         other = "y" if axis == "x" else "x"
@@ -201,7 +182,7 @@ def _gain(gain: Gain) -> str:
 
 def curves(runs: Sequence[Mapping[str, Any]]) -> go.Figure:
     """PSNR of the held-out images over the steps of training, a line a run."""
-    figure = _figure("step", "held-out PSNR-Y, dB", 260)
+    figure = blank("step", "held-out PSNR-Y, dB", 260)
     figure.update_layout(margin={"l": 60, "r": 10, "t": 10, "b": 45})
     known = [run for run in runs if run["curve"]]
     if not known:

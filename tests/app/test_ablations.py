@@ -26,6 +26,7 @@ def names(page, viewer) -> list[str]:
 
 
 def test_variants_are_shown_beside_the_full_method(page):
+    page.locator("#ablation-viewer .mv-canvas").first.wait_for()
     assert names(page, "#ablation-viewer")[0] == "rcan_tiny-mtkd"
     assert "rcan_tiny-v7" in names(page, "#ablation-viewer")
     assert "Urban100" in page.inner_text("#ablation-note")  # what the paper prints this table for
@@ -43,7 +44,7 @@ def test_variants_are_shown_beside_the_full_method(page):
 def test_reference_can_be_the_truth(page):
     page.locator("#ablation-against").get_by_label("ground truth").check()
     page.wait_for_function(
-        "() => document.querySelector('#ablation-viewer .mv-canvas').dataset.name === 'ground truth'"
+        "() => document.querySelector('#ablation-viewer .mv-canvas')?.dataset.name === 'ground truth'"
     )
 
 

@@ -6,9 +6,11 @@ import csv
 import io
 import json
 import re
+import struct
 import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -258,7 +260,6 @@ def test_results_from_elsewhere(page, tmp_path):
     right, wrong = tmp_path / "theirs.png", tmp_path / "small.png"
     Image.fromarray(EXAMPLES[0].read()).save(right)
     Image.fromarray(EXAMPLES[0].read()[:100]).save(wrong)
-    page.locator("#others").locator("xpath=ancestor::*[contains(@class,'block')][1]").wait_for(state="attached")
     page.get_by_role("button", name="Results from elsewhere").click()
     page.locator("#others input[type=file]").set_input_files(str(right))
     page.wait_for_timeout(800)
@@ -293,23 +294,44 @@ def test_upload_without_ground_truth(page, tmp_path):
     page.get_by_label("High resolution", exact=False).check()
 
 
-@pytest.mark.parametrize("kind", ["text", "truncated", "animated", "one pixel"])
-def test_bad_uploads_give_one_clear_message(page, tmp_path, kind):
-    path = tmp_path / "upload.png"
+def png_header(width: int, height: int) -> bytes:
+    """A PNG file of a few bytes that says it holds so many pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
+
+
+def bad_upload(kind: str, folder: Path) -> tuple[Path, str]:
+    """A file, and what is said of it."""
+    path = folder / "upload.png"
     if kind == "text":
         path.write_text("this is not an image")
-        expected = "not an image"
-    elif kind == "truncated":
+        return path, "not an image"
+    if kind == "truncated":
         path.write_bytes(example("astronaut").path.read_bytes()[:20_000])
-        expected = "truncated"
-    elif kind == "animated":
-        path = tmp_path / "upload.gif"
+        return path, "truncated"
+    if kind == "animated":
+        path = folder / "upload.gif"
         frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
         frames[0].save(path, save_all=True, append_images=frames[1:])
-        expected = "animation"
-    else:
-        Image.new("RGB", (1, 1)).save(path)
-        expected = "too small"
+        return path, "animation"
+    if kind == "decompression bomb":
+        path.write_bytes(png_header(60_000, 60_000))
+        return path, "limit is 50 million"
+    sides = {"one pixel": (1, 1), "one row": (100, 1), "larger than the limit": (4100, 4000)}[kind]
+    Image.new("RGB", sides).save(path)
+    return path, "the limit is 16 million" if sides[0] > 1000 else "too small"
+
+
+KINDS = ["text", "truncated", "animated", "one pixel", "one row", "decompression bomb", "larger than the limit"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bad_uploads_give_one_clear_message(page, tmp_path, kind):
+    path, expected = bad_upload(kind, tmp_path)
     upload(page, path)
     press_compare(page)
     toast = page.locator(".toast-body").last
@@ -318,6 +340,28 @@ def test_bad_uploads_give_one_clear_message(page, tmp_path, kind):
     assert expected in message
     assert "Traceback" not in message and str(tmp_path) not in message and not re.search(r"/tmp|gradio/", message)
     page.locator(".toast-close").last.click()
+
+
+@pytest.mark.parametrize("kind", ["CMYK", "16 bit", "palette", "alpha", "grey"])
+def test_odd_images_are_read(page, tmp_path, kind):
+    photo = Image.fromarray(example("coffee").read()[:64, :96])
+    if kind == "CMYK":
+        path = tmp_path / "odd.jpg"
+        photo.convert("CMYK").save(path)
+    else:
+        path = tmp_path / "odd.png"
+        modes = {"16 bit": "I;16", "palette": "P", "alpha": "RGBA", "grey": "L"}
+        source = photo.convert("L") if kind == "16 bit" else photo
+        if kind == "16 bit":
+            Image.fromarray(np.asarray(source).astype(np.uint16) * 257).save(path)
+        else:
+            source.convert(modes[kind]).save(path)
+    upload(page, EXAMPLES[0].path)
+    press_compare(page)
+    wait_for_text(page, "#viewer .mv", "64 × 64")
+    upload(page, path)
+    press_compare(page)
+    wait_for_text(page, "#viewer .mv", "24 × 16")
 
 
 def test_no_models_chosen_is_told(page):
