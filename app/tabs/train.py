@@ -107,7 +107,7 @@ def _form() -> tuple[list[Any], gr.Dropdown, gr.Button]:
     chosen.then(fill, [recipe, scale], form, **_QUIET)
     gr.on([recipe.input, scale.input], fill, [recipe, scale], form, **_QUIET)
     trial.click(fill_trial, None, [*form, stage, sizes], **_QUIET)
-    data.blur(held_out, data, kept, **_QUIET)
+    data.change(held_out, data, kept, trigger_mode="always_last", **_QUIET)
     gr.on([field.change for field in form], show, form, [resolved, problem], trigger_mode="always_last", **_QUIET)
     return form, device, start
 
@@ -146,7 +146,7 @@ def _runs(shared: Shared, tab: gr.Tab, form: list[Any], device: gr.Dropdown, sta
         run = next((run for run in runs if run.name == chosen), next(iter([*active, *runs]), None))
         now: dict[str, Any] = {"runs": [(label(r), r.name) for r in runs], "chosen": run and run.name}
         changed: dict[Any, Any] = {} if tick and active else {timer: gr.Timer(active=bool(active))}
-        if now["chosen"] != chosen:
+        if now["chosen"] not in (chosen, None) or now["chosen"] != seen.get("chosen"):
             changed[pick] = gr.Radio(now["runs"], value=now["chosen"], visible=bool(runs))
         elif now["runs"] != seen.get("runs"):
             changed[pick] = gr.Radio(now["runs"], visible=bool(runs))
@@ -193,8 +193,9 @@ def _runs(shared: Shared, tab: gr.Tab, form: list[Any], device: gr.Dropdown, sta
         return view(name, seen)
 
     def halt(name: str, seen: dict[str, Any]) -> dict[Any, Any]:
+        changed = act(name, seen, jobs.stop)
         gr.Info("It saves after the step that it is at, and ends.", duration=4)
-        return act(name, seen, jobs.stop)
+        return changed
 
     def open_compare(name: str, now: str, checked: list[str]) -> list[Any]:
         with told():

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 from gradio_client import Client
 from mtkd_app.files import Pictures
 from mtkd_app.main import build
 
+from mtkd.experiments.plan import load_recipe
 from mtkd.training import jobs
 from tests.app.test_compare import pane_names, wait_for_text
 
@@ -47,6 +49,15 @@ def open_tab(page, address: str) -> None:
     page.goto(address)
     page.get_by_role("tab", name="Train").click()
     page.wait_for_selector("#train-start")
+
+
+def other_run(name: str) -> Path:
+    """The folder of a run that a terminal started."""
+    folder = jobs.runs_folder() / name
+    folder.mkdir(parents=True)
+    recipe = load_recipe("mini/edsr_tiny-scratch", [f"name={name.removesuffix('_x4')}"])
+    (folder / "recipe.yaml").write_text(recipe.dump())
+    return folder
 
 
 def state(name: str, *expected: str) -> jobs.Run:
@@ -90,13 +101,17 @@ def toast(page) -> str:
     page.locator(".toast-body").last.wait_for(timeout=20_000)
     text = page.locator(".toast-body").last.inner_text()
     page.locator(".toast-close").last.click()
+    page.locator(".toast-body").last.wait_for(state="detached")
     return text
 
 
 def test_a_training_is_started_watched_reloaded_stopped_and_resumed(page, address):
-    """The trial that the form opens with, but for its name and smaller patches."""
+    """The trial that the form opens with, but for its name and smaller patches; another run was shown before."""
+    other_run("other_x4")
+    open_tab(page, address)
+    wait_for_text(page, "#train-state", "other")
     page.fill("#train-name textarea, #train-name input", "tried")
-    page.get_by_label("Steps").fill(str(STEPS))
+    page.get_by_label("Steps", exact=True).fill(str(STEPS))
     page.get_by_label("LR patch").fill("16")
     page.click("#train-start")
     first = wait_for_points(page, 3)
@@ -110,6 +125,7 @@ def test_a_training_is_started_watched_reloaded_stopped_and_resumed(page, addres
         wait_for_points(page, second - 1)
     assert wait_for_points(page, points(page)) > second
     page.click("#train-stop")
+    assert "It saves" in toast(page)
     wait_for_text(page, "#train-state", "stopped")
     stopped = state(RUN, "stopped")
     assert 0 < stopped.iteration < STEPS
@@ -179,9 +195,34 @@ def test_a_run_is_deleted_only_when_that_is_confirmed(page):
     assert jobs.find(RUN).state == "finished"
     page.click("#train-delete")
     page.click("#train-yes")
+    wait_for_text(page, "#train-state", "other")
+    assert [run.name for run in jobs.runs()] == ["other_x4"]
+    page.click("#train-delete")
+    page.click("#train-yes")
     page.locator("#train-nothing").wait_for(state="visible")
-    assert RUN not in {run.name for run in jobs.runs()}
     assert page.page_errors == []
+
+
+def test_the_page_asks_only_while_the_tab_is_open_and_a_run_active(page, browser, address):
+    def asked() -> int:
+        page.wait_for_timeout(1000)  # what is under way
+        before = len(browser.requests)
+        page.wait_for_timeout(3500)
+        return sum("queue/join" in url for url in browser.requests[before:])
+
+    folder = other_run("elsewhere_x4")
+    with FileLock(folder / ".lock"):
+        open_tab(page, address)
+        wait_for_text(page, "#train-state", "running")
+        assert asked() > 0
+        page.get_by_role("tab", name="Bring your own").click()
+        assert asked() == 0
+        page.get_by_role("tab", name="Train").click()
+        assert asked() > 0
+        page.click("#train-stop")
+        page.locator(".toast-body", has_text="started elsewhere").wait_for()
+    wait_for_text(page, "#train-state", "stopped")
+    assert asked() == 0
 
 
 def test_names_and_reasons_are_shown_as_text(page, address):
