@@ -80,15 +80,17 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         box = [window.top, window.left, window.size, window.size]
         place = {"region": box} if look else {"region": box, "layer": "on the image", "zoom": 1}
         here = {**look, "region": box}
-        value = {"panes": first.panes(comparison, lambda name, image: group.save(f"preview {name}", image)),
-                 "pick": window.size, "view": place, "columns": _columns(asked)}  # fmt: skip
-        waiting = [gr.skip()] * 4
-        yield [value, here, "Preview: the gradient alone, at the image itself.", gr.Button(interactive=True), *waiting]
+        preview = first.panes(comparison, lambda name, image: group.save(f"preview {name}", image))
+        value = {"panes": preview, "pick": window.size, "columns": _columns(asked)}
+        waiting = [gr.DownloadButton(interactive=False)] * 3
+        note = "Preview: the gradient alone, at the image itself."
+        first_look = [here, note, gr.Button(interactive=True), {"headers": _COLUMNS, "data": []}, *waiting]
+        yield [{**value, "view": place}, *first_look]
         with told():
             for count, found in answer_in_steps(asked, int(steps), rule):  # type: ignore[arg-type]
                 progress((count, int(steps)), desc="attribution", unit="steps")
-                if found is None:
-                    yield [gr.skip()] * 8
+                if found is None:  # told again: Gradio takes a skipped value in a stream for the one before it
+                    yield [value, *first_look]
         assert found is not None
         panes = Shown(asked, found.attributions, False).panes(comparison, group.save)
         files = [
