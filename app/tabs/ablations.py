@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from mtkd.experiments.plan import load_plan
 from mtkd.explore import Comparison, compare
 from mtkd.explore.ablations import (
     DIFFERENCE_RANGE,
@@ -47,7 +48,9 @@ def build(shared: Shared, tab: gr.Tab) -> None:
                          elem_id="ablation-table")  # fmt: skip
         against = gr.Radio(["MTKD", "MT", "ground truth"], value="MTKD", label="Reference", scale=2,
                            elem_id="ablation-against")  # fmt: skip
-    chosen = gr.CheckboxGroup([], label="Variants", elem_id="ablation-variants")
+    # All labels there are, for programs; a page gets those that can be looked at.
+    labels = sorted({label for name in TABLES for label in load_plan(SIZE).tables[name].variants})
+    chosen = gr.CheckboxGroup(labels, label="Variants", elem_id="ablation-variants")
     viewer = gr.HTML(None, apply_default_css=False, elem_id="ablation-viewer", **gradio_parts())
     note = gr.Markdown(elem_classes="help", elem_id="ablation-note")
     numbers = gr.Dataframe(interactive=False, label="Numbers", wrap=True, elem_id="ablation-numbers")
@@ -56,7 +59,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     with gr.Column(elem_id="ablation-steps"):
         gr.Markdown(_STEPS, elem_classes="help")
         with gr.Row():
-            models = gr.CheckboxGroup([], label="Students", scale=2, elem_id="step-models")
+            all_kept = sorted({name for scale in (2, 3, 4) for name in kept(scale)})
+            models = gr.CheckboxGroup(all_kept, label="Students", scale=2, elem_id="step-models")
             step = gr.Slider(0, 1, 0, step=1, label="Along the training: the steps that were kept", scale=3,
                              elem_id="step-slider")  # fmt: skip
         which = gr.Markdown(elem_id="step-which")
@@ -123,6 +127,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             raise gr.Error("Compare something first: this tab looks at its picture.", print_exception=False)
         ways = kept(comparison.scale)
         steps = _all_steps(ways)
+        names = [name for name in names if name in ways]
         if not steps or not names:
             why = "No student was chosen." if steps else f"No student was kept on its way at ×{comparison.scale}."
             return [why, {"panes": []}, None]

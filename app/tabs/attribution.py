@@ -8,15 +8,28 @@ from typing import Any
 
 import gradio as gr
 
+from mtkd.errors import unknown_name
 from mtkd.explain.explanation import Explanation, Question
 from mtkd.explain.lam import RULES
 from mtkd.explore import Comparison
-from mtkd.explore.attribution import Shown, answer_in_steps, archive, figure, models, question, window_in
+from mtkd.explore.attribution import (
+    Shown,
+    answer_in_steps,
+    archive,
+    figure,
+    models,
+    paper_attribution,
+    question,
+    window_in,
+)
+from mtkd.explore.paper_figures import PRESETS
 from mtkd.explore.region import Region
 from mtkd.explore.viewer import gradio_parts
 
 from ..shared import Shared, told
 
+OFFICIAL = "official code"
+"""Among the rules: finite differences, gradients at the right end of each step."""
 _COLUMNS = ["input", "size", "DI", "share", "signed share", "Shapley"]
 _INTRO = """**Which input pixels made this detail?** The local attribution map (LAM, Sec. 5.3.1, Fig. 4) unblurs the
 input step by step and adds up what each pixel does for the detail in a window of the result. An aggregator's inputs
@@ -33,11 +46,11 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     where, filled = gr.State({}), gr.State(None)  # the viewer's view; the comparison that the tab was filled from
     gr.Markdown(_INTRO, elem_classes="help")
     with gr.Row(equal_height=True):
-        model = gr.Dropdown([], label="Model", elem_id="lam-model", scale=2)
+        model = gr.Dropdown([], label="Model", elem_id="lam-model", scale=2, allow_custom_value=True)
         size = gr.Number(16, label="Window, SR pixels", minimum=4, maximum=64, precision=0, elem_id="lam-window")
         sigma = gr.Number(1.2, label="Blur σ, LR pixels", minimum=0.2, maximum=4, step=0.1, elem_id="lam-sigma")
         steps = gr.Number(50, label="Steps of the path", minimum=5, maximum=500, precision=0, elem_id="lam-steps")
-        rule = gr.Dropdown(list(RULES), value=RULES[0], label="Rule", elem_id="lam-rule")
+        rule = gr.Dropdown([*RULES, OFFICIAL], value=RULES[0], label="Rule", elem_id="lam-rule")
         with gr.Column(min_width=110):
             go = gr.Button("Explain", variant="primary", size="sm", elem_id="lam-go")
             cancel = gr.Button("Cancel", size="sm", interactive=False, elem_id="lam-cancel")
@@ -49,6 +62,15 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         keep = gr.DownloadButton("Maps and numbers (zip)", size="sm", interactive=False, elem_id="lam-archive")
         png = gr.DownloadButton("Fig. 4 as PNG", size="sm", interactive=False, elem_id="lam-png")
         pdf = gr.DownloadButton("Fig. 4 as PDF", size="sm", interactive=False, elem_id="lam-pdf")
+        own = gr.Button(f"Fig. 4 of the paper's image ({PRESETS['fig4'].images[0][0]})", size="sm", elem_id="lam-fig4")
+    drawn = gr.Image(
+        format="png",
+        interactive=False,
+        visible=False,
+        label="Fig. 4",
+        buttons=["download", "fullscreen"],
+        elem_id="lam-fig4-image",
+    )
 
     def opened(comparison: Comparison | None, before: Comparison | None, model: str | None) -> list[Any]:
         """Another comparison: its models to choose from, the last student first, and a first answer."""
@@ -74,6 +96,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             raise gr.Error("Compare something first: this tab looks at the results.", print_exception=False)
         group = shared.pictures.group()
         with told():
+            if model not in models(comparison):
+                raise unknown_name("model among those compared", model, models(comparison))
             window = window_in(comparison, Region.of(look.get("region")) or region, int(size))
             asked = question(comparison, model, window, sigma)
             first = Shown(asked, asked.saliency(), True)
@@ -87,7 +111,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         first_look = [here, note, gr.Button(interactive=True), {"headers": _COLUMNS, "data": []}, *waiting]
         yield [{**value, "view": place}, *first_look]
         with told():
-            for count, found in answer_in_steps(asked, int(steps), rule):  # type: ignore[arg-type]
+            for count, found in answer_in_steps(asked, int(steps), *_rule(rule)):
                 progress((count, int(steps)), desc="attribution", unit="steps")
                 if found is None:  # told again: Gradio takes a skipped value in a stream for the one before it
                     yield [value, *first_look]
@@ -101,6 +125,27 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             files.append(gr.DownloadButton(f"Fig. 4 as {form.upper()}", path, interactive=True))
         value = {"panes": panes, "pick": window.size, "columns": _columns(asked)}
         yield [value, here, _made(found), gr.Button(interactive=False), _rows(found), *files]
+
+    def paper(
+        comparison: Comparison | None,
+        size: int,
+        sigma: float,
+        steps: int,
+        rule: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> list[Any]:
+        """Fig. 4 on the image that the paper shows, or the one that stands in for it."""
+        scale = comparison.scale if comparison else 4
+        with told():
+            title, asked_of, asked, found = paper_attribution(
+                scale, int(size), sigma, int(steps), *_rule(rule),
+                progress=lambda done, of: progress((done, of), desc="attribution", unit="steps"),
+            )  # fmt: skip
+        group = shared.pictures.group()
+        files = [group.file(f"fig4.{form}", figure(asked_of, asked, found, form)) for form in ("png", "pdf")]
+        buttons = [gr.DownloadButton(f"Fig. 4 as {form}", path, interactive=True)
+                   for form, path in zip(("PNG", "PDF"), files, strict=True)]  # fmt: skip
+        return [gr.Image(files[0], visible=True, label=f"Fig. 4: {title}, {found.model}"), *buttons]
 
     outputs = [viewer, where, made, cancel, table, keep, png, pdf]
     inputs = [shared.comparison, model, where, shared.region, size, sigma, steps, rule]
@@ -119,7 +164,16 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     started = [go.click(explain, inputs, outputs, api_name="explain", **shown)]
     for event in (asks.change, model.input):
         started.append(event(explain, inputs, outputs, api_visibility="private", **shown))
+    started.append(
+        own.click(paper, [shared.comparison, size, sigma, steps, rule], [drawn, png, pdf], api_name="figure_4",
+                  show_progress_on=[own], concurrency_id="attribution")
+    )  # fmt: skip
     cancel.click(lambda: gr.Button(interactive=False), None, cancel, cancels=started, api_visibility="private")
+
+
+def _rule(chosen: str) -> tuple[Any, Any]:
+    """The rule and the compatibility of :meth:`~mtkd.explain.lam.LocalAttributionMap.attribute`."""
+    return (RULES[0], "official") if chosen == OFFICIAL else (chosen, None)
 
 
 def _columns(asked: Question) -> int | None:
@@ -142,10 +196,10 @@ def _made(found: Explanation) -> str:
     row = found.row()
     relative = row["completeness_error_relative"]
     complete = "undefined (the window is flat)" if relative is None else f"{relative:+.3%}"
-    window = found.window
+    window, rule = found.window, OFFICIAL if found.compat else found.rule
     return (
         f"{html.escape(found.model)} ×{found.scale}, weights `{found.weights}`; window {window.size} × {window.size} "
         f"at row {window.top}, column {window.left}; σ {found.path.sigma:g} input pixels, radius {found.path.radius}; "
-        f"{found.steps} steps, {found.rule}. Detail in the window: {found.before:.3f} with the input blurred, "
+        f"{found.steps} steps, {rule}. Detail in the window: {found.before:.3f} with the input blurred, "
         f"{found.after:.3f} as it is. Completeness error: {row['completeness_error']:+.4f}, {complete} of the change."
     )

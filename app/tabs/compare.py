@@ -187,10 +187,13 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         return view.query(), gr.DownloadButton("Save this view", path, interactive=True)
 
     def from_link(request: gr.Request) -> list[Any]:
-        """The inputs that the page's address asks for."""
+        """The inputs that the page's address asks for; without, the models that there are by now."""
         with told():
             view = from_query(dict(request.query_params))
-            return _inputs(shared, view) if view else [gr.skip()] * 4 + [{}]
+            if view:
+                return _inputs(shared, view)
+            models = gr.CheckboxGroup(**model_choices(scale_of(shared.scale.value)))
+            return [*[gr.skip()] * 3, models, {}]
 
     def from_file(path: str) -> list[Any]:
         """The inputs of a saved view."""

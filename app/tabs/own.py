@@ -124,7 +124,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     )
     drop.click(remove, [chosen, *compared], [done, show, *after], api_name="remove_model", show_progress_on=[done])
     show.click(open_compare, [added, *compared], [*compared, shared.tabs], **_INTERNAL)
-    gr.on([tab.select, shared.page.load], _lists, compared, after, show_progress="hidden", **_INTERNAL)
+    tab.select(_lists, compared, after, show_progress="hidden", **_INTERNAL)
 
 
 def _unseen() -> tuple[str, gr.Button]:

@@ -28,8 +28,10 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     """Lay out the tab and connect it; it works on the comparison that the Compare tab shows."""
     gr.Markdown(_INTRO, elem_classes="help")
     with gr.Row(equal_height=True):
-        first = gr.Dropdown([], label="First picture", elem_id="wavelet-first")
-        second = gr.Dropdown([], label="Second picture", elem_id="wavelet-second")
+        # Any name, for programs: the choices are those of a page's session.
+        named = {"allow_custom_value": True}
+        first = gr.Dropdown([], label="First picture", elem_id="wavelet-first", **named)
+        second = gr.Dropdown([], label="Second picture", elem_id="wavelet-second", **named)
         levels = gr.Radio([1, 2, 3, 4], value=1, label="Levels K (1 in the paper)", elem_id="wavelet-levels")
         wavelet = gr.Dropdown(wavelets(), value="haar", label="Wavelet (Haar in the paper)", elem_id="wavelet-name")
         loss = gr.Dropdown(

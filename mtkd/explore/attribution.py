@@ -10,17 +10,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mtkd import zoo
 from mtkd.errors import UserError
 from mtkd.explain.explanation import Explanation, Question, ask
-from mtkd.explain.lam import Rule, Window, attribution_maps, density, diffusion_index
+from mtkd.explain.lam import Progress, Rule, Window, attribution_maps, density, diffusion_index
 from mtkd.explore import colours
-from mtkd.explore.comparison import Comparison, SaveImage
-from mtkd.explore.paper_figures import attribution_figure, busiest_region, render
+from mtkd.explore.comparison import Comparison, SaveImage, compare
+from mtkd.explore.paper_figures import PRESETS, attribution_figure, busiest_region, preset_images, render
 from mtkd.explore.region import Region
 from mtkd.explore.viewer import Pane
 from mtkd.images import UInt8Image, to_uint8
@@ -61,7 +63,9 @@ class Cancelled(Exception):  # noqa: N818
     """Nobody waits for the answer any more."""
 
 
-def answer_in_steps(asked: Question, steps: int, rule: Rule) -> Iterator[tuple[int, Explanation | None]]:
+def answer_in_steps(
+    asked: Question, steps: int, rule: Rule, compat: Any = None
+) -> Iterator[tuple[int, Explanation | None]]:
     """Walk the path in a thread of its own; yields how many steps are done, at the end with the answer.
 
     Closing the iterator stops the walk at its next step.
@@ -79,7 +83,7 @@ def answer_in_steps(asked: Question, steps: int, rule: Rule) -> Iterator[tuple[i
 
     def walk() -> None:
         try:
-            told.put((steps, asked.answer(steps, rule, progress=progress)))
+            told.put((steps, asked.answer(steps, rule, compat, progress)))
         except Exception as error:
             told.put(error)
 
@@ -192,3 +196,28 @@ def figure(comparison: Comparison, asked: Question, found: Explanation, form: st
     if found.inputs == ("LR",):  # the window is in the result: show that above the map
         rows = [(found.model, comparison[found.model].image, rows[0][2], rows[0][3])]
     return render(attribution_figure(comparison.lr_image, rows, place), form)
+
+
+def paper_attribution(
+    scale: int,
+    size: int = 16,
+    sigma: float = 1.2,
+    steps: int = 50,
+    rule: Rule = "midpoint",
+    compat: Any = None,
+    progress: Progress | None = None,
+) -> tuple[str, Comparison, Question, Explanation]:
+    """What Fig. 4 shows: the first aggregator of a scale on the paper's image, or on the one that stands in for it.
+
+    The paper names no window: it lies where there is most detail.
+
+    Raises:
+        UserError: there is no aggregator at this scale, or see :meth:`~mtkd.explain.explanation.Question.answer`.
+    """
+    aggregator = next((m.name for m in zoo.models(scale) if m.role == "aggregator"), None)
+    if aggregator is None:
+        raise UserError(f"no aggregator is trained at x{scale}")
+    (title, image), *_ = preset_images(PRESETS["fig4"], scale)
+    comparison = compare(image, [aggregator], scale)
+    asked = question(comparison, aggregator, window_in(comparison, None, size), sigma)
+    return title, comparison, asked, asked.answer(steps, rule, compat, progress)

@@ -181,6 +181,7 @@ def test_all_panes_zoom_in_step(page):
 
 
 def draw_region(page):
+    page.locator("#viewer .mv-canvas").nth(1).scroll_into_view_if_needed()
     box = page.locator("#viewer .mv-canvas").nth(1).bounding_box()
     page.keyboard.down("Shift")
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
@@ -253,6 +254,29 @@ def test_a_saved_view_opens_again(page, tmp_path):
     page.locator(".toast-body").last.wait_for()
     assert "not a saved view" in page.locator(".toast-body").last.inner_text()
     page.locator(".toast-close").last.click()
+
+
+def test_an_image_of_a_benchmark_set_on_disk(page, tmp_path):
+    folder = tmp_path / "Set5" / "image_SRF_4"
+    folder.mkdir(parents=True)
+    photo = example("chelsea").read()[:48, :80]
+    Image.fromarray(photo).save(folder / "img_001_SRF_4_HR.png")
+    Image.fromarray(photo[::4, ::4]).save(folder / "img_001_SRF_4_LR.png")
+    page.get_by_role("button", name="From a folder of benchmark sets").click()
+    page.fill("#benchmark-folder textarea, #benchmark-folder input", str(tmp_path / "nowhere"))
+    page.click("#benchmark-look")
+    page.locator(".toast-body").last.wait_for()
+    assert "no benchmark set at ×4" in page.locator(".toast-body").last.inner_text()
+    page.locator(".toast-close").last.click()
+    page.fill("#benchmark-folder textarea, #benchmark-folder input", str(tmp_path))
+    page.click("#benchmark-look")
+    page.wait_for_timeout(800)
+    page.click("#benchmark-image input")
+    page.get_by_role("option", name="Set5 img_001").click()
+    page.wait_for_timeout(800)
+    press_compare(page)
+    wait_for_text(page, "#viewer .mv", "20 × 12")
+    assert float(table(page)["bicubic"][4]) == round(compare(photo, ["bicubic"], 4)["bicubic"].psnr, 2)
 
 
 def test_results_from_elsewhere(page, tmp_path):

@@ -271,9 +271,11 @@ def test_a_signal_stops_the_graph_wherever_it_comes(
         seen.append(task.kind)
         return Stopping()
 
+    handler = signal.getsignal(signal.SIGINT)
+
     place = Place(tmp_path, None, tiny.images())
     with pytest.raises(Interrupted, match="stopped"):
         run_here(needed(graph(tiny).tasks(), place), place, reporter, lambda *_: None)
     assert seen[-1] == last
     assert len(list(tmp_path.glob("*/finished.json"))) == finished_runs
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler

@@ -16,7 +16,16 @@ from mtkd.errors import UserError
 from mtkd.explain import explain
 from mtkd.explain.lam import Window
 from mtkd.explore import compare
-from mtkd.explore.attribution import Shown, answer_in_steps, archive, figure, models, question, window_in
+from mtkd.explore.attribution import (
+    Shown,
+    answer_in_steps,
+    archive,
+    figure,
+    models,
+    paper_attribution,
+    question,
+    window_in,
+)
 from mtkd.explore.region import Region
 
 
@@ -103,3 +112,18 @@ def test_files(comparison):
     assert np.array_equal(stored, found.attributions[2].numpy())
     assert figure(comparison, asked, found, "png").startswith(b"\x89PNG")
     assert figure(comparison, asked, found, "pdf").startswith(b"%PDF")
+
+
+def test_the_papers_own_figure(monkeypatch):
+    monkeypatch.delenv("MTKD_DATA", raising=False)
+    title, shown, asked, found = paper_attribution(4, 8, steps=2)
+    assert title == "brick (in place of Urban100 012)" and asked.model == "aggregator_mini"
+    expected = explain("aggregator_mini", shown.lr_image, 4, asked.window, steps=2)
+    assert found.row() == expected.row()
+
+
+def test_the_official_codes_differences(comparison):
+    window = window_in(comparison, None, 16)
+    asked = question(comparison, "edsr_tiny-mtkd", window)
+    _, found = list(answer_in_steps(asked, 4, "midpoint", "official"))[-1]
+    assert found.row() == explain("edsr_tiny-mtkd", comparison.lr_image, 4, window, steps=4, compat="official").row()

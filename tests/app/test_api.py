@@ -1,0 +1,70 @@
+"""The explorer as a program uses it: every action by its name, through gradio_client."""
+
+from __future__ import annotations
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from mtkd.data.examples import EXAMPLES
+from mtkd.explore import compare
+from tests.app.test_compare import MODELS
+
+pytestmark = pytest.mark.xdist_group("app")
+ACTIONS = {
+    "/compare",
+    "/figure",
+    "/figure_4",
+    "/subbands",
+    "/explain",
+    "/ablations",
+    "/training_steps",
+    "/framework",
+    "/results_table",
+    "/results_runs",
+    "/results_claims",
+    "/train_start",
+    "/train_runs",
+    "/train_stop",
+    "/train_resume",
+    "/train_delete",
+    "/train_curves",
+    "/inspect_checkpoint",
+    "/add_checkpoint",
+    "/remove_model",
+}
+
+
+@pytest.fixture(scope="module")
+def client(address):
+    return Client(address, verbose=False)
+
+
+def test_every_action_has_a_name_and_nothing_else_has(client):
+    assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == ACTIONS
+
+
+def test_compare_then_ask_further(client):
+    """The session keeps the comparison: what follows is about it."""
+    mode = "High resolution: shrink it, enlarge it again, compare with the original"
+    viewer, table, *_ = client.predict(handle_file(str(EXAMPLES[0].path)), mode, "×4", MODELS, None,
+                                       api_name="/compare")  # fmt: skip
+    expected = compare(EXAMPLES[0].read(), MODELS, 4)
+    assert [pane["name"] for pane in viewer["panes"]] == ["LR", *MODELS, "ground truth"]
+    psnr = table["headers"].index("PSNR-Y (dB)")
+    assert [row[psnr] for row in table["data"]] == [result.psnr for result in expected.results]
+    bands = client.predict("rcan_tiny-mtkd", "aggregator_mini", 1, "haar", "wavelet", api_name="/subbands")
+    assert [row[0] for row in bands[2]["data"]] == ["LL1", "LH1", "HL1", "HH1", "sum"]
+    told = client.predict("rcan_tiny-mtkd", 16, 1.2, 5, "midpoint", api_name="/explain")
+    assert "Completeness error" in told[1]
+    ablations = client.predict("table5", "MTKD", ["mtkd", "v7"], api_name="/ablations")
+    assert [pane["name"] for pane in ablations[0]["panes"]] == ["rcan_tiny-mtkd", "rcan_tiny-v7"]
+    steps = client.predict(["rcan_tiny-kd"], 0, api_name="/training_steps")
+    assert "150" in steps[0]
+
+
+def test_a_mistake_is_an_error_for_the_program_too(client):
+    with pytest.raises(AppError, match="unknown picture 'nobody'"):
+        client.predict("nobody", "aggregator_mini", 1, "haar", "wavelet", api_name="/subbands")
+    with pytest.raises(AppError, match="unknown run 'nobody'"):
+        client.predict("nobody", api_name="/train_stop")

@@ -1,0 +1,97 @@
+"""The explorer as its page shows it: seconds to the first panes, to a region's numbers, and a large image.
+
+Run ``python -m tests.benchmarks.explorer`` on an otherwise idle machine; it needs Chromium.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from PIL import Image
+
+from mtkd.data.examples import EXAMPLES
+from tests.app.conftest import free_port, wait_until_it_answers
+from tests.app.test_compare import draw_region, open_page, press_compare, upload, wait_for_text
+from tests.browser import open_browser
+
+FRAMES = """() => new Promise((done) => {
+  const canvas = document.querySelector('#viewer .mv-canvas'), box = canvas.getBoundingClientRect(), times = [];
+  const tick = (now) => {
+    times.push(now);
+    if (times.length > 60) return done((times.at(-1) - times[0]) / 60);
+    canvas.parentElement.dispatchEvent(new WheelEvent('wheel', {
+      deltaY: times.length % 30 < 15 ? -120 : 120, bubbles: true, cancelable: true,
+      clientX: box.x + box.width / 2, clientY: box.y + box.height / 2,
+    }));
+    requestAnimationFrame(tick);
+  };
+  requestAnimationFrame(tick);
+})"""
+
+
+@contextmanager
+def served() -> Iterator[tuple[str, psutil.Process]]:
+    port = free_port()
+    command = [sys.executable, "-m", "mtkd.cli", "demo", "--port", str(port)]
+    with tempfile.TemporaryDirectory() as home:
+        process = subprocess.Popen(command, env=os.environ | {"MTKD_HOME": home}, stdout=subprocess.DEVNULL)
+        try:
+            wait_until_it_answers(f"http://127.0.0.1:{port}/", process)
+            yield f"http://127.0.0.1:{port}/", psutil.Process(process.pid)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def timed(action) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Print one row a measurement as markdown."""
+    print("| what | measured | target |\n|---|--:|--:|")
+    with served() as (address, server), open_browser() as browser, tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        page = browser.new_page(1280, 900)
+        page.goto(address)
+        page.locator("#go").wait_for()
+        usable = time.perf_counter() - began
+        print(f"| page usable after the server answers | {usable:.1f} s | 3 s |", flush=True)
+        wait_for_text(page, "#table", "rcan_tiny-mtkd")
+        shown = time.perf_counter() - began
+        print(f"| default panes of the 256 x 256 example, from opening the page | {shown:.1f} s | |", flush=True)
+        page.context.close()
+        page = open_page(browser, address)
+        upload(page, EXAMPLES[2].path)
+        again = timed(lambda: (press_compare(page), wait_for_text(page, "#viewer .mv", "80 × 64")))
+        print(f"| another example, from the click on Compare | {again:.1f} s | 3 s |", flush=True)
+        region = timed(lambda: (draw_region(page), wait_for_text(page, "#table", "region PSNR-Y")))
+        print(f"| a region's numbers, from the mouse button's release | {region:.1f} s | no model runs |", flush=True)
+        before = server.memory_info().rss
+        large = Path(folder) / "large.png"
+        Image.open(EXAMPLES[1].path).resize((2040, 1356), Image.Resampling.BICUBIC).save(large)
+        upload(page, large)
+        page.set_default_timeout(600_000)
+        seconds = timed(lambda: (press_compare(page), page.wait_for_function(
+            "document.querySelector('#viewer .mv')?.innerText.includes('510 × 339')", timeout=600_000)))  # fmt: skip
+        print(f"| 2040 x 1356, all default panes | {seconds:.0f} s | |", flush=True)
+        grown = (server.memory_info().rss - before) / 2**20
+        print(f"| growth of the server's memory for it | {grown:.0f} MiB | |", flush=True)
+        page.wait_for_function("!document.querySelector('#viewer .mv-loading')")
+        print(
+            f"| a frame while zooming, ten panes of 2040 x 1356 | {page.evaluate(FRAMES):.0f} ms | fluid |", flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()
