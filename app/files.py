@@ -18,7 +18,7 @@ from PIL import Image
 class Pictures:
     """A temporary folder with one sub-folder a comparison; only the last ``keep`` comparisons stay on disk."""
 
-    def __init__(self, keep: int = 64) -> None:
+    def __init__(self, keep: int = 256) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="mtkd-explorer-")).resolve()
         self.keep = keep
         self._groups: deque[Path] = deque()
@@ -58,6 +58,7 @@ class PictureGroup:
     def file(self, name: str, content: bytes) -> str:
         """Write a file to be downloaded and return its path."""
         path = self.folder / name
+        self.folder.mkdir(exist_ok=True)  # it may have been the oldest in the meantime
         path.write_bytes(content)
         return str(path)
 

@@ -41,7 +41,7 @@ _TABS = {
 
 def build(pictures: Pictures, local: bool = True) -> gr.Blocks:
     """The page: one tab a file in ``tabs``; ``local`` as in :class:`~mtkd_app.shared.Shared`."""
-    with gr.Blocks(title=_TITLE, fill_width=True, analytics_enabled=False) as page:
+    with gr.Blocks(title=_TITLE, fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)) as page:
         gr.Markdown(
             f"# {_TITLE}\nSeveral large super-resolution networks teach a small one: compare teachers, "
             "the aggregator that merges them (MT), and students, pixel by pixel.",

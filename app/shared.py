@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,4 +79,4 @@ def told(*paths: str) -> Iterator[None]:
         message = str(error)
         for path in paths:
             message = message.replace(path, "The file")
-        raise gr.Error(message, print_exception=False) from error
+        raise gr.Error(html.escape(message, quote=False), print_exception=False) from error

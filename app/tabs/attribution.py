@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from mtkd.errors import unknown_name
+from mtkd.errors import UserError, unknown_name
 from mtkd.explain.explanation import Explanation, Question
 from mtkd.explain.lam import RULES
 from mtkd.explore import Comparison
@@ -30,6 +30,8 @@ from ..shared import Shared, told
 
 OFFICIAL = "official code"
 """Among the rules: finite differences, gradients at the right end of each step."""
+LARGEST = 256
+"""Of LR images, pixels a side of a square: every step keeps the whole network's features for its gradient."""
 _COLUMNS = ["input", "size", "DI", "share", "signed share", "Shapley"]
 _INTRO = """**Which input pixels made this detail?** The local attribution map (LAM, Sec. 5.3.1, Fig. 4) unblurs the
 input step by step and adds up what each pixel does for the detail in a window of the result. An aggregator's inputs
@@ -44,6 +46,7 @@ change. Windows at the image's edge also see the opposite edge through the aggre
 def build(shared: Shared, tab: gr.Tab) -> None:
     """Lay out the tab and connect it; it works on the comparison that the Compare tab shows."""
     where, filled = gr.State({}), gr.State(None)  # the viewer's view; the comparison that the tab was filled from
+    answered = gr.State(None)  # the window that was asked for last
     gr.Markdown(_INTRO, elem_classes="help")
     with gr.Row(equal_height=True):
         model = gr.Dropdown([], label="Model", elem_id="lam-model", scale=2, allow_custom_value=True)
@@ -96,6 +99,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             raise gr.Error("Compare something first: this tab looks at the results.", print_exception=False)
         group = shared.pictures.group()
         with told():
+            _check(comparison, size, sigma, steps)
             if model not in models(comparison):
                 raise unknown_name("model among those compared", model, models(comparison))
             window = window_in(comparison, Region.of(look.get("region")) or region, int(size))
@@ -103,12 +107,11 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             first = Shown(asked, asked.saliency(), True)
         box = [window.top, window.left, window.size, window.size]
         place = {"region": box} if look else {"region": box, "layer": "on the image", "zoom": 1}
-        here = {**look, "region": box}
         preview = first.panes(comparison, lambda name, image: group.save(f"preview {name}", image))
         value = {"panes": preview, "pick": window.size, "columns": _columns(asked)}
         waiting = [gr.DownloadButton(interactive=False)] * 3
         note = "Preview: the gradient alone, at the image itself."
-        first_look = [here, note, gr.Button(interactive=True), {"headers": _COLUMNS, "data": []}, *waiting]
+        first_look = [box, note, gr.Button(interactive=True), {"headers": _COLUMNS, "data": []}, *waiting]
         yield [{**value, "view": place}, *first_look]
         with told():
             for count, found in answer_in_steps(asked, int(steps), *_rule(rule)):
@@ -124,7 +127,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             path = group.file(f"fig4.{form}", figure(comparison, asked, found, form))
             files.append(gr.DownloadButton(f"Fig. 4 as {form.upper()}", path, interactive=True))
         value = {"panes": panes, "pick": window.size, "columns": _columns(asked)}
-        yield [value, here, _made(found), gr.Button(interactive=False), _rows(found), *files]
+        yield [value, box, _made(found), gr.Button(interactive=False), _rows(found), *files]
 
     def paper(
         comparison: Comparison | None,
@@ -147,18 +150,19 @@ def build(shared: Shared, tab: gr.Tab) -> None:
                    for form, path in zip(("PNG", "PDF"), files, strict=True)]  # fmt: skip
         return [gr.Image(files[0], visible=True, label=f"Fig. 4: {title}, {found.model}"), *buttons]
 
-    outputs = [viewer, where, made, cancel, table, keep, png, pdf]
+    outputs = [viewer, answered, made, cancel, table, keep, png, pdf]
     inputs = [shared.comparison, model, where, shared.region, size, sigma, steps, rule]
 
-    def looked(look: dict[str, Any], event: gr.EventData) -> tuple[dict[str, Any], str]:
-        """Where the person looks; another window asks another question."""
+    def looked(look: dict[str, Any], box: list[int] | None, event: gr.EventData) -> tuple[dict[str, Any], Any]:
+        """Where the person looks; another window than the last, and than that answered, asks another question."""
         new = dict(event._data or {})
-        return new, f"window {new.get('region')}" if new.get("region") != look.get("region") else gr.skip()
+        asked = new.get("region") not in (None, look.get("region"), box)
+        return new, f"window {new['region']}" if asked else gr.skip()
 
     private = {"api_visibility": "private", "show_progress": "hidden"}
     asks = gr.Textbox(visible="hidden")  # what the next answer is for
     tab.select(opened, [shared.comparison, filled, model], [model, filled, where, asks], **private)
-    viewer.select(looked, where, [where, asks], trigger_mode="always_last", **private)
+    viewer.select(looked, [where, answered], [where, asks], trigger_mode="always_last", **private)
     shown = {"show_progress_on": [made], "concurrency_id": "attribution", "concurrency_limit": 2,
              "trigger_mode": "always_last"}  # fmt: skip
     started = [go.click(explain, inputs, outputs, api_name="explain", **shown)]
@@ -169,6 +173,17 @@ def build(shared: Shared, tab: gr.Tab) -> None:
                   show_progress_on=[own], concurrency_id="attribution")
     )  # fmt: skip
     cancel.click(lambda: gr.Button(interactive=False), None, cancel, cancels=started, api_visibility="private")
+
+
+def _check(comparison: Comparison, *numbers: float | None) -> None:
+    if None in numbers:
+        raise UserError("Window, blur and steps each need a number")
+    height, width = comparison.lr_image.shape[:2]
+    if height * width > LARGEST**2:
+        raise UserError(
+            f"the LR image is {width} x {height}; attribution runs it whole, many times: at most {LARGEST} x {LARGEST} "
+            "pixels. Compare a part of it"
+        )
 
 
 def _rule(chosen: str) -> tuple[Any, Any]:

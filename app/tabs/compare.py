@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from mtkd.explore.saved import SavedView, from_json, from_query
 from mtkd.explore.viewer import gradio_parts
 from mtkd.images import UInt8Image, read_image
 
+from ..files import PictureGroup
 from ..shared import Shared, model_choices, scale_of, told
 from ..upload import UploadedImage
 from . import figure
@@ -140,6 +142,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         comparison = _compare(path, mode, scale_of(scale_text), names, others or [], progress)
         group = shared.pictures.group()
         region = _region_in(comparison, look)
+        look = {**look, "region": [*vars(region).values()] if region else None} if look else None
         panes = comparison.panes(group.save, region)
         value = {"panes": panes, "reference": TRUTH if comparison.hr_image is not None else None}
         if look:
@@ -165,6 +168,26 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             _pair(comparison, *pair),
         ]
 
+    def again(
+        path: str | None,
+        mode: str,
+        scale_text: str,
+        names: list[str],
+        others: list[str] | None,
+        look: dict[str, Any],
+        before: Comparison | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> list[Any]:
+        """Enlarge the image with every chosen model."""
+        found = compare(path, mode, scale_text, names, others, None, progress)
+        same = before is not None and before.pictures()["LR"].shape == found[0].pictures()["LR"].shape
+        region = _region_in(found[0], look) if same else None
+        if region:  # the box stays: so do its numbers
+            captions = found[0].captions(region)
+            found[1] = [{**pane, "caption": captions[pane["name"]]} for pane in found[1]]
+            found[2:5] = [region, {**found[3], "panes": found[1]}, _rows(found[0], region)]
+        return found
+
     def looked(
         comparison: Comparison | None, panes: list[dict[str, Any]], before: Region | None, event: gr.EventData
     ) -> list[Any]:
@@ -173,17 +196,23 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         region = Region.of(look.get("region"))
         if comparison is None or region == before:
             return [look, before, gr.skip(), gr.skip()]
-        captions = comparison.captions(region)
+        with told():
+            captions = comparison.captions(region)
         panes = [{**pane, "caption": captions[pane["name"]]} for pane in panes]
         value = {"panes": panes, "reference": TRUTH if comparison.hr_image is not None else None}
         return [look, region, value, _rows(comparison, region)]
 
-    def saved(comparison: Comparison | None, mode: str, look: dict[str, Any]) -> tuple[str, Any]:
+    @lru_cache(maxsize=64)
+    def kept_in(comparison: Comparison) -> PictureGroup:
+        """One folder a comparison, however often its view changes."""
+        return shared.pictures.group()
+
+    def saved(comparison: Comparison | None, look: dict[str, Any]) -> tuple[str, Any]:
         """The link's query and the file of what is seen."""
         if comparison is None:
             return "", gr.skip()
-        view = _view(comparison, mode, look)
-        path = shared.pictures.group().text("view.json", view.json())
+        view = _view(comparison, look)
+        path = kept_in(comparison).text("view.json", view.json())
         return view.query(), gr.DownloadButton("Save this view", path, interactive=True)
 
     def from_link(request: gr.Request) -> list[Any]:
@@ -191,6 +220,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         with told():
             view = from_query(dict(request.query_params))
             if view:
+                if view.example is None:
+                    gr.Warning("This link holds no picture, as of an upload: a saved view does.")
                 return _inputs(shared, view)
             models = gr.CheckboxGroup(**model_choices(scale_of(shared.scale.value)))
             return [*[gr.skip()] * 3, models, {}]
@@ -208,11 +239,11 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     scale.input(lambda text: gr.CheckboxGroup(**model_choices(scale_of(text))), scale, models, api_visibility="private")
 
     def then_saved(event: Any) -> None:
-        event.success(
-            saved, [state, mode, where], [query, keep], api_visibility="private", show_progress="hidden"
-        ).then(None, query, None, js=_TO_ADDRESS_BAR, api_visibility="private")
+        event.success(saved, [state, where], [query, keep], api_visibility="private", show_progress="hidden").then(
+            None, query, None, js=_TO_ADDRESS_BAR, api_visibility="private"
+        )
 
-    then_saved(go.click(compare, inputs, outputs, api_name="compare", show_progress_on=[viewer]))
+    then_saved(go.click(again, [*inputs, where, state], outputs, api_name="compare", show_progress_on=[viewer]))
     hidden = {"api_visibility": "private", "show_progress": "hidden"}
     run = {"api_visibility": "private", "show_progress_on": [viewer]}
     then_saved(shared.page.load(from_link, None, given, **hidden).then(compare, [*inputs, where], outputs, **run))
@@ -287,7 +318,11 @@ def _compare(
                 f"the result would have {pixels / 1e6:.1f} million pixels, the limit is {LARGEST // 1_000_000} "
                 "million: cut the image into parts, or use `mtkd upscale`"
             )
-        elsewhere = {Path(other).stem: _other(other) for other in others}
+        elsewhere: dict[str, UInt8Image] = {}
+        for other in others:
+            if (name := Path(other).stem) in elsewhere:
+                raise UserError(f"two results from elsewhere are named {name}; rename one of the files")
+            elsewhere[name] = _other(other)
         return run_models(image, names, scale, mode == HAS_TRUTH, show, elsewhere)
 
 
@@ -329,11 +364,19 @@ def _region_in(comparison: Comparison, look: dict[str, Any] | None) -> Region | 
     return region
 
 
-def _view(comparison: Comparison, mode: str, look: dict[str, Any]) -> SavedView:
+@lru_cache(maxsize=8)
+def _pictured(comparison: Comparison) -> SavedView:
+    """The picture of a view, looked for among the examples or encoded once."""
     image = comparison.lr_image if comparison.hr_image is None else comparison.hr_image
+    return SavedView.of(image, ground_truth=comparison.hr_image is not None, scale=comparison.scale)
+
+
+def _view(comparison: Comparison, look: dict[str, Any]) -> SavedView:
     names = [r.name for r in comparison.results if r.role != "elsewhere"]
     known = {key: value for key, value in look.items() if key in SavedView.model_fields and value is not None}
-    return SavedView.of(image, ground_truth=mode == HAS_TRUTH, scale=comparison.scale, models=names, **known)
+    picture = _pictured(comparison)
+    fields = picture.model_dump() | {"models": names} | known
+    return SavedView.model_validate(fields)
 
 
 def _inputs(shared: Shared, view: SavedView) -> list[Any]:

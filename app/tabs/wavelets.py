@@ -19,8 +19,8 @@ _COLUMNS = ["band", "what", "mean |difference|", "contribution", "share"]
 _INTRO = """The wavelet loss (Eq. 3) splits the difference of two pictures into subbands: **LL** is the blurred picture,
 **LH** holds horizontal edges, **HL** vertical ones, **HH** diagonals; K levels split LL again K − 1 times. Outputs of
 models are taken as they are, neither clamped nor rounded, values in [0, 1]."""
-_BLIND = """**What each loss sees of this difference.** A loss is blind to a band that has no share: v7 has no LL, so
-that a picture too dark or too blurred costs it nothing there."""
+_BLIND = """**What each loss sees of this difference.** A band without a share is one against which the loss does not
+push here. v7 never sees LL: a picture that is too dark costs it nothing."""
 _ENERGY = """**Energy by band.** Below 0: the picture has less of it than the reference, as a blurred one has in HH."""
 
 

@@ -108,7 +108,9 @@ def loss_by_band(
 ) -> dict[str, float]:
     """How much of any of the losses each subband of the difference carries: values that add up to the loss.
 
-    A band that carries nothing is one that the loss is blind to: L(d) does not change with it, at this difference.
+    A band that carries nothing is one against which the loss does not push, at this difference and to first order. The
+    bands of the difference are the pictures that each of them alone gives back; of longer wavelets, with symmetric
+    padding, they differ a little from the terms of :class:`~mtkd.losses.WaveletLoss`.
 
     Raises:
         UserError: as :func:`transform`.

@@ -86,7 +86,8 @@ class Comparison:
         rows = []
         for result in self.results:
             network, _, method = result.name.rpartition("-")
-            scratch = psnr_of.get(f"{network}-scratch") if network and method != "scratch" else None
+            distilled = result.role == "student" and network and method != "scratch"
+            scratch = psnr_of.get(f"{network}-scratch") if distilled else None
             row: dict[str, Any] = {key: value for key, value in vars(result).items() if key != "image"}
             row["over_bicubic"] = _gain(result.psnr, self.bicubic_psnr)
             row["over_scratch"] = _gain(result.psnr, scratch)
@@ -161,7 +162,7 @@ class Comparison:
                 found[r.name] = r.role if r.seconds is None else f"{r.seconds:.2f} s"
             else:
                 quality = part.get(r.name, (r.psnr, r.ssim))
-                found[r.name] = f"{_decibel(quality[0])} · {_four(quality[1])}"
+                found[r.name] = f"{'region ' if part else ''}{_decibel(quality[0])} · {_four(quality[1])}"
         return found
 
     def panes(self, save: SaveImage, region: Region | None = None) -> list[Pane]:
@@ -186,7 +187,7 @@ class Comparison:
                 "wavelet error": colours.wavelet_error_map,
             }
             for layer, draw in maps.items():
-                layers[layer] = save(f"{name}-{layer}", draw(image, self.hr_image))
+                layers[layer] = save(f"{name}: {layer}", draw(image, self.hr_image))
         return layers
 
 

@@ -89,7 +89,7 @@ def _labels(row: Row) -> dict[str, str]:
 def _show(axes: Axes, image: UInt8Image, label: str) -> None:
     axes.imshow(image, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
-    axes.set_xlabel(label, fontsize=6.5)
+    axes.set_xlabel(label, fontsize=6.5, parse_math=False)
     for spine in axes.spines.values():
         spine.set_visible(False)
 

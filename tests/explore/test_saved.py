@@ -32,6 +32,10 @@ def test_a_link_names_the_example_and_comes_back():
     assert from_query(dict(parse_qsl(query))) == view
 
 
+def test_an_example_is_known_by_its_cut_for_the_scale():
+    assert SavedView.of(example("chelsea").read()[:255, :318], scale=3).example == "chelsea"  # 256 x 320
+
+
 def test_defaults_make_an_empty_link():
     assert SavedView(example="astronaut").query() == "example=astronaut"
     assert from_query({"__theme": "dark"}) is None
