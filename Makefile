@@ -13,7 +13,7 @@ demo: $(VENV)/.app
 # Everything but what is marked slow or gpu. Browser tests need chromium on the PATH; the benchmark images are
 # found through MTKD_DATA, and the bundled examples serve where they are absent.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu"
 
 test-slow: $(VENV)/.all
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow"
