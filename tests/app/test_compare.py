@@ -290,14 +290,18 @@ def test_results_from_elsewhere(page, tmp_path):
     press_compare(page)
     wait_for_panes(page, [*MODELS, "theirs", "LR", "ground truth"])
     assert "inf dB" in page.inner_text("#viewer .mv-pane:has(canvas[data-name=theirs]) .mv-caption")
-    page.locator("#others button[aria-label='Clear'], #others button[aria-label='Remove this file']").first.click()
+    page.locator(
+        "#others button[aria-label='Clear']:visible, #others button[aria-label='Remove this file']:visible"
+    ).first.click()
     page.locator("#others input[type=file]").set_input_files(str(wrong))
     page.wait_for_timeout(800)
     press_compare(page)
     page.locator(".toast-body").last.wait_for()
     assert "small: 256 x 100" in page.locator(".toast-body").last.inner_text()
     page.locator(".toast-close").last.click()
-    page.locator("#others button[aria-label='Clear'], #others button[aria-label='Remove this file']").first.click()
+    page.locator(
+        "#others button[aria-label='Clear']:visible, #others button[aria-label='Remove this file']:visible"
+    ).first.click()
     press_compare(page)
     wait_for_panes(page, [*MODELS, "LR", "ground truth"])
 

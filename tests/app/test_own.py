@@ -87,7 +87,9 @@ def checkpoint(path: Path, network: str = "edsr_tiny", scale: int = 4) -> Path:
 
 def drop(page: Any, path: Path) -> None:
     """Put a file into the box, in place of the one that is there."""
-    clear = page.locator("#own-file button[aria-label='Clear'], #own-file button[aria-label='Remove this file']")
+    # The box's own button alone: an error that was shown leaves one of the same name, hidden.
+    names = ("Clear", "Remove this file")
+    clear = page.locator(", ".join(f"#own-file button[aria-label='{name}']:visible" for name in names))
     if clear.count():
         clear.first.click()
     page.locator("#own-file input[type=file]").set_input_files(str(path))
