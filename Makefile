@@ -11,9 +11,10 @@ demo: $(VENV)/.app
 	$(BIN)/mtkd demo
 
 # Everything but what is marked slow or gpu. Browser tests need chromium on the PATH; the benchmark images are
-# found through MTKD_DATA, and the bundled examples serve where they are absent.
+# found through MTKD_DATA, and the bundled examples serve where they are absent. A file's tests share one page and follow
+# one another: they stay in one worker.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-slow: $(VENV)/.all
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow"

@@ -9,8 +9,6 @@ from mtkd.explore.ablations import kept
 from tests.app.test_compare import SHOTS, open_page
 from tests.app.test_wavelets import wait_for
 
-pytestmark = pytest.mark.xdist_group("app")
-
 
 @pytest.fixture(scope="module")
 def page(browser, address):

@@ -10,7 +10,6 @@ from mtkd.data.examples import EXAMPLES
 from mtkd.explore import compare
 from tests.app.test_compare import MODELS
 
-pytestmark = pytest.mark.xdist_group("app")
 ACTIONS = {
     "/compare",
     "/figure",

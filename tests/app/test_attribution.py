@@ -16,8 +16,6 @@ from mtkd.images import write_image
 from tests.app.test_compare import SHOTS, open_page
 from tests.app.test_wavelets import wait_for
 
-pytestmark = pytest.mark.xdist_group("app")
-
 
 @pytest.fixture(scope="module")
 def page(browser, address):

@@ -22,7 +22,6 @@ from mtkd.explore import compare, default_models
 from mtkd.explore.region import Region
 from mtkd.images import read_image
 
-pytestmark = pytest.mark.xdist_group("app")
 MODELS = default_models(4)
 SHOTS = Path(__file__).parents[2] / "screenshots"
 

@@ -16,7 +16,6 @@ from mtkd.explore import compare, default_models
 from mtkd.explore.framework import framework
 from tests.app.test_compare import press_compare, upload
 
-pytestmark = pytest.mark.xdist_group("app")
 SHOTS = Path(__file__).parents[2] / "screenshots"
 
 

@@ -31,7 +31,6 @@ from mtkd.resize import imresize
 from mtkd.zoo.checkpoints import load_state, read_state
 from tests.app.conftest import free_port, wait_until_it_answers
 
-pytestmark = pytest.mark.xdist_group("app")
 SHOTS = Path(__file__).parents[2] / "screenshots"
 NAME = "brought"
 

@@ -12,7 +12,6 @@ from mtkd.experiments.published import published
 from mtkd.experiments.records import available
 from mtkd.explore.results import titles
 
-pytestmark = pytest.mark.xdist_group("app")
 SHOTS = Path(__file__).parents[2] / "screenshots"
 OUT = Path("runs", "mini")
 

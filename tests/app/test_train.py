@@ -19,7 +19,6 @@ from mtkd.experiments.plan import load_recipe
 from mtkd.training import jobs
 from tests.app.test_compare import pane_names, wait_for_text
 
-pytestmark = pytest.mark.xdist_group("app")
 SHOTS = Path(__file__).parents[2] / "screenshots"
 RUN = "tried_x4"
 STEPS = 400

@@ -11,8 +11,6 @@ from mtkd.explore import compare, default_models
 from mtkd.explore.wavelets import Pair
 from tests.app.test_compare import SHOTS, open_page
 
-pytestmark = pytest.mark.xdist_group("app")
-
 
 @pytest.fixture(scope="module")
 def page(browser, address):
