@@ -12,7 +12,7 @@ import gradio as gr
 
 from mtkd import zoo
 from mtkd.errors import UserError
-from mtkd.explore import default_models
+from mtkd.explore import Comparison, default_models
 
 from .files import Pictures
 
@@ -57,6 +57,28 @@ class Shared:
             gr.CheckboxGroup(**model_choices(now), label="Models", elem_id="models", render=False),
             local,
         )
+
+    def on_new_comparison(self, tab: gr.Tab, within: str) -> gr.Textbox:
+        """A hidden text that changes when the tab is seen with a comparison that it has not been filled from.
+
+        It does so when the tab is opened, or is open while a comparison ends.
+
+        Args:
+            within: id of an element of the tab; the tab is open where that is visible.
+        """
+        news, filled, is_open = gr.Textbox(visible="hidden"), gr.State(None), gr.Checkbox(visible=False)
+
+        def look(comparison: Comparison | None, before: Comparison | None, is_open: bool) -> tuple[Any, Any]:
+            if comparison is None or comparison is before or not is_open:
+                return gr.skip(), gr.skip()
+            return comparison, f"comparison {id(comparison)}"
+
+        script = f"(comparison, filled, _) => [comparison, filled, !!document.querySelector('#{within}')?.offsetParent]"
+        private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        inputs, outputs = [self.comparison, filled], [filled, news]
+        tab.select(lambda comparison, before: look(comparison, before, True), inputs, outputs, **private)
+        self.comparison.change(look, [*inputs, is_open], outputs, js=script, **private)
+        return news
 
 
 def scale_of(text: str) -> int:

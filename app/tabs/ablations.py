@@ -41,7 +41,6 @@ at the last one before."""
 
 def build(shared: Shared, tab: gr.Tab) -> None:
     """Lay out the tab and connect it; it works on the picture of the comparison that the Compare tab shows."""
-    filled = gr.State(None)  # the comparison that the tab was filled from
     gr.Markdown(_INTRO, elem_classes="help")
     with gr.Row(equal_height=False):
         table = gr.Radio([(title, name) for name, title in TABLES.items()], value="table5", label="Table", scale=2,
@@ -67,20 +66,12 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         way = gr.HTML(None, apply_default_css=False, elem_id="step-viewer", **gradio_parts())
         curve = gr.Plot(show_label=False, elem_id="step-curve")
 
-    def opened(comparison: Comparison | None, before: Comparison | None, table: str) -> list[Any]:
+    def fill(comparison: Comparison, table: str) -> list[Any]:
         """Another comparison: what there is at its scale."""
-        if comparison is None or comparison is before:
-            return [gr.skip()] * 5
         ways = kept(comparison.scale)
         steps = _all_steps(ways)
         slider = gr.Slider(0, max(len(steps) - 1, 1), len(steps) // 2, interactive=len(steps) > 1)
-        return [
-            comparison,
-            _variants(comparison, table),
-            gr.CheckboxGroup(list(ways), value=list(ways)[:3]),
-            slider,
-            f"{id(comparison)}",
-        ]
+        return [_variants(comparison, table), gr.CheckboxGroup(list(ways), value=list(ways)[:3]), slider]
 
     def show(
         comparison: Comparison | None,
@@ -138,13 +129,12 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         return [f"After **{at:,}** steps of {steps[-1]:,}", value, training_curve(names, comparison.scale, at)]
 
     private = {"api_visibility": "private"}
-    ready = gr.Textbox(visible="hidden")
     inputs, outputs = [shared.comparison, table, against, chosen], [viewer, note, numbers, cost]
     steps_in, steps_out = [shared.comparison, models, step], [which, way, curve]
-    tab.select(opened, [shared.comparison, filled, table], [filled, chosen, models, step, ready],
-               show_progress="hidden", **private)  # fmt: skip
     shown = {"show_progress_on": [viewer], "trigger_mode": "always_last"}
-    ready.change(first, inputs, outputs, **shown, **private).then(
+    news = shared.on_new_comparison(tab, "ablation-viewer")
+    filled = news.change(fill, [shared.comparison, table], [chosen, models, step], show_progress="hidden", **private)
+    filled.then(first, inputs, outputs, **shown, **private).then(
         walk, steps_in, steps_out, show_progress_on=[way], **private
     )
     table.input(_variants, [shared.comparison, table], chosen, show_progress="hidden", **private).then(

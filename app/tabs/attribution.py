@@ -30,6 +30,7 @@ from ..shared import Shared, told
 
 OFFICIAL = "official code"
 """Among the rules: finite differences, gradients at the right end of each step."""
+_CANCELLED = "Cancelled: what is shown is a preview, or the answer before."
 LARGEST = 256
 """Of LR images, pixels a side of a square: every step keeps the whole network's features for its gradient."""
 _COLUMNS = ["input", "size", "DI", "share", "signed share", "Shapley"]
@@ -45,8 +46,7 @@ change. Windows at the image's edge also see the opposite edge through the aggre
 
 def build(shared: Shared, tab: gr.Tab) -> None:
     """Lay out the tab and connect it; it works on the comparison that the Compare tab shows."""
-    where, filled = gr.State({}), gr.State(None)  # the viewer's view; the comparison that the tab was filled from
-    answered = gr.State(None)  # the window that was asked for last
+    where, answered = gr.State({}), gr.State(None)  # the viewer's view; the window that was asked for last
     gr.Markdown(_INTRO, elem_classes="help")
     with gr.Row(equal_height=True):
         model = gr.Dropdown([], label="Model", elem_id="lam-model", scale=2, allow_custom_value=True)
@@ -56,7 +56,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         rule = gr.Dropdown([*RULES, OFFICIAL], value=RULES[0], label="Rule", elem_id="lam-rule")
         with gr.Column(min_width=110):
             go = gr.Button("Explain", variant="primary", size="sm", elem_id="lam-go")
-            cancel = gr.Button("Cancel", size="sm", interactive=False, elem_id="lam-cancel")
+            cancel = gr.Button("Cancel", size="sm", elem_id="lam-cancel")
     viewer = gr.HTML(None, apply_default_css=False, elem_id="lam-viewer", **gradio_parts())
     made = gr.Markdown(elem_classes="help", elem_id="lam-made")
     table = gr.Dataframe(headers=_COLUMNS, interactive=False, label="Numbers", elem_id="lam-table")
@@ -75,13 +75,11 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         elem_id="lam-fig4-image",
     )
 
-    def opened(comparison: Comparison | None, before: Comparison | None, model: str | None) -> list[Any]:
+    def fill(comparison: Comparison, model: str | None) -> list[Any]:
         """Another comparison: its models to choose from, the last student first, and a first answer."""
-        if comparison is None or comparison is before:
-            return [gr.skip()] * 4
         names = models(comparison)
         chosen = model if model in names else names[-1] if names else None
-        return [gr.Dropdown(names, value=chosen), comparison, {}, f"comparison {id(comparison)}"]
+        return [gr.Dropdown(names, value=chosen), {}, f"comparison {id(comparison)}"]
 
     def explain(
         comparison: Comparison | None,
@@ -111,7 +109,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         value = {"panes": preview, "pick": window.size, "columns": _columns(asked)}
         waiting = [gr.DownloadButton(interactive=False)] * 3
         note = "Preview: the gradient alone, at the image itself."
-        first_look = [box, note, gr.Button(interactive=True), {"headers": _COLUMNS, "data": []}, *waiting]
+        first_look = [box, note, {"headers": _COLUMNS, "data": []}, *waiting]
         yield [{**value, "view": place}, *first_look]
         with told():
             for count, found in answer_in_steps(asked, int(steps), *_rule(rule)):
@@ -127,7 +125,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             path = group.file(f"fig4.{form}", figure(comparison, asked, found, form))
             files.append(gr.DownloadButton(f"Fig. 4 as {form.upper()}", path, interactive=True))
         value = {"panes": panes, "pick": window.size, "columns": _columns(asked)}
-        yield [value, box, _made(found), gr.Button(interactive=False), _rows(found), *files]
+        yield [value, box, _made(found), _rows(found), *files]
 
     def paper(
         comparison: Comparison | None,
@@ -150,7 +148,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
                    for form, path in zip(("PNG", "PDF"), files, strict=True)]  # fmt: skip
         return [gr.Image(files[0], visible=True, label=f"Fig. 4: {title}, {found.model}"), *buttons]
 
-    outputs = [viewer, answered, made, cancel, table, keep, png, pdf]
+    outputs = [viewer, answered, made, table, keep, png, pdf]
     inputs = [shared.comparison, model, where, shared.region, size, sigma, steps, rule]
 
     def looked(look: dict[str, Any], box: list[int] | None, event: gr.EventData) -> tuple[dict[str, Any], Any]:
@@ -161,7 +159,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
 
     private = {"api_visibility": "private", "show_progress": "hidden"}
     asks = gr.Textbox(visible="hidden")  # what the next answer is for
-    tab.select(opened, [shared.comparison, filled, model], [model, filled, where, asks], **private)
+    news = shared.on_new_comparison(tab, "lam-viewer")
+    news.change(fill, [shared.comparison, model], [model, where, asks], **private)
     viewer.select(looked, [where, answered], [where, asks], trigger_mode="always_last", **private)
     shown = {"show_progress_on": [made], "concurrency_id": "attribution", "concurrency_limit": 2,
              "trigger_mode": "always_last"}  # fmt: skip
@@ -172,7 +171,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         own.click(paper, [shared.comparison, size, sigma, steps, rule], [drawn, png, pdf], api_name="figure_4",
                   show_progress_on=[own], concurrency_id="attribution")
     )  # fmt: skip
-    cancel.click(lambda: gr.Button(interactive=False), None, cancel, cancels=started, api_visibility="private")
+    stopped = cancel.click(lambda: None, cancels=started, **private)
+    stopped.then(lambda: _CANCELLED, None, made, **private)
 
 
 def _check(comparison: Comparison, *numbers: float | None) -> None:

@@ -17,7 +17,6 @@ from ..diagram import drawing
 from ..shared import Shared, told
 
 _SCRIPT = (Path(__file__).parents[1] / "assets" / "framework.js").read_text(encoding="utf-8")
-_IF_OPEN = "(comparison, shown, _) => [comparison, shown, !!document.querySelector('#framework')?.offsetParent]"
 _WAIT = '<p class="fw-wait">The first comparison is still running; the framework appears when it is done.</p>'
 
 
@@ -77,7 +76,6 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         elem_id="framework",
     )
     shown = gr.State(None)
-    is_open = gr.Checkbox(visible=False)
 
     def save(step: Step) -> list[str]:
         group = shared.pictures.group()
@@ -99,9 +97,6 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         now = Shown(comparison, made.comparison, windows, place, found, {step.id: save(step) for step in found})
         return now.value(), now
 
-    def show_if_open(comparison: Comparison | None, before: Shown | None, is_open: bool) -> tuple[Any, Any]:
-        return show(comparison, before) if is_open else (gr.skip(), gr.skip())
-
     def choose(before: Shown | None, event: gr.EventData) -> tuple[Any, Any]:
         if before is None or before.windows is None:
             return gr.skip(), gr.skip()
@@ -113,8 +108,6 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         return now.value(), now
 
     inputs, results = [shared.comparison, shown], [view, shown]
-    tab.select(show, inputs, results, api_name="framework", show_progress_on=[view])
-    shared.comparison.change(
-        show_if_open, [*inputs, is_open], results, js=_IF_OPEN, api_visibility="private", show_progress_on=[view]
-    )
+    news = shared.on_new_comparison(tab, "framework")
+    news.change(show, inputs, results, api_name="framework", show_progress_on=[view])
     view.select(choose, shown, results, api_visibility="private", show_progress="hidden")

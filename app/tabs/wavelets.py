@@ -56,16 +56,13 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             shares = gr.Plot(show_label=False, elem_id="wavelet-losses")
     gr.Markdown(_ENERGY, elem_classes="help")
     bars = gr.Plot(show_label=False, elem_id="wavelet-energy")
-    seen = gr.State(None)  # the comparison that the tab was filled from
 
-    def opened(comparison: Comparison | None, before: Comparison | None, first: str | None, second: str | None) -> Any:
+    def fill(comparison: Comparison, first: str | None, second: str | None) -> list[Any]:
         """Another comparison: its pictures to choose from, a student and what it learned from at first."""
-        if comparison is None or comparison is before:
-            return [gr.skip()] * 3
         names = choices(comparison)
         kept = first in names and second in names
         pair = (first, second) if kept else _first_pair(comparison)
-        return [gr.Dropdown(names, value=pair[0]), gr.Dropdown(names, value=pair[1]), comparison]
+        return [gr.Dropdown(names, value=name) for name in pair]
 
     def show(
         comparison: Comparison | None,
@@ -105,8 +102,9 @@ def build(shared: Shared, tab: gr.Tab) -> None:
 
     outputs = [viewer, legend, table, sums, shares, bars]
     inputs = [shared.comparison, first, second, levels, wavelet, loss]
-    chosen = [shared.comparison, seen, first, second]
-    filled = tab.select(opened, chosen, [first, second, seen], api_visibility="private", show_progress="hidden")
+    news = shared.on_new_comparison(tab, "wavelet-viewer")
+    pair = [first, second]
+    filled = news.change(fill, [shared.comparison, *pair], pair, api_visibility="private", show_progress="hidden")
     filled.then(show, inputs, outputs, api_visibility="private", show_progress_on=[viewer])
     for number, control in enumerate((first, second, levels, wavelet, loss)):
         name = {"api_name": "subbands"} if number == 0 else {"api_visibility": "private"}

@@ -74,5 +74,16 @@ def test_more_levels_and_another_loss(page, comparison):
     assert caption == f"adds up to {expected.total('v7'):.5f}"
 
 
+def test_a_tab_opened_too_early_fills_itself(browser, address):
+    """Nobody is told off for being quick: the tab fills when the comparison that runs is done."""
+    page = browser.new_page(1280, 900)
+    page.goto(address)
+    page.get_by_role("tab", name="Wavelets").click()
+    assert page.locator("#wavelet-first").is_visible()
+    wait_for(page, "#wavelet-sum", "add up to")
+    assert page.locator(".toast-body").count() == 0
+    page.context.close()
+
+
 def test_no_request_left_this_computer(browser, page):
     assert browser.external_requests() == []
