@@ -65,6 +65,7 @@ _COPY_LINK = "() => { navigator.clipboard?.writeText(location.href); }"
 def build(shared: Shared, tab: gr.Tab) -> None:
     """Lay out the tab and connect it; the first comparison runs when the page opens."""
     scale, models, state = shared.scale, shared.models, shared.comparison
+    mode = gr.Radio([HAS_TRUTH, NO_TRUTH], value=HAS_TRUTH, label="The image is", elem_id="mode", render=False)
     shown = gr.State([])  # the viewer's panes
     where = gr.State({})  # what is looked at, a mtkd.explore.viewer.View
     with gr.Row(equal_height=False):
@@ -80,8 +81,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             )
             gr.Examples([[str(e.path)] for e in EXAMPLES], [image], label="Examples")
             if shared.local:
-                _benchmark_picker(image, scale)
-            mode = gr.Radio([HAS_TRUTH, NO_TRUTH], value=HAS_TRUTH, label="The image is", elem_id="mode")
+                _benchmark_picker(image, scale, mode)
+            mode.render()
             scale.render()
             models.render()
             with gr.Accordion("Results from elsewhere", open=False):
@@ -263,11 +264,14 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         dropdown.input(_pair, [state, left, right], slider, api_visibility="private", show_progress="hidden")
 
 
-def _benchmark_picker(image: gr.Image, scale: gr.Radio) -> None:
-    """Images of benchmark sets in a folder of this computer; choosing one makes it the image."""
+def _benchmark_picker(image: gr.Image, scale: gr.Radio, mode: gr.Radio) -> None:
+    """Images of benchmark sets in a folder of this computer; choosing one makes its HR file the image.
+
+    Its LR image is made anew; of Set5 and Set14 it equals the official one bit for bit (tests/test_resize.py).
+    """
 
     def sets_in(folder: str, scale_text: str) -> Any:
-        root = Path(folder).expanduser()
+        root = Path(folder)
         with told():
             found = present(root, scale_of(scale_text))
             if not found:
@@ -279,11 +283,11 @@ def _benchmark_picker(image: gr.Image, scale: gr.Radio) -> None:
 
     def choose(folder: str, scale_text: str, choice: str | None) -> Any:
         if not choice:
-            return gr.skip()
+            return gr.skip(), gr.skip()
         name, _, wanted = choice.partition(" ")
         with told():
-            images = benchmark(Path(folder).expanduser(), name, scale_of(scale_text))
-        return next(str(one.hr) for one in images if one.name == wanted)
+            images = benchmark(Path(folder), name, scale_of(scale_text))
+        return next(str(one.hr) for one in images if one.name == wanted), HAS_TRUTH
 
     with gr.Accordion("From a folder of benchmark sets", open=False):
         folder = gr.Textbox(
@@ -296,7 +300,7 @@ def _benchmark_picker(image: gr.Image, scale: gr.Radio) -> None:
         chosen = gr.Dropdown([], label="Image", interactive=True, elem_id="benchmark-image")
     for event in (find.click, folder.submit):
         event(sets_in, [folder, scale], chosen, api_visibility="private")
-    chosen.input(choose, [folder, scale, chosen], image, api_visibility="private")
+    chosen.input(choose, [folder, scale, chosen], [image, mode], api_visibility="private")
 
 
 def _compare(

@@ -9,7 +9,7 @@ from functools import lru_cache
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 import torch
 
-from mtkd import networks, zoo
+from mtkd import zoo
 from mtkd.experiments.cost import Estimator
 from mtkd.explore import colours
 from mtkd.explore.colours import PALETTE
@@ -123,21 +123,27 @@ def kept(scale: int) -> dict[str, list[int]]:
     """The models that were kept on their way, with the steps at which they can be looked at, their end included."""
     found = {}
     for model in zoo.models(scale):
-        if (steps := list(model.snapshots())) and networks.specs()[model.header.network].role == "student":
-            found[model.name] = [*steps, int(model.card["iterations"])]
+        end = model.card.get("iterations")
+        if end and (steps := list(model.snapshots())) and model.role == "student":
+            found[model.name] = [*steps, int(end)]
     return found
 
 
-def at_step(name: str, steps: Sequence[int], step: int) -> str:
-    """The name of a model at a step, or at its last one before: ``NAME@STEP``, or ``NAME`` at its end."""
-    reached = max((s for s in steps if s <= step), default=steps[0])
+def at_step(name: str, steps: Sequence[int], step: int) -> str | None:
+    """The name of a model at a step, or at its last one before: ``NAME@STEP``, or ``NAME`` at its end.
+
+    None where it was not kept that early.
+    """
+    reached = max((s for s in steps if s <= step), default=None)
+    if reached is None:
+        return None
     return name if reached == steps[-1] else f"{name}@{reached}"
 
 
 def training_panes(comparison: Comparison, names: Sequence[str], step: int, save: SaveImage) -> list[Pane]:
     """Models as they were after ``step`` steps on the comparison's picture: image and errors, then the ground truth."""
     known = kept(comparison.scale)
-    reached = {name: at_step(name, known[name], step) for name in names}
+    reached = {name: at for name in names if (at := at_step(name, known[name], step))}
     image = comparison.lr_image if comparison.hr_image is None else comparison.hr_image
     found = compare(image, list(reached.values()), comparison.scale, comparison.hr_image is not None)
     shown: list[Pane] = []
@@ -157,6 +163,7 @@ def training_curve(names: Sequence[str], scale: int, step: int) -> go.Figure:
         model = zoo.find(name, scale)
         cards = {s: kept_model.card for s, kept_model in model.snapshots().items()}
         cards[int(model.card["iterations"])] = model.card
+        cards = {s: card for s, card in cards.items() if "held_out" in card}
         figure.add_scatter(
             x=list(cards),
             y=[card["held_out"]["psnr"] for card in cards.values()],

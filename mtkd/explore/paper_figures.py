@@ -139,8 +139,9 @@ def busiest_region(image: UInt8Image, height: int, width: int, against: UInt8Ima
 class Preset:
     """Which images a figure of the paper shows, and the bundled ones that stand in where the set is not here.
 
-    ``images`` are (set, number of the image in it); the paper names no coordinates, so that the regions are chosen by
-    :func:`busiest_region`.
+    ``images`` are (set, part of the file's name). SelfExSR numbers BSD100 anew, 1 to 100, so that its files cannot be
+    told apart by BSD's numbers and the stand-ins are shown. The paper names no coordinates, so that the regions are
+    chosen by :func:`busiest_region`.
     """
 
     title: str

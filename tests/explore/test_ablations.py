@@ -85,7 +85,7 @@ def test_steps():
     ways = kept(4)
     assert ways["rcan_tiny-mtkd"][-1] == 10_000 and len(ways["rcan_tiny-mtkd"]) == 8
     steps = ways["rcan_tiny-mtkd"]
-    assert at_step("m", steps, 10_000) == "m" and at_step("m", steps, 10) == f"m@{steps[0]}"
+    assert at_step("m", steps, 10_000) == "m" and at_step("m", steps, 10) is None
     assert at_step("m", steps, steps[3]) == f"m@{steps[3]}" == at_step("m", steps, steps[4] - 1)
 
 
