@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -38,19 +39,28 @@ def wait_until_it_answers(url: str, process: subprocess.Popen, seconds: float = 
     pytest.fail(f"no answer from {url}: {process.communicate()[0]}")
 
 
-@pytest.fixture(scope="session")
-def address() -> Iterator[str]:
-    """The address of ``mtkd demo``, running as its users run it."""
+@contextmanager
+def served(*arguments: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """``mtkd demo`` as its users run it, with the bundled models: its address and its process."""
     port = free_port()
-    command = [sys.executable, "-m", "mtkd.cli", "demo", "--port", str(port)]
-    environment = {k: v for k, v in os.environ.items() if k not in ("MTKD_ZOO", "GRADIO_SERVER_NAME")}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    command = [sys.executable, "-m", "mtkd.cli", "demo", "--port", str(port), *arguments]
+    inherited = {k: v for k, v in os.environ.items() if k not in ("MTKD_ZOO", "GRADIO_SERVER_NAME")}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=inherited | environment
+    )
     try:
         wait_until_it_answers(f"http://127.0.0.1:{port}/", process)
-        yield f"http://127.0.0.1:{port}/"
+        yield f"http://127.0.0.1:{port}/", process
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """The address of an explorer that all tests of this worker share."""
+    with served() as (address, _):
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,6 @@ import io
 import os
 import pickle
 import re
-import subprocess
-import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -29,7 +27,7 @@ from mtkd.data.examples import EXAMPLES
 from mtkd.images import crop_to_multiple, to_tensor, to_uint8
 from mtkd.resize import imresize
 from mtkd.zoo.checkpoints import load_state, read_state
-from tests.app.conftest import free_port, wait_until_it_answers
+from tests.app.conftest import served
 
 SHOTS = Path(__file__).parents[2] / "screenshots"
 NAME = "brought"
@@ -43,20 +41,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(home: Path) -> Iterator[str]:
     """An explorer of its own: what is added here must not appear in other tests."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mtkd.cli", "demo", "--port", str(port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={k: v for k, v in os.environ.items() if k != "MTKD_ZOO"} | {"MTKD_HOME": str(home)},
-    )
-    try:
-        wait_until_it_answers(f"http://127.0.0.1:{port}/", process)
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        process.terminate()
-        process.wait(20)
+    with served(MTKD_HOME=str(home)) as (address, _):
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -5,20 +5,15 @@ Run ``python -m tests.benchmarks.explorer`` on an otherwise idle machine; it nee
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 from PIL import Image
 
 from mtkd.data.examples import EXAMPLES
-from tests.app.conftest import free_port, wait_until_it_answers
+from tests.app.conftest import served
 from tests.app.test_compare import draw_region, open_page, press_compare, upload, wait_for_text
 from tests.browser import open_browser
 
@@ -37,20 +32,6 @@ FRAMES = """() => new Promise((done) => {
 })"""
 
 
-@contextmanager
-def served() -> Iterator[tuple[str, psutil.Process]]:
-    port = free_port()
-    command = [sys.executable, "-m", "mtkd.cli", "demo", "--port", str(port)]
-    with tempfile.TemporaryDirectory() as home:
-        process = subprocess.Popen(command, env=os.environ | {"MTKD_HOME": home}, stdout=subprocess.DEVNULL)
-        try:
-            wait_until_it_answers(f"http://127.0.0.1:{port}/", process)
-            yield f"http://127.0.0.1:{port}/", psutil.Process(process.pid)
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
 def timed(action) -> float:
     began = time.perf_counter()
     action()
@@ -60,7 +41,12 @@ def timed(action) -> float:
 def main() -> None:
     """Print one row a measurement as markdown."""
     print("| what | measured | target |\n|---|--:|--:|")
-    with served() as (address, server), open_browser() as browser, tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(MTKD_HOME=folder) as (address, process),
+        open_browser() as browser,
+    ):
+        server = psutil.Process(process.pid)
         began = time.perf_counter()
         page = browser.new_page(1280, 900)
         page.goto(address)
