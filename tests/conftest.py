@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from PIL import Image
 
 from mtkd.cli import main
 from mtkd.data.examples import example
+from tests.browser import Browser, open_browser
 
 torch.set_num_threads(1)  # reproducible sums; tests run side by side
 
@@ -99,3 +100,10 @@ def refused(run: Run, tmp_path: Path) -> Callable[..., str]:
         return outcome.err.removeprefix("mtkd: ").rstrip("\n")
 
     return call
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests of a worker: Playwright starts once in a process."""
+    with open_browser() as opened:
+        yield opened

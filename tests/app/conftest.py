@@ -14,8 +14,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.browser import Browser, open_browser
-
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -61,9 +59,3 @@ def address() -> Iterator[str]:
     """The address of an explorer that all tests of this worker share."""
     with served() as (address, _):
         yield address
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with open_browser() as opened:
-        yield opened
