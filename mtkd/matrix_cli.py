@@ -35,7 +35,7 @@ def matrix(
         Path | None, typer.Option(help="Folder of benchmark sets [default: MTKD_DATA].", envvar="MTKD_DATA")
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value for every recipe; repeatable.")] = None,
-    anew: Annotated[bool, typer.Option("--anew", help="Train also what the zoo already holds.")] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="Train also what the zoo or the bundled records hold.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the graph and its cost; train nothing.")] = False,
     threads: Annotated[int, typer.Option(help="CPU threads of one task.", min=1)] = 1,
     ray: Annotated[bool, typer.Option("--ray", help="On Ray: many tasks at once (extra 'cluster').")] = False,
@@ -55,10 +55,12 @@ def matrix(
 
     A run is identified by its recipe, its images and its teachers; what is finished is never done again, and the
     same command goes on after a stop. Several processes may work in one folder. Models of the zoo whose cards say
-    that they are the same run are taken from there.
+    that they are the same run are taken from there, and what the bundled records tell of a run is not measured again.
     """
+    from mtkd.experiments import records
     from mtkd.experiments.cost import Estimator
     from mtkd.experiments.plan import load_plan
+    from mtkd.experiments.runner import Place
 
     action, tables = (names[0], names[1:]) if names[0] in ACTIONS else ("run", names)
     plan = load_plan(size, set_ or [])
@@ -73,10 +75,13 @@ def matrix(
         _report(plan, chosen, _numbers("--scales", scales), folder, Path(size).stem, output, json_)
         return
 
-    graph, place, records = _graph(plan, chosen, wanted_scales, wanted_seeds, patterns, folder, data, threads, anew)
+    bundled = None if anew else records.shipped(Path(size).stem)
+    recorded = records.read(bundled).sets if bundled else {}
+    place = Place(folder, data, plan.images(), threads, anew, recorded)
+    graph, known = _graph(plan, chosen, wanted_scales, wanted_seeds, patterns, folder)
     tasks = graph.tasks()
     if action == "status" or dry_run:
-        _show(graph, tasks, place, records, dry_run, json_)
+        _show(graph, tasks, place, known, dry_run, json_)
         return
     if missing := graph.missing():
         raise UserError(
@@ -175,13 +180,9 @@ def _graph(
     seeds: Sequence[int],
     only: Sequence[str],
     out: Path,
-    data: Path | None,
-    threads: int,
-    anew: bool,
-) -> tuple[Any, Any, Any]:
+) -> tuple[Any, Any]:
     from mtkd.experiments import records
     from mtkd.experiments.matrix import Matrix, images_hash
-    from mtkd.experiments.runner import Place
 
     known = records.read(records.rebuild(out, _damaged)) if any(out.glob("*/run.json")) else None
     graph = Matrix(plan, images_hash(plan.images(), known.images() if known else ()))
@@ -191,7 +192,7 @@ def _graph(
         raise UserError(
             f"--only {','.join(only)} --scales {','.join(map(str, scales))}: no such row in {', '.join(tables)}"
         )
-    return graph, Place(out, data, plan.images(), threads, anew), known
+    return graph, known
 
 
 def _show(graph: Any, tasks: Any, place: Any, records: Any, with_cost: bool, json_: bool) -> None:

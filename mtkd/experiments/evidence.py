@@ -1,9 +1,9 @@
 """The evidence that the project ships: records of its runs, how alike its teachers err, and the tables made of them.
 
-``python -m mtkd.experiments.evidence RUNS`` copies the records of a folder of runs to ``measured/SIZE.sqlite``, runs
-the bundled teachers and aggregators on the benchmark sets (MTKD_DATA) for ``measured/SIZE-agreement.json``, and writes
-what follows from them: ``measured/SIZE.md``, ``SIZE.json`` and the marked parts of the README. With ``--tables`` only
-the latter, from the records that are there.
+``python -m mtkd.experiments.evidence RUNS`` adds what a folder of runs has new to the records ``measured/SIZE.sqlite``,
+runs the bundled teachers and aggregators on the benchmark sets (MTKD_DATA) for ``measured/SIZE-agreement.json``, and
+writes what follows from them: ``measured/SIZE.md``, ``SIZE.json`` and the marked parts of the README. With
+``--tables`` only the latter, from the records that are there.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def main() -> None:
         if chosen.runs is not None:
             known = measured_agreements(chosen.size)
             found = agreements(load_plan(chosen.size), Path(os.environ.get("MTKD_DATA", "")), known)
-            made = records.rebuild(chosen.runs).read_bytes()
+            made = records.rebuild(chosen.runs, known=records.shipped(chosen.size)).read_bytes()
             with atomic_write(records.MEASURED / f"{chosen.size}.sqlite") as temporary:
                 temporary.write_bytes(made)
             _write(records.MEASURED / f"{chosen.size}-agreement.json", json.dumps(found, indent=1) + "\n")

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +64,18 @@ def _refuse(problem: str) -> None:
     raise UserError(problem)
 
 
-def rebuild(out: Path, damaged: Callable[[str], None] = _refuse) -> Path:
+def rebuild(out: Path, damaged: Callable[[str], None] = _refuse, known: Path | None = None) -> Path:
     """Write ``out/records.sqlite`` from the run folders in ``out``: all that are finished or were measured.
 
-    ``damaged`` is called with a sentence for each folder that cannot be read, and left out.
+    ``damaged`` is called with a sentence for each folder that cannot be read, and left out. What the records ``known``
+    hold is taken from there.
 
     Raises:
-        UserError: a damaged file in one of the folders, unless ``damaged`` says otherwise, or an unwritable ``out``.
+        UserError: a damaged file in one of the folders, unless ``damaged`` says otherwise, an unwritable ``out``, or
+            anything that :func:`read` refuses.
     """
-    runs, scores = [], []
+    runs: list[dict[str, Any]] = []
+    scores: list[dict[str, Any]] = []
     for folder in sorted(p.parent for p in out.glob("*/run.json")) if out.is_dir() else []:
         try:
             run, measured = _run(folder), list(_scores(folder))
@@ -81,6 +84,10 @@ def rebuild(out: Path, damaged: Callable[[str], None] = _refuse) -> Path:
             continue
         runs.append(run)
         scores += measured
+    if known is not None:
+        known_runs, known_scores = _rows(known)
+        runs = sorted({row["digest"]: row for row in runs + known_runs}.values(), key=lambda row: str(row["folder"]))
+        scores = list({(row["digest"], row["set_name"], row["image"]): row for row in scores + known_scores}.values())
     path = out / NAME
     with atomic_write(path) as temporary, closing(sqlite3.connect(temporary)) as table, table:
         table.execute(f"PRAGMA user_version = {FORMAT}")
@@ -135,11 +142,13 @@ class Records:
     Attributes:
         runs: by digest, the columns of :data:`RUNS`, JSON decoded.
         scores: by digest and set, the scores of its images in order: {image: (psnr, ssim)}.
+        sets: by digest and set, the hash of the set's HR files.
     """
 
     runs: dict[str, dict[str, Any]]
     scores: dict[tuple[str, str], dict[str, tuple[float, float]]]
     protocols: frozenset[str]
+    sets: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def images(self) -> list[str]:
         """The hashes of training images that runs have."""
@@ -147,7 +156,12 @@ class Records:
 
     def over(self, below: Records) -> Records:
         """Both together; of a run that both have, this one's numbers."""
-        return Records(below.runs | self.runs, below.scores | self.scores, below.protocols | self.protocols)
+        return Records(
+            below.runs | self.runs,
+            below.scores | self.scores,
+            below.protocols | self.protocols,
+            below.sets | self.sets,
+        )
 
 
 def available(out: Path, size: str) -> Records:
@@ -156,11 +170,17 @@ def available(out: Path, size: str) -> Records:
     Raises:
         UserError: there are neither, or the file in ``out`` cannot be read.
     """
-    bundled = MEASURED / f"{size}.sqlite"
+    bundled = shipped(size)
     own = out / NAME
-    if not bundled.is_file() or not own.is_file():
-        return read(own if own.is_file() or not bundled.is_file() else bundled)
+    if bundled is None or not own.is_file():
+        return read(bundled or own)
     return read(own).over(read(bundled))
+
+
+def shipped(size: str) -> Path | None:
+    """The records that are bundled for a plan of this name."""
+    path = MEASURED / f"{size}.sqlite"
+    return path if path.is_file() else None
 
 
 def read(path: Path) -> Records:
@@ -169,6 +189,23 @@ def read(path: Path) -> Records:
     Raises:
         UserError: missing, not such a file, or of a newer format.
     """
+    runs, rows = _rows(path)
+    for run in runs:
+        for column in ("teachers", "versions", "recipe", "deviations", "curve"):
+            run[column] = json.loads(run[column])
+    scores: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
+    for row in rows:
+        scores.setdefault((row["digest"], row["set_name"]), {})[row["image"]] = (row["psnr"], row["ssim"])
+    return Records(
+        {run["digest"]: run for run in runs},
+        scores,
+        frozenset(row["protocol"] for row in rows),
+        {(row["digest"], row["set_name"]): row["images"] for row in rows},
+    )
+
+
+def _rows(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The lines of both tables as they are stored."""
     if not path.is_file():
         raise UserError(f"{path}: no records there; run `mtkd matrix` first")
     try:
@@ -176,14 +213,13 @@ def read(path: Path) -> Records:
             (found,) = table.execute("PRAGMA user_version").fetchone()
             if found != FORMAT:
                 raise UserError(f"{path}: records of format {found}, this version reads {FORMAT}; update mtkd")
-            runs = [dict(zip(RUNS, row, strict=True)) for row in table.execute(f"SELECT {', '.join(RUNS)} FROM runs")]
-            scores = table.execute(f"SELECT {', '.join(SCORES)} FROM scores").fetchall()
+            runs, scores = (
+                [
+                    dict(zip(columns, row, strict=True))
+                    for row in table.execute(f"SELECT {', '.join(columns)} FROM {name}")
+                ]
+                for name, columns in (("runs", RUNS), ("scores", SCORES))
+            )
+            return runs, scores
     except sqlite3.Error as error:
         raise UserError(f"{path}: not a table of runs ({error})") from error
-    for run in runs:
-        for column in ("teachers", "versions", "recipe", "deviations", "curve"):
-            run[column] = json.loads(run[column])
-    found_scores: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
-    for digest, set_name, image, psnr, ssim, _, _ in scores:
-        found_scores.setdefault((digest, set_name), {})[image] = (psnr, ssim)
-    return Records({run["digest"]: run for run in runs}, found_scores, frozenset(row[5] for row in scores))

@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -48,6 +48,7 @@ class Place:
         images: the plan's training images, and those of them that are held out.
         threads: of the CPU, a task. One is fastest for small networks, and makes runs repeatable.
         anew: train also the runs that the zoo holds.
+        recorded: runs that were measured elsewhere: by digest and set, the hash of the set's HR files.
     """
 
     out: Path
@@ -55,6 +56,7 @@ class Place:
     images: Data
     threads: int = 1
     anew: bool = False
+    recorded: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def cache(self) -> Path:
@@ -85,9 +87,9 @@ def done(task: Task, place: Place) -> bool:
         return all((folder / name).exists() for name in ("finished.json", "run.json", "model.safetensors"))
     if task.kind == "cache":
         return _marker(task, place).exists()
-    scores = read_scores(folder)
-    sets = _sets(task.run.scale, place.data, place.images)
-    return bool(scores) and all(scores.get(name, {}).get("images_hash") == digest for name, digest in sets.items())
+    known = {name: images_hash for (digest, name), images_hash in place.recorded.items() if digest == task.run.digest}
+    known |= {name: scores["images_hash"] for name, scores in read_scores(folder).items()}
+    return bool(known) and _sets(task.run.scale, place.data, place.images).items() <= known.items()
 
 
 def needed(tasks: Mapping[str, Task], place: Place) -> dict[str, Task]:

@@ -72,6 +72,22 @@ def test_made_anew_it_is_the_same_and_forgets_what_is_gone(tiny: Plan, out: Path
     assert len(records.read(records.rebuild(out)).runs) == len(first.runs) - 1
 
 
+def test_known_records_stay_as_they_are_and_new_ones_are_added(out: Path, tmp_path: Path) -> None:
+    whole = records.read(records.rebuild(out))
+    known = Path(shutil.copy(out / records.NAME, tmp_path / "known.sqlite"))
+    (gone,) = out.glob("rcan_tiny-kd_*")
+    shutil.move(gone, tmp_path / "gone")
+    fewer = Path(shutil.copy(records.rebuild(out), tmp_path / "fewer.sqlite"))
+    with closing(sqlite3.connect(fewer)) as table, table:
+        table.execute("UPDATE runs SET seconds = 12345")
+    shutil.move(tmp_path / "gone", gone)
+    added = records.read(records.rebuild(out, known=fewer))
+    assert added.runs.keys() == whole.runs.keys() and added.scores == whole.scores and added.sets == whole.sets
+    assert [run["name"] for run in added.runs.values() if run["seconds"] != 12345] == ["rcan_tiny-kd"]
+    shutil.rmtree(gone)
+    assert records.read(records.rebuild(out, known=known)) == whole
+
+
 def test_unfinished_runs_and_other_files_are_left_out(out: Path) -> None:
     before = records.read(records.rebuild(out))
     (out / "begun").mkdir()

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mtkd import zoo
 from mtkd.data.benchmarks import benchmark
 from mtkd.errors import UserError
 from mtkd.evaluate import evaluate
+from mtkd.experiments import records
 from mtkd.experiments.matrix import run_folder
 from mtkd.experiments.plan import Plan, load_plan
 from mtkd.experiments.runner import HELD_OUT, Place, in_zoo, needed, perform, read_scores, run_here
@@ -136,6 +138,20 @@ def test_a_run_of_the_zoo_is_taken_over(tiny: Plan, finished: Path, tmp_path: Pa
     assert not any(in_zoo(run, anew) for run in made.runs.values())
     for path in out.glob("*/scores.json"):
         assert json.loads(path.read_text()) == json.loads((finished / path.parent.name / "scores.json").read_text())
+
+
+def test_what_was_measured_elsewhere_is_not_done_again(tiny: Plan, finished: Path, tmp_path: Path) -> None:
+    """Neither trained nor measured, unless a run that is left learns from it, or the set's images are others."""
+    known = records.read(records.rebuild(finished)).sets
+    place = Place(tmp_path, None, tiny.images(), recorded=known)
+    tasks = graph(tiny).tasks()
+    assert needed(tasks, place) == {}
+    (kd,) = [run for run in graph(tiny).runs.values() if run.name == "rcan_tiny-kd"]
+    others = {key: digest for key, digest in known.items() if key[0] != kd.digest}
+    expected = {key for key, task in tasks.items() if key.startswith(("measure-rcan_tiny-kd", "train-rcan_tiny-kd"))}
+    assert expected and expected < needed(tasks, replace(place, recorded=others)).keys()
+    other_images = replace(place, recorded=dict.fromkeys(known, "other"))
+    assert needed(tasks, other_images) == needed(tasks, Place(tmp_path, None, tiny.images()))
 
 
 def test_another_run_of_the_same_name_is_not_taken_over(
