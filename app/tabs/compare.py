@@ -102,6 +102,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
                 buttons=["copy"],
                 elem_id="table",
                 wrap=True,
+                column_widths=["18%", "14%", "11%", "13%", "9%", "9%", "8%", "9%", "9%"],
                 max_height=430,
             )
             notes = gr.Markdown(elem_classes="help")

@@ -30,15 +30,18 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     with gr.Row(equal_height=True):
         # Any name, for programs: the choices are those of a page's session.
         named = {"allow_custom_value": True}
-        first = gr.Dropdown([], label="First picture", elem_id="wavelet-first", **named)
-        second = gr.Dropdown([], label="Second picture", elem_id="wavelet-second", **named)
-        levels = gr.Radio([1, 2, 3, 4], value=1, label="Levels K (1 in the paper)", elem_id="wavelet-levels")
-        wavelet = gr.Dropdown(wavelets(), value="haar", label="Wavelet (Haar in the paper)", elem_id="wavelet-name")
+        first = gr.Dropdown([], label="First picture", elem_id="wavelet-first", scale=3, **named)
+        second = gr.Dropdown([], label="Second picture", elem_id="wavelet-second", scale=3, **named)
+        levels = gr.Radio([1, 2, 3, 4], value=1, label="Levels K (paper: 1)", elem_id="wavelet-levels", scale=5)
+        wavelet = gr.Dropdown(
+            wavelets(), value="haar", label="Wavelet (paper: Haar)", elem_id="wavelet-name", scale=3
+        )
         loss = gr.Dropdown(
             [(title, name) for name, title in LOSSES.items()],
             value="wavelet",
             label="Loss on the map",
             elem_id="wavelet-loss",
+            scale=4,
         )
     viewer = gr.HTML(None, apply_default_css=False, elem_id="wavelet-viewer", **gradio_parts())
     legend = gr.Markdown(elem_classes="help", elem_id="wavelet-legend")

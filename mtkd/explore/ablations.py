@@ -14,7 +14,7 @@ from mtkd.experiments.cost import Estimator
 from mtkd.explore import colours
 from mtkd.explore.colours import PALETTE
 from mtkd.explore.comparison import TRUTH, Comparison, SaveImage, compare
-from mtkd.explore.plotting import blank
+from mtkd.explore.plotting import FAINT, blank
 from mtkd.explore.result_rows import Row
 from mtkd.explore.results import Results
 from mtkd.explore.viewer import Pane
@@ -23,6 +23,8 @@ from mtkd.training.recipe import parse
 
 DIFFERENCE_RANGE = 12
 """Luma levels at which a difference of two students is in full colour: they differ less than from the truth."""
+GAIN_HEIGHT = 380
+"""Pixels of the plot of gains against costs."""
 TABLES = {"table5": "Ablations (Table 5)", "table2": "Methods (Table 2)", "controls": "Controls"}
 """Tables of one student, whose rows are its variants."""
 
@@ -87,20 +89,20 @@ def training_cost(name: str, scale: int) -> float | None:
 
 def gain_against_cost(variants: Sequence[Variant], scale: int, where: str) -> go.Figure:
     """Gain over the undistilled student, its spread over seeds, against the cost of training in units of that one's."""
-    figure = blank("training cost, times that of scratch", f"gain over scratch on {where}, dB", 380)
+    figure = blank("training cost, times that of scratch", f"gain over scratch on {where}, dB", GAIN_HEIGHT)
     base = next((v for v in variants if v.row.label == "scratch"), None)
     unit = training_cost(base.name, scale) if base else None
+    labels: list[tuple[float, float, str]] = []
     for number, variant in enumerate(variants):
         cost, over = training_cost(variant.name, scale), variant.row.over
         if not unit or not cost or over is None:
             continue
+        labels.append((cost / unit, over.mean, variant.row.label))
         figure.add_scatter(
             x=[cost / unit],
             y=[over.mean],
             error_y={"array": [over.spread or 0], "visible": over.spread is not None},
-            mode="markers+text",
-            text=[variant.row.label],
-            textposition=("middle right", "middle left", "top center", "bottom center")[number % 4],
+            mode="markers",
             marker={
                 "size": 11,
                 "color": PALETTE[number % len(PALETTE)],
@@ -111,9 +113,29 @@ def gain_against_cost(variants: Sequence[Variant], scale: int, where: str) -> go
             hovertemplate=f"{variant.title}: %{{y:+.3f}} dB, {over.seeds} seed{'s' * (over.seeds > 1)}, "
             f"%{{x:.2f}} × scratch<extra></extra>",
         )
+    _label(figure, labels)
     figure.add_hline(y=0, line={"color": "rgba(134, 140, 152, 0.6)", "width": 1})
     figure.update_layout(showlegend=False)
     return figure
+
+
+def _label(figure: go.Figure, points: Sequence[tuple[float, float, str]]) -> None:
+    """Write (x, y, text) beside points that may lie close together: left and right in turn, never over one another."""
+    if not points:
+        return
+    ends = [trace.y[0] + sign * trace.error_y.array[0] for trace in figure.data for sign in (-1, 1)]
+    low, high = min(ends), max(ends)
+    per_pixel = max(high - low, 0.02) / (GAIN_HEIGHT - 130)
+    figure.update_yaxes(range=[low - 25 * per_pixel, high + 25 * per_pixel])
+    lowest = dict.fromkeys((-1, 1), float("inf"))
+    for number, (x, y, text) in enumerate(sorted(points, key=lambda point: -point[1])):
+        side = -1 if number % 2 else 1
+        at = min(y, lowest[side] - 15 * per_pixel)
+        lowest[side] = at
+        figure.add_annotation(
+            x=x, y=y, text=text, ax=28 * side, ay=(y - at) / per_pixel, xanchor="left" if side > 0 else "right",
+            arrowhead=0, arrowwidth=1, arrowcolor=FAINT, standoff=7, font={"size": 12},
+        )  # fmt: skip
 
 
 # --- a training, step by step

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from mtkd.data.examples import example
 from mtkd.explore import compare
 from mtkd.explore.ablations import (
     DIFFERENCE_RANGE,
+    GAIN_HEIGHT,
     at_step,
     gain_against_cost,
     kept,
@@ -79,6 +82,18 @@ def test_gain_against_cost_has_a_point_a_variant(variants):
     for v in expected:
         assert points[v.title].y[0] == v.row.over.mean
         assert points[v.title].marker.symbol == ("circle" if v.row.over.seeds > 1 else "circle-open")
+
+
+def test_the_labels_of_points_that_lie_together_do_not(variants):
+    """At least a line's height apart on each side of the points."""
+    figure = gain_against_cost(variants, 4, "Set14")
+    low, high = figure.layout.yaxis.range
+    per_pixel = (high - low) / (GAIN_HEIGHT - 80)
+    labels = figure.layout.annotations
+    assert {a.text for a in labels} == {v.row.label for v in variants if v.row.over is not None}
+    for side in (-1, 1):
+        heights = sorted(a.ay - a.y / per_pixel for a in labels if a.ax * side > 0)
+        assert all(b - a > 14 for a, b in pairwise(heights)) and len(heights) >= 2
 
 
 def test_steps():
