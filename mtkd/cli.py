@@ -278,6 +278,9 @@ def explain(
     sigma: Annotated[float, typer.Option(help="Blur that the path starts from, LR pixels.")] = 1.2,
     steps: Annotated[int, typer.Option(help="Steps of the path.")] = 50,
     rule: Annotated[str, typer.Option(help="midpoint or gauss-legendre.")] = "midpoint",
+    path: Annotated[
+        str, typer.Option(help="blur (LAM), or straight: mixtures with the blurred image, as integrated gradients.")
+    ] = "blur",
     official: Annotated[
         bool, typer.Option("--official", help="As the published code: finite differences, right end of each step.")
     ] = False,
@@ -309,7 +312,7 @@ def explain(
     with progress_bar("attribution", steps) as advance:
         found = attribute(
             model, lr_image, scale, around, sigma, steps, rule,  # type: ignore[arg-type]
-            "official" if official else None, _device(device), progress=lambda done, of: advance(done),
+            "official" if official else None, path, _device(device), progress=lambda done, of: advance(done),
         )  # fmt: skip
     told = found.row()
     if output is not None:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from mtkd.errors import UserError
@@ -149,8 +150,10 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         Path(temporary).unlink(missing_ok=True)
 
 
-def write_image(path: str | Path, image: UInt8Image | Tensor) -> None:
+def write_image(path: str | Path, image: UInt8Image | Tensor, about: str = "") -> None:
     """Write (H, W, 3) uint8, or a float (3, H, W) / (1, 3, H, W) in [0, 1], as PNG, atomically.
+
+    ``about`` is kept in the file as its "Description".
 
     Raises:
         UserError: the folder is not writable, or the name does not end in .png (a lossy file would change
@@ -160,8 +163,11 @@ def write_image(path: str | Path, image: UInt8Image | Tensor) -> None:
     if path.suffix.lower() != ".png":
         raise UserError(f"{path}: results are written as PNG (lossless); give a name that ends in .png")
     array = to_uint8(image) if isinstance(image, Tensor) else image
+    text = PngInfo()
+    if about:
+        text.add_text("Description", about)
     with atomic_write(path) as temporary:
-        Image.fromarray(array).save(temporary, format="PNG")
+        Image.fromarray(array).save(temporary, format="PNG", pnginfo=text)
 
 
 def to_tensor(image: UInt8Image) -> Tensor:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from mtkd.errors import UserError, unknown_name
 from mtkd.explain.explanation import Explanation, Question
-from mtkd.explain.lam import RULES
+from mtkd.explain.lam import PATHS, RULES
 from mtkd.explore import Comparison
 from mtkd.explore.attribution import (
     Shown,
@@ -18,7 +18,7 @@ from mtkd.explore.attribution import (
     archive,
     figure,
     models,
-    paper_attribution,
+    paper_question,
     question,
     window_in,
 )
@@ -41,7 +41,9 @@ _HELP = """**DI** (diffusion index): how spread the used pixels are, 100 for all
 depends on the size of the map: compare equal sizes alone. **Share**: part of all attribution, sizes without signs.
 **Signed share**: part of the change in detail from blurred to sharp; they add up to 1 but for the completeness error.
 **Shapley**: the exact value of having the input sharp instead of blurred, averaged over all orders, as a part of the
-change. Windows at the image's edge also see the opposite edge through the aggregator: its windows shift cyclically."""
+change. **Path**: LAM's goes over images of less and less blur; the straight one mixes the blurred image with the
+sharp one, as integrated gradients do. Windows at the image's edge also see the opposite edge through the aggregator:
+its windows shift cyclically."""
 
 
 def build(shared: Shared, tab: gr.Tab) -> None:
@@ -53,6 +55,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         size = gr.Number(16, label="Window, SR pixels", minimum=4, maximum=64, precision=0, elem_id="lam-window")
         sigma = gr.Number(1.2, label="Blur σ, LR pixels", minimum=0.2, maximum=4, step=0.1, elem_id="lam-sigma")
         steps = gr.Number(50, label="Steps of the path", minimum=5, maximum=500, precision=0, elem_id="lam-steps")
+        path = gr.Dropdown(list(PATHS), value="blur", label="Path", elem_id="lam-path")
         rule = gr.Dropdown([*RULES, OFFICIAL], value=RULES[0], label="Rule", elem_id="lam-rule")
         with gr.Column(min_width=110):
             go = gr.Button("Explain", variant="primary", size="sm", elem_id="lam-go")
@@ -90,6 +93,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         sigma: float,
         steps: int,
         rule: str,
+        path: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[list[Any]]:
         """Attribute the detail in a window of a model's result: first a preview, then the map."""
@@ -101,7 +105,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             if model not in models(comparison):
                 raise unknown_name("model among those compared", model, models(comparison))
             window = window_in(comparison, Region.of(look.get("region")) or region, int(size))
-            asked = question(comparison, model, window, sigma)
+            asked = question(comparison, model, window, sigma, path)
             first = Shown(asked, asked.saliency(), True)
         box = [window.top, window.left, window.size, window.size]
         place = {"region": box} if look else {"region": box, "layer": "on the image", "zoom": 1}
@@ -133,23 +137,25 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         sigma: float,
         steps: int,
         rule: str,
+        path: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> list[Any]:
+    ) -> Iterator[list[Any]]:
         """Fig. 4 on the image that the paper shows, or the one that stands in for it."""
-        scale = comparison.scale if comparison else 4
         with told():
-            title, asked_of, asked, found = paper_attribution(
-                scale, int(size), sigma, int(steps), *_rule(rule),
-                progress=lambda done, of: progress((done, of), desc="attribution", unit="steps"),
-            )  # fmt: skip
+            title, asked_of, asked = paper_question(comparison.scale if comparison else 4, int(size), sigma, path)
+            for count, found in answer_in_steps(asked, int(steps), *_rule(rule)):
+                progress((count, int(steps)), desc="attribution", unit="steps")
+                if found is None:
+                    yield [gr.skip()] * 3
+        assert found is not None
         group = shared.pictures.group()
         files = [group.file(f"fig4.{form}", figure(asked_of, asked, found, form)) for form in ("png", "pdf")]
         buttons = [gr.DownloadButton(f"Fig. 4 as {form}", path, interactive=True)
                    for form, path in zip(("PNG", "PDF"), files, strict=True)]  # fmt: skip
-        return [gr.Image(files[0], visible=True, label=f"Fig. 4: {title}, {found.model}"), *buttons]
+        yield [gr.Image(files[0], visible=True, label=f"Fig. 4: {title}, {found.model}"), *buttons]
 
     outputs = [viewer, answered, made, table, keep, png, pdf]
-    inputs = [shared.comparison, model, where, shared.region, size, sigma, steps, rule]
+    inputs = [shared.comparison, model, where, shared.region, size, sigma, steps, rule, path]
 
     def looked(look: dict[str, Any], box: list[int] | None, event: gr.EventData) -> tuple[dict[str, Any], Any]:
         """Where the person looks; another window than the last, and than that answered, asks another question."""
@@ -168,8 +174,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     for event in (asks.change, model.input):
         started.append(event(explain, inputs, outputs, api_visibility="private", **shown))
     started.append(
-        own.click(paper, [shared.comparison, size, sigma, steps, rule], [drawn, png, pdf], api_name="figure_4",
-                  show_progress_on=[own], concurrency_id="attribution")
+        own.click(paper, [shared.comparison, size, sigma, steps, rule, path], [drawn, png, pdf], api_name="figure_4",
+                  show_progress_on=[made], concurrency_id="attribution")
     )  # fmt: skip
     stopped = cancel.click(lambda: None, cancels=started, **private)
     stopped.then(lambda: _CANCELLED, None, made, **private)
@@ -215,6 +221,7 @@ def _made(found: Explanation) -> str:
     return (
         f"{html.escape(found.model)} ×{found.scale}, weights `{found.weights}`; window {window.size} × {window.size} "
         f"at row {window.top}, column {window.left}; σ {found.path.sigma:g} input pixels, radius {found.path.radius}; "
-        f"{found.steps} steps, {rule}. Detail in the window: {found.before:.3f} with the input blurred, "
-        f"{found.after:.3f} as it is. Completeness error: {row['completeness_error']:+.4f}, {complete} of the change."
+        f"{found.path.name} path, {found.steps} steps, {rule}. Detail in the window: {found.before:.3f} with the input "
+        f"blurred, {found.after:.3f} as it is. Completeness error: {row['completeness_error']:+.4f}, {complete} "
+        "of the change."
     )

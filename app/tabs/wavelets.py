@@ -33,9 +33,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         first = gr.Dropdown([], label="First picture", elem_id="wavelet-first", scale=3, **named)
         second = gr.Dropdown([], label="Second picture", elem_id="wavelet-second", scale=3, **named)
         levels = gr.Radio([1, 2, 3, 4], value=1, label="Levels K (paper: 1)", elem_id="wavelet-levels", scale=5)
-        wavelet = gr.Dropdown(
-            wavelets(), value="haar", label="Wavelet (paper: Haar)", elem_id="wavelet-name", scale=3
-        )
+        wavelet = gr.Dropdown(wavelets(), value="haar", label="Wavelet (paper: Haar)", elem_id="wavelet-name", scale=3)
         loss = gr.Dropdown(
             [(title, name) for name, title in LOSSES.items()],
             value="wavelet",

@@ -14,7 +14,9 @@ from captum.attr import Saliency, ShapleyValues
 from torch import Tensor
 
 from mtkd import zoo
+from mtkd.errors import unknown_name
 from mtkd.explain.lam import (
+    PATHS,
     BlurPath,
     Detail,
     LocalAttributionMap,
@@ -97,6 +99,7 @@ class Explanation:
             "scale": self.scale,
             "weights": self.weights,
             "window": {"top": self.window.top, "left": self.window.left, "size": self.window.size},
+            "path": self.path.name,
             "sigma": self.path.sigma,
             "radius": self.path.radius,
             "steps": self.steps,
@@ -110,14 +113,17 @@ class Explanation:
         }
 
     def save(self, folder: Path) -> list[Path]:
-        """Write ``explanation.json`` and each input's attribution (``.npy``, float32) and map (``.png``, 0 to 255)."""
+        """Write ``explanation.json`` and each input's attribution (``.npy``, float32) and map (``.png``, 0 to 255).
+
+        The maps carry what the JSON says, as their "Description".
+        """
         written = []
         for name, attribution, one in zip(self.inputs, self.attributions, self.maps, strict=True):
             path = folder / f"{name}.npy"
             with atomic_write(path) as temporary, temporary.open("wb") as file:
                 np.save(file, attribution.float().numpy())
             levels = (one * 255).round().to(torch.uint8).numpy()
-            write_image(folder / f"{name}.png", np.repeat(levels[..., None], 3, -1))
+            write_image(folder / f"{name}.png", np.repeat(levels[..., None], 3, -1), json.dumps(self.row()))
             written += [path, folder / f"{name}.png"]
         with atomic_write(folder / "explanation.json") as temporary:
             temporary.write_text(json.dumps(self.row(), indent=1) + "\n", encoding="utf-8")
@@ -193,6 +199,7 @@ def ask(
     scale: int,
     window: Window,
     sigma: float = 1.2,
+    path: str = "blur",
     device: str | torch.device = "cpu",
     sources: Sequence[Path] = (),
 ) -> Question:
@@ -203,23 +210,26 @@ def ask(
         lr_image: (h, w, 3) uint8.
         window: in pixels of the SR image.
         sigma: of the blur that the path starts from, in LR pixels; HR inputs are blurred ``scale`` times as wide.
+        path: "blur", or "straight": see :data:`~mtkd.explain.lam.PATHS`.
 
     Raises:
-        UserError: unknown model or scale.
+        UserError: unknown model, scale or path.
     """
+    if path not in PATHS:
+        raise unknown_name("path", path, PATHS)
     network = zoo.load(name, scale, device, sources)
     weights = weights_hash(network)
     lr = to_tensor(lr_image).to(device)
     if not isinstance(network, MultiTeacher):
-        path = BlurPath(sigma, BlurPath.for_hr(1, sigma).radius)
-        return Question(name, scale, weights, window, Detail(network, window), ("LR",), (lr,), path)
+        way = PATHS[path].for_hr(1, sigma)
+        return Question(name, scale, weights, window, Detail(network, window), ("LR",), (lr,), way)
     with torch.no_grad():
         images = tuple(teacher(lr) for teacher in network.teachers)
     # An aggregator takes a tuple, however short.
     function = network.aggregator if len(images) > 1 else _Single(network.aggregator)
     teachers = network.aggregator.teachers
-    path = BlurPath.for_hr(scale, sigma)
-    return Question(name, scale, weights, window, Detail(function, window), teachers, images, path)
+    way = PATHS[path].for_hr(scale, sigma)
+    return Question(name, scale, weights, window, Detail(function, window), teachers, images, way)
 
 
 def explain(
@@ -231,6 +241,7 @@ def explain(
     steps: int = 50,
     rule: Rule = "midpoint",
     compat: Any = None,
+    path: str = "blur",
     device: str | torch.device = "cpu",
     sources: Sequence[Path] = (),
     progress: Progress | None = None,
@@ -238,9 +249,9 @@ def explain(
     """:func:`ask` and :meth:`Question.answer` in one.
 
     Raises:
-        UserError: unknown model, scale or rule, no steps, or a window outside of the SR image.
+        UserError: unknown model, scale, path or rule, no steps, or a window outside of the SR image.
     """
-    return ask(name, lr_image, scale, window, sigma, device, sources).answer(steps, rule, compat, progress)
+    return ask(name, lr_image, scale, window, sigma, path, device, sources).answer(steps, rule, compat, progress)
 
 
 class _Single(torch.nn.Module):

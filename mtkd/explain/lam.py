@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -84,11 +84,12 @@ class BlurPath:
     The border is reflected, or repeated where the image is smaller than the kernel's radius.
     """
 
+    name: ClassVar[str] = "blur"
     sigma: float = 1.2
     radius: int = 4
 
     @classmethod
-    def for_hr(cls, scale: int, sigma: float = 1.2) -> BlurPath:
+    def for_hr(cls, scale: int, sigma: float = 1.2) -> Self:
         """As wide in the HR image as ``sigma`` is in the LR image."""
         return cls(sigma * scale, math.ceil(3.33 * sigma * scale))
 
@@ -111,6 +112,24 @@ class BlurPath:
     def start(self, image: Tensor) -> Tensor:
         """g(0): the blurred image."""
         return self(image, 0.0)[0]
+
+
+@dataclass(frozen=True)
+class StraightPath(BlurPath):
+    """The straight line from the blurred image to the image: on it, LAM is integrated gradients with that baseline.
+
+    Its points are mixtures of sharp and blurred; those of :class:`BlurPath` are images of less and less blur.
+    """
+
+    name: ClassVar[str] = "straight"
+
+    def __call__(self, image: Tensor, a: float) -> tuple[Tensor, Tensor]:
+        """start + a (image - start) and its derivative, image - start."""
+        start = super().__call__(image, 0.0)[0]
+        return start + a * (image - start), image - start
+
+
+PATHS: dict[str, type[BlurPath]] = {path.name: path for path in (BlurPath, StraightPath)}
 
 
 def _separable(padded: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

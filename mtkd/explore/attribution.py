@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import queue
 import threading
 import zipfile
@@ -19,7 +20,7 @@ from torch import Tensor
 from mtkd import zoo
 from mtkd.errors import UserError
 from mtkd.explain.explanation import Explanation, Question, ask
-from mtkd.explain.lam import Progress, Rule, Window, attribution_maps, density, diffusion_index
+from mtkd.explain.lam import Rule, Window, attribution_maps, density, diffusion_index
 from mtkd.explore import colours
 from mtkd.explore.comparison import Comparison, SaveImage, compare
 from mtkd.explore.paper_figures import PRESETS, attribution_figure, busiest_region, preset_images, render
@@ -54,9 +55,9 @@ def window_in(comparison: Comparison, region: Region | None, size: int) -> Windo
     return Window(min(max(0, top), height - size - 1), min(max(0, left), width - size - 1), size)
 
 
-def question(comparison: Comparison, model: str, window: Window, sigma: float = 1.2) -> Question:
+def question(comparison: Comparison, model: str, window: Window, sigma: float = 1.2, path: str = "blur") -> Question:
     """See :func:`mtkd.explain.explanation.ask`."""
-    return ask(model, comparison.lr_image, comparison.scale, window, sigma)
+    return ask(model, comparison.lr_image, comparison.scale, window, sigma, path)
 
 
 class Cancelled(Exception):  # noqa: N818
@@ -185,7 +186,7 @@ def archive(found: Explanation) -> bytes:
 
 
 def figure(comparison: Comparison, asked: Question, found: Explanation, form: str) -> bytes:
-    """Fig. 4 of one answer, as a file of the form "png" or "pdf"."""
+    """Fig. 4 of one answer, as a file of the form "png" or "pdf" that carries the answer's numbers."""
     window = found.window
     di = [diffusion_index(a.sum(-3).abs()) for a in found.attributions]
     rows = [
@@ -195,29 +196,22 @@ def figure(comparison: Comparison, asked: Question, found: Explanation, form: st
     place = Region(window.top, window.left, window.size, window.size)
     if found.inputs == ("LR",):  # the window is in the result: show that above the map
         rows = [(found.model, comparison[found.model].image, rows[0][2], rows[0][3])]
-    return render(attribution_figure(comparison.lr_image, rows, place), form)
+    return render(attribution_figure(comparison.lr_image, rows, place), form, json.dumps(found.row()))
 
 
-def paper_attribution(
-    scale: int,
-    size: int = 16,
-    sigma: float = 1.2,
-    steps: int = 50,
-    rule: Rule = "midpoint",
-    compat: Any = None,
-    progress: Progress | None = None,
-) -> tuple[str, Comparison, Question, Explanation]:
+def paper_question(
+    scale: int, size: int = 16, sigma: float = 1.2, path: str = "blur"
+) -> tuple[str, Comparison, Question]:
     """What Fig. 4 shows: the first aggregator of a scale on the paper's image, or on the one that stands in for it.
 
     The paper names no window: it lies where there is most detail.
 
     Raises:
-        UserError: there is no aggregator at this scale, or see :meth:`~mtkd.explain.explanation.Question.answer`.
+        UserError: there is no aggregator at this scale.
     """
     aggregator = next((m.name for m in zoo.models(scale) if m.role == "aggregator"), None)
     if aggregator is None:
         raise UserError(f"no aggregator is trained at x{scale}")
     (title, image), *_ = preset_images(PRESETS["fig4"], scale)
     comparison = compare(image, [aggregator], scale)
-    asked = question(comparison, aggregator, window_in(comparison, None, size), sigma)
-    return title, comparison, asked, asked.answer(steps, rule, compat, progress)
+    return title, comparison, question(comparison, aggregator, window_in(comparison, None, size), sigma, path)

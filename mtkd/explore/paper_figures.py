@@ -94,10 +94,14 @@ def _show(axes: Axes, image: UInt8Image, label: str) -> None:
         spine.set_visible(False)
 
 
-def render(figure: Figure, form: str = "png") -> bytes:
-    """The figure as a PNG file, or a PDF with text as text and pictures without loss."""
+def render(figure: Figure, form: str = "png", about: str = "") -> bytes:
+    """The figure as a PNG file, or a PDF with text as text and pictures without loss.
+
+    ``about`` is kept in the file: a PNG's "Description", a PDF's "Subject".
+    """
     file = io.BytesIO()
-    figure.savefig(file, format=form, metadata={"CreationDate": None} if form == "pdf" else None)
+    metadata = {"Subject": about, "CreationDate": None} if form == "pdf" else {"Description": about}
+    figure.savefig(file, format=form, metadata=metadata)
     return file.getvalue()
 
 

@@ -106,3 +106,15 @@ def test_an_aggregator_shows_a_preview_can_be_cancelled_and_starts_again(page):
     assert sum(float(row[5]) for row in table) == pytest.approx(1, abs=0.002)  # Shapley values add up
     page.wait_for_timeout(400)
     page.screenshot(path=SHOTS / "attribution-aggregator-1280.png", full_page=True)
+
+
+def test_the_papers_figure_can_be_cancelled_and_drawn(page):
+    page.fill("#lam-steps input", "500")
+    page.click("#lam-fig4")
+    wait_for(page, "#lam-made", "steps")
+    page.click("#lam-cancel")
+    wait_for(page, "#lam-made", "Cancelled")
+    page.fill("#lam-steps input", "5")
+    page.click("#lam-fig4")
+    page.locator("#lam-fig4-image img").wait_for(timeout=60_000)
+    assert "Fig. 4: brick" in page.inner_text("#lam-fig4-image")

@@ -44,7 +44,7 @@ def test_of_a_network() -> None:
     (one,) = told["inputs"]
     assert (one["input"], one["size"], one["share"], one["shapley"]) == ("LR", [32, 40], 1.0, None)
     assert (told["sigma"], told["radius"], told["window"]) == (1.2, 4, {"top": 26, "left": 36, "size": 8})
-    assert told["weights"] == weights_hash(zoo.load("ada", 2))
+    assert told["path"] == "blur" and told["weights"] == weights_hash(zoo.load("ada", 2))
     assert told["after"] - told["before"] == pytest.approx(
         float(found.attributions[0].sum()) - told["completeness_error"], abs=1e-6
     )
@@ -114,8 +114,19 @@ def test_the_command_says_and_saves_what_the_library_finds(run: Run, photo: Path
     assert sorted(p.name for p in out.iterdir()) == ["ada.npy", "ada.png", "bob.npy", "bob.png", "explanation.json"]
     assert np.array_equal(np.load(out / "bob.npy"), found.attributions[1].numpy())
     assert np.array_equal(read_image(out / "ada.png")[..., 0], (found.maps[0] * 255).round().numpy())
+    with Image.open(out / "ada.png") as picture:
+        assert json.loads(picture.text["Description"]) == found.row()
     said = run("explain", photo, *options).out
     assert "completeness error" in said and [line.split()[0] for line in said.splitlines()[2:4]] == ["ada", "bob"]
+
+
+def test_another_path_begins_and_ends_at_the_same_images(run: Run, photo: Path) -> None:
+    options = ("--model", "ada", "--scale", 2, "--at", "30,40", "--window", 8, "--steps", 30, "--json")
+    blur, straight = (json.loads(run("explain", photo, *options, "--path", path).out) for path in ("blur", "straight"))
+    assert (blur["path"], straight["path"]) == ("blur", "straight")
+    assert [straight[key] for key in ("before", "after")] == [blur[key] for key in ("before", "after")]
+    assert abs(straight["completeness_error_relative"]) < 0.02
+    assert straight["inputs"] != blur["inputs"]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +139,7 @@ def test_the_command_says_and_saves_what_the_library_finds(run: Run, photo: Path
         (("--at", "30,40", "--window", 0), "leaves the SR image"),
         (("--at", "30,40", "--steps", 0), "0 steps: give one or more"),
         (("--at", "30,40", "--rule", "trapezoid"), "unknown rule 'trapezoid'; known: midpoint, gauss-legendre"),
+        (("--at", "30,40", "--path", "strait"), "unknown path 'strait'; did you mean 'straight'?"),
         (("--at", "30,40", "--sigma", 0), "--sigma 0: give more than 0"),
         (("--at", "30,40", "--model", "adda"), "unknown model 'adda'; did you mean 'ada'?"),
         (("--at", "30,40", "--scale", 9), "--scale 9: give 2, 3 or 4"),

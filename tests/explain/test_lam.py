@@ -17,6 +17,7 @@ from mtkd.explain.lam import (
     BlurPath,
     Detail,
     LocalAttributionMap,
+    StraightPath,
     Window,
     attribution_maps,
     density,
@@ -157,15 +158,9 @@ def test_weights_of_both_rules_add_up_to_one() -> None:
 
 
 def test_along_a_straight_line_it_is_integrated_gradients() -> None:
-    """With captum's own method as the oracle: a path that fades from the blurred image in a straight line."""
-
-    class Straight(BlurPath):
-        def __call__(self, one: Tensor, a: float) -> tuple[Tensor, Tensor]:
-            start = BlurPath.start(BlurPath(), one) if a else BlurPath.__call__(BlurPath(), one, 0.0)[0]
-            return start + a * (one - start), one - start
-
+    """With captum's own method as the oracle."""
     objective, one = Detail(Two(), Window(20, 20, 8)), image(16, 16)
-    mine = LocalAttributionMap(objective).attribute(one, path=Straight(), n_steps=30)
+    mine = LocalAttributionMap(objective).attribute(one, path=StraightPath(), n_steps=30)
     theirs = IntegratedGradients(objective).attribute(
         one, baselines=BlurPath().start(one), n_steps=30, method="riemann_middle"
     )

@@ -10,6 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mtkd.data.examples import example
 from mtkd.errors import UserError
@@ -22,7 +23,7 @@ from mtkd.explore.attribution import (
     archive,
     figure,
     models,
-    paper_attribution,
+    paper_question,
     question,
     window_in,
 )
@@ -110,16 +111,19 @@ def test_files(comparison):
         assert json.loads(packed.read("explanation.json")) == json.loads(json.dumps(found.row()))
         stored = np.load(io.BytesIO(packed.read("swinir_mini.npy")))
     assert np.array_equal(stored, found.attributions[2].numpy())
-    assert figure(comparison, asked, found, "png").startswith(b"\x89PNG")
+    with Image.open(io.BytesIO(figure(comparison, asked, found, "png"))) as picture:
+        assert picture.format == "PNG" and json.loads(picture.text["Description"]) == json.loads(
+            json.dumps(found.row())
+        )
     assert figure(comparison, asked, found, "pdf").startswith(b"%PDF")
 
 
 def test_the_papers_own_figure(monkeypatch):
     monkeypatch.delenv("MTKD_DATA", raising=False)
-    title, shown, asked, found = paper_attribution(4, 8, steps=2)
+    title, shown, asked = paper_question(4, 8)
     assert title == "brick (in place of Urban100 012)" and asked.model == "aggregator_mini"
     expected = explain("aggregator_mini", shown.lr_image, 4, asked.window, steps=2)
-    assert found.row() == expected.row()
+    assert asked.answer(2).row() == expected.row()
 
 
 def test_the_official_codes_differences(comparison):
