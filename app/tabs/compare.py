@@ -43,6 +43,7 @@ _COLUMNS = {
     "over_bicubic": "over bicubic (dB)",
     "over_scratch": "over scratch (dB)",
 }
+_NUMBERS = "Numbers (CSV)"
 _REGION_COLUMNS = {"region_psnr": "region PSNR-Y", "region_ssim": "region SSIM-Y"}
 _FORMS = {"parameters": ",", "multiply_adds": ".2f", "seconds": ".3f", "psnr": ".2f", "ssim": ".4f",
           "over_bicubic": "+.2f", "over_scratch": "+.2f", "region_psnr": ".2f", "region_ssim": ".4f"}  # fmt: skip
@@ -102,13 +103,12 @@ def build(shared: Shared, tab: gr.Tab) -> None:
                 buttons=["copy"],
                 elem_id="table",
                 wrap=True,
-                column_widths=["18%", "14%", "11%", "13%", "9%", "9%", "8%", "9%", "9%"],
                 max_height=430,
             )
             notes = gr.Markdown(elem_classes="help")
             with gr.Row(elem_id="keep"):
                 archive = gr.DownloadButton(_ARCHIVE, interactive=False, size="sm", elem_id="archive")
-                numbers = gr.DownloadButton("Numbers (CSV)", interactive=False, size="sm", elem_id="csv")
+                numbers = gr.DownloadButton(_NUMBERS, interactive=False, size="sm", elem_id="csv")
                 link = gr.Button("Copy a link to this view", size="sm", elem_id="link")
                 keep = gr.DownloadButton("Save this view", interactive=False, size="sm", elem_id="save-view")
                 opened = gr.UploadButton("Open a saved view", file_types=[".json"], size="sm", elem_id="open-view")
@@ -161,7 +161,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             _rows(comparison, region),
             f"{_HELP} {_protocol(comparison)}",
             gr.DownloadButton(_ARCHIVE, group.zip(f"results_x{comparison.scale}", results), interactive=True),
-            gr.DownloadButton("Numbers (CSV)", group.text("numbers.csv", comparison.csv()), interactive=True),
+            gr.DownloadButton(_NUMBERS, group.text("numbers.csv", comparison.csv(region)), interactive=True),
             gr.Accordion(visible=best_map is not None),
             best_map[0] if best_map else None,
             _legend(best_map[1]) if best_map else "",
@@ -209,13 +209,14 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         """One folder a comparison, however often its view changes."""
         return shared.pictures.group()
 
-    def saved(comparison: Comparison | None, look: dict[str, Any]) -> tuple[str, Any]:
-        """The link's query and the file of what is seen."""
+    def saved(comparison: Comparison | None, region: Region | None, look: dict[str, Any]) -> list[Any]:
+        """The link's query and the files of what is seen."""
         if comparison is None:
-            return "", gr.skip()
-        view = _view(comparison, look)
-        path = kept_in(comparison).text("view.json", view.json())
-        return view.query(), gr.DownloadButton("Save this view", path, interactive=True)
+            return ["", gr.skip(), gr.skip()]
+        view, group = _view(comparison, look), kept_in(comparison)
+        files = (("Save this view", "view.json", view.json()), (_NUMBERS, "numbers.csv", comparison.csv(region)))
+        buttons = [gr.DownloadButton(label, group.text(name, text), interactive=True) for label, name, text in files]
+        return [view.query(), *buttons]
 
     def from_link(request: gr.Request) -> list[Any]:
         """The inputs that the page's address asks for; without, the models that there are by now."""
@@ -241,9 +242,13 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     scale.input(lambda text: gr.CheckboxGroup(**model_choices(scale_of(text))), scale, models, api_visibility="private")
 
     def then_saved(event: Any) -> None:
-        event.success(saved, [state, where], [query, keep], api_visibility="private", show_progress="hidden").then(
-            None, query, None, js=_TO_ADDRESS_BAR, api_visibility="private"
-        )
+        event.success(
+            saved,
+            [state, shared.region, where],
+            [query, keep, numbers],
+            api_visibility="private",
+            show_progress="hidden",
+        ).then(None, query, None, js=_TO_ADDRESS_BAR, api_visibility="private")
 
     then_saved(go.click(again, [*inputs, where, state], outputs, api_name="compare", show_progress_on=[viewer]))
     hidden = {"api_visibility": "private", "show_progress": "hidden"}

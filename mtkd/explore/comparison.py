@@ -102,9 +102,20 @@ class Comparison:
             lines.append(f"| {r.name} | {r.role} | {made} | {_decibel(r.psnr)} | {_four(r.ssim)} |")
         return "\n".join([*lines, "", f"PSNR and SSIM: {self.protocol}, x{self.scale}."])
 
-    def csv(self) -> str:
-        """The table as comma-separated values, every digit, with scale and protocol in each line."""
+    def csv(self, region: Region | None = None) -> str:
+        """The table as comma-separated values, every digit, with scale and protocol in each line.
+
+        With a region also its place, "top left height width", and PSNR and SSIM in it.
+
+        Raises:
+            UserError: the region leaves the image.
+        """
         rows = [{**row, "scale": self.scale, "protocol": self.protocol} for row in self.table()]
+        if region and self.hr_image is not None:
+            quality, place = self.quality_in(region), " ".join(map(str, vars(region).values()))
+            for row in rows:
+                psnr, ssim = quality[row["name"]]
+                row |= {"region": place, "region_psnr": psnr, "region_ssim": ssim}
         text = io.StringIO()
         writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
         writer.writeheader()

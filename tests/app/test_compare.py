@@ -198,6 +198,10 @@ def test_a_region_is_measured_and_the_address_reproduces_the_view(browser, page,
     expected = compare(EXAMPLES[0].read(), MODELS, 4).quality_in(region)
     captions = page.eval_on_selector_all("#viewer .mv-caption", "all => all.map((c) => c.innerText)")
     assert captions[1:-1] == [f"region {psnr:.2f} dB · {ssim:.4f}" for psnr, ssim in expected.values()]
+    with page.expect_download() as download:
+        page.click("#csv")
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
+    assert {row["name"]: (float(row["region_psnr"]), float(row["region_ssim"])) for row in rows} == expected
     assert all(table(page)[name][-2] == f"{psnr:.2f}" for name, (psnr, _) in expected.items())
     page.click("#viewer .mv-button[data-layer='signed error']")
     page.wait_for_function("location.search.includes('layer=signed')")
