@@ -6,12 +6,15 @@ import ipaddress
 import os
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import gradio as gr
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from mtkd import zoo
 from mtkd.errors import UserError
@@ -81,8 +84,9 @@ def launch(host: str | None = None, port: int | None = None, browser: bool = Fal
         port = int(text)
     _check_free(host, port)
     threading.Thread(target=_warm_up, daemon=True).start()
+    local = _is_loopback(host)
     with Pictures() as pictures:
-        page = build(pictures, local=_is_loopback(host)).queue(max_size=32, default_concurrency_limit=1)
+        page = build(pictures, local).queue(max_size=32, default_concurrency_limit=1)
         page.launch(
             server_name=host,
             server_port=port,
@@ -94,15 +98,24 @@ def launch(host: str | None = None, port: int | None = None, browser: bool = Fal
             footer_links=["api", "settings"],
             theme=theme(),
             css_paths=sorted(_ASSETS.glob("*.css")),
+            app_kwargs={"middleware": [_only_called(host)]} if local else None,
         )
+
+
+def _only_called(host: str) -> Middleware:
+    """Answers to this computer's names alone. A page elsewhere whose name was turned to this address (DNS rebinding)
+    would read folders and start trainings otherwise."""
+    ipv6 = "["  # all that Starlette looks at of an address such as [::1]:7860
+    return Middleware(TrustedHostMiddleware, allowed_hosts=[host, "localhost", "127.0.0.1", ipv6])
 
 
 def _warm_up() -> None:
     """Load what the first comparison needs while the page is on its way to the browser."""
-    scale = max((model.scale for model in zoo.models()), default=4)
-    for name in default_models(scale):
-        loaded(name, scale)
-        multiply_adds(name, scale)
+    with suppress(UserError):  # the comparison tells it
+        scale = max((model.scale for model in zoo.models()), default=4)
+        for name in default_models(scale):
+            loaded(name, scale)
+            multiply_adds(name, scale)
 
 
 def _is_loopback(host: str) -> bool:

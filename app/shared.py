@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,11 +95,14 @@ def model_choices(scale: int, also: tuple[str, ...] = ()) -> dict[str, Any]:
 
 @contextmanager
 def told(*paths: str) -> Iterator[None]:
-    """A user's error is shown on the page as one message, without the ``paths`` of this computer."""
+    """A user's error is shown on the page as one message, without the ``paths`` of this computer.
+
+    A folder, which ends in the separator, is left out; a file is called "The file".
+    """
     try:
         yield
     except UserError as error:
         message = str(error)
         for path in paths:
-            message = message.replace(path, "The file")
+            message = message.replace(path, "" if path.endswith(os.sep) else "The file")
         raise gr.Error(html.escape(message, quote=False), print_exception=False) from error

@@ -19,8 +19,9 @@ from mtkd.explore import compare as run_models
 from mtkd.explore.colours import ERROR_RANGE, PALETTE
 from mtkd.explore.comparison import TRUTH
 from mtkd.explore.region import Region
-from mtkd.explore.saved import SavedView, from_json, from_query
+from mtkd.explore.saved import SavedView, checked, from_json, from_query
 from mtkd.explore.viewer import gradio_parts
+from mtkd.home import home
 from mtkd.images import UInt8Image, read_image
 
 from ..files import PictureGroup
@@ -195,7 +196,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     ) -> list[Any]:
         """A new place, layer or region in the viewer."""
         look = dict(event._data or {})
-        region = Region.of(look.get("region"))
+        with told():
+            region = Region.of(look.get("region"))
         if comparison is None or region == before:
             return [look, before, gr.skip(), gr.skip()]
         with told():
@@ -213,15 +215,20 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         """The link's query and the files of what is seen."""
         if comparison is None:
             return ["", gr.skip(), gr.skip()]
-        view, group = _view(comparison, look), kept_in(comparison)
+        with told():
+            view, group = _view(comparison, region, look), kept_in(comparison)
         files = (("Save this view", "view.json", view.json()), (_NUMBERS, "numbers.csv", comparison.csv(region)))
         buttons = [gr.DownloadButton(label, group.text(name, text), interactive=True) for label, name, text in files]
         return [view.query(), *buttons]
 
     def from_link(request: gr.Request) -> list[Any]:
         """The inputs that the page's address asks for; without, the models that there are by now."""
-        with told():
-            view = from_query(dict(request.query_params))
+        with told(_own()):
+            try:
+                view = from_query(dict(request.query_params))
+            except UserError as error:
+                gr.Warning(html.escape(str(error)))
+                view = None
             if view:
                 if view.example is None:
                     gr.Warning("This link holds no picture, as of an upload: a saved view does.")
@@ -234,12 +241,17 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         with told(path):
             return _inputs(shared, from_json(Path(path).read_text(encoding="utf-8", errors="replace")))
 
+    def at_scale(text: str) -> Any:
+        """The models of another scale."""
+        with told(_own()):
+            return gr.CheckboxGroup(**model_choices(scale_of(text)))
+
     inputs = [image, mode, scale, models, others]
     outputs = [state, shown, shared.region, viewer, table, notes, archive, numbers, best_part, best, legend]
     outputs += [left, right, slider]
     query = gr.Textbox(visible="hidden", elem_id="query")
     given = [image, mode, scale, models, where]
-    scale.input(lambda text: gr.CheckboxGroup(**model_choices(scale_of(text))), scale, models, api_visibility="private")
+    scale.input(at_scale, scale, models, api_visibility="private")
 
     def then_saved(event: Any) -> None:
         event.success(
@@ -333,7 +345,7 @@ def _compare(
             if (name := Path(other).stem) in elsewhere:
                 raise UserError(f"two results from elsewhere are named {name}; rename one of the files")
             elsewhere[name] = _other(other)
-        return run_models(image, names, scale, mode == HAS_TRUTH, show, elsewhere)
+        return run_models(image, list(dict.fromkeys(names)), scale, mode == HAS_TRUTH, show, elsewhere)
 
 
 def _other(path: str) -> UInt8Image:
@@ -381,12 +393,18 @@ def _pictured(comparison: Comparison) -> SavedView:
     return SavedView.of(image, ground_truth=comparison.hr_image is not None, scale=comparison.scale)
 
 
-def _view(comparison: Comparison, look: dict[str, Any]) -> SavedView:
+def _own() -> str:
+    """The folder of the user's own models and runs, as :func:`~mtkd_app.shared.told` leaves it out."""
+    return f"{home()}{os.sep}"
+
+
+def _view(comparison: Comparison, region: Region | None, look: dict[str, Any]) -> SavedView:
     names = [r.name for r in comparison.results if r.role != "elsewhere"]
     known = {key: value for key, value in look.items() if key in SavedView.model_fields and value is not None}
-    picture = _pictured(comparison)
-    fields = picture.model_dump() | {"models": names} | known
-    return SavedView.model_validate(fields)
+    known["region"] = list(vars(region).values()) if region else None
+    if known.get("focus") not in comparison.pictures():
+        known["focus"] = None
+    return checked(_pictured(comparison).model_dump() | {"models": names} | known, "the view")
 
 
 def _inputs(shared: Shared, view: SavedView) -> list[Any]:
@@ -398,7 +416,7 @@ def _inputs(shared: Shared, view: SavedView) -> list[Any]:
     else:
         path = str(group.write("image", image))
     choices = model_choices(view.scale)
-    names = view.models or choices["value"]
+    names = [name for name in dict.fromkeys(view.models) if name] or choices["value"]
     missing = [name for name in names if name not in choices["choices"]]
     if missing:
         gr.Warning(f"Not here at ×{view.scale}, left out: {html.escape(', '.join(missing))}")
@@ -408,7 +426,7 @@ def _inputs(shared: Shared, view: SavedView) -> list[Any]:
         path,
         HAS_TRUTH if view.ground_truth else NO_TRUTH,
         f"×{view.scale}",
-        gr.CheckboxGroup(choices["choices"], value=[name for name in names if name not in missing]),
+        gr.CheckboxGroup(choices["choices"], value=[name for name in names if name not in missing] or choices["value"]),
         look,
     ]
 

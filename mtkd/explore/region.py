@@ -20,8 +20,18 @@ class Region:
 
     @classmethod
     def of(cls, numbers: Sequence[int] | None) -> Region | None:
-        """From [top, left, height, width], as the viewer gives it."""
-        return cls(*map(int, numbers)) if numbers else None
+        """From [top, left, height, width], as the viewer gives it.
+
+        Raises:
+            UserError: something else.
+        """
+        if not numbers:
+            return None
+        try:
+            top, left, height, width = map(int, numbers)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{numbers!r} is no region: give top, left, height and width") from error
+        return cls(top, left, height, width)
 
     def cut(self, image: UInt8Image) -> UInt8Image:
         """The part of an image (H, W, 3).

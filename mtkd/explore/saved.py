@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import json
 from collections.abc import Mapping
@@ -41,12 +40,13 @@ class SavedView(BaseModel):
     zoom: float = Field(1, gt=0, le=1000)
     cx: float = Field(0.5, ge=0, le=1)
     cy: float = Field(0.5, ge=0, le=1)
-    layer: str = "image"
+    layer: Literal["image", "error", "signed error", "wavelet error"] = "image"
     focus: str | None = None
     region: tuple[int, int, int, int] | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Self:
+        "".join([*self.models, self.focus or ""]).encode()  # half a surrogate pair is no text
         if self.example is not None:
             example(self.example)
         return self
@@ -72,7 +72,7 @@ class SavedView(BaseModel):
         if self.png is not None:
             try:
                 return decode(io.BytesIO(base64.b64decode(self.png, validate=True)), "the view's image")
-            except binascii.Error as error:
+            except ValueError as error:
                 raise UserError(f"the view's image is damaged ({error})") from error
         return None if self.example is None else example(self.example).read()
 
@@ -106,7 +106,7 @@ def from_query(query: Mapping[str, str]) -> SavedView | None:
             fields[key] = str(fields[key]).split(",")
     if "scale" in fields and str(fields["scale"]).isdecimal():
         fields["scale"] = int(str(fields["scale"]))
-    return _checked(fields, "the link")
+    return checked(fields, "the link")
 
 
 def from_json(text: str) -> SavedView:
@@ -117,16 +117,21 @@ def from_json(text: str) -> SavedView:
     """
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"not a saved view: no JSON ({error})") from error
     if not isinstance(content, dict) or "format" not in content:
         raise UserError('not a saved view: it has no "format"')
     if content["format"] != FORMAT:
         raise UserError(f"a view of format {content['format']}; this version reads {FORMAT}. Update mtkd")
-    return _checked(content, "the file")
+    return checked(content, "the file")
 
 
-def _checked(content: dict[str, object], where: str) -> SavedView:
+def checked(content: Mapping[str, object], where: str) -> SavedView:
+    """A view from plain data; ``where`` it is from is told with what is wrong.
+
+    Raises:
+        UserError: a key or value that no view has.
+    """
     try:
         return SavedView.model_validate(content)
     except ValidationError as error:

@@ -214,6 +214,31 @@ def test_a_region_is_measured_and_the_address_reproduces_the_view(browser, page,
     page.click("#viewer .mv-button[data-layer='image']")
 
 
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("?example=nobody&models=bicubic", "unknown example"),
+        ("?scale=9", "scale"),
+        ("?models=my_own,my_own", "Not here at ×4, left out: my_own"),
+    ],
+)
+def test_a_wrong_link_is_told_and_opens_the_default_view(browser, address, query, told):
+    page = open_page(browser, address, query)
+    wait_for_text(page, "body", told)
+    page.wait_for_function("location.search.startsWith('?example=astronaut') && !location.search.includes('nobody')")
+    page.context.close()
+
+
+def test_a_region_outside_of_the_picture_leaves_the_link(browser, address):
+    page = open_page(
+        browser, address, "?example=brick&models=bicubic,bicubic&region=-5,0,900,10&focus=zz", models=["bicubic"]
+    )
+    page.wait_for_function("location.search.includes('brick')")
+    page.wait_for_timeout(500)
+    assert "region" not in page.url and "zz" not in page.url and "models=bicubic&" in page.url + "&"
+    page.context.close()
+
+
 def test_no_model_runs_again_for_a_region_a_mode_or_a_pair(page):
     """Seconds in the table are those of the only run there was."""
     before = {name: cells[3] for name, cells in table(page).items()}

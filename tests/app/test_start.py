@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import gradio as gr
 from mtkd_app.files import Pictures
@@ -43,6 +45,16 @@ def test_taken_port_is_one_clear_line():
     assert process.returncode == 2
     assert output.strip().count("\n") == 0
     assert "cannot listen" in output and "--port" in output
+
+
+def test_a_page_under_another_name_is_not_answered(address):
+    """As after DNS rebinding: a page elsewhere must neither start trainings nor read folders here."""
+    port = urlsplit(address).port
+    for host, expected in (("evil.example", 400), ("localhost", 200), ("127.0.0.1", 200)):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("GET", "/config", headers={"Host": f"{host}:{port}"})
+        assert connection.getresponse().status == expected, host
+        connection.close()
 
 
 def test_every_picture_component_is_lossless():

@@ -57,6 +57,7 @@ def test_a_file_carries_the_pixels():
         ({"zoom": "wide"}, "zoom"),
         ({"region": "1,2,3"}, "region"),
         ({"region": "a,b,c,d"}, "region"),
+        ({"layer": "nope"}, "layer"),
         ({"example": "astronaut2"}, "did you mean 'astronaut'"),
     ],
 )
@@ -73,7 +74,10 @@ def test_a_wrong_link_is_told(query, message):
         ('{"format": 2}', "format 2.*Update mtkd"),
         ('{"format": 1, "colour": 1}', "colour"),
         (json.dumps({"format": 1, "png": "%%%"}), "damaged"),
+        (json.dumps({"format": 1, "png": "é"}), "damaged"),
         (json.dumps({"format": 1, "png": "aGVsbG8="}), "not an image"),
+        (json.dumps({"format": 1, "models": ["\ud800"]}), "describes no view"),
+        ("[" * 100_000, "no JSON"),
     ],
 )
 def test_a_wrong_file_is_told(text, message):
