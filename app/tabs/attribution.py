@@ -60,6 +60,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         with gr.Column(min_width=110):
             go = gr.Button("Explain", variant="primary", size="sm", elem_id="lam-go")
             cancel = gr.Button("Cancel", size="sm", elem_id="lam-cancel")
+    # For programs: a person clicks.
+    at = gr.Textbox("", visible=False, label="Middle of the window in the result: ROW,COLUMN (empty: most detail)")
     viewer = gr.HTML(None, apply_default_css=False, elem_id="lam-viewer", **gradio_parts())
     made = gr.Markdown(elem_classes="help", elem_id="lam-made")
     table = gr.Dataframe(headers=_COLUMNS, interactive=False, label="Numbers", elem_id="lam-table")
@@ -94,6 +96,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         steps: int,
         rule: str,
         path: str,
+        at: str = "",
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[list[Any]]:
         """Attribute the detail in a window of a model's result: first a preview, then the map."""
@@ -104,7 +107,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             _check(comparison, size, sigma, steps)
             if model not in models(comparison):
                 raise unknown_name("model among those compared", model, models(comparison))
-            window = window_in(comparison, Region.of(look.get("region")) or region, int(size))
+            middle = Region.of([*at.split(","), 1, 1]) if at else Region.of(look.get("region")) or region
+            window = window_in(comparison, middle, int(size))
             asked = question(comparison, model, window, sigma, path)
             first = Shown(asked, asked.saliency(), True)
         box = [window.top, window.left, window.size, window.size]
@@ -155,7 +159,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         yield [gr.Image(files[0], visible=True, label=f"Fig. 4: {title}, {found.model}"), *buttons]
 
     outputs = [viewer, answered, made, table, keep, png, pdf]
-    inputs = [shared.comparison, model, where, shared.region, size, sigma, steps, rule, path]
+    inputs = [shared.comparison, model, where, shared.region, size, sigma, steps, rule, path, at]
 
     def looked(look: dict[str, Any], box: list[int] | None, event: gr.EventData) -> tuple[dict[str, Any], Any]:
         """Where the person looks; another window than the last, and than that answered, asks another question."""

@@ -246,6 +246,13 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         with told(_own()):
             return gr.CheckboxGroup(**model_choices(scale_of(text)))
 
+    def measured(comparison: Comparison | None, place: str) -> Any:
+        """The table with the region's numbers, for programs: a person draws the region."""
+        if comparison is None:
+            raise gr.Error("Compare something first.", print_exception=False)
+        with told():
+            return _rows(comparison, Region.of(place.split(",")))
+
     inputs = [image, mode, scale, models, others]
     outputs = [state, shown, shared.region, viewer, table, notes, archive, numbers, best_part, best, legend]
     outputs += [left, right, slider]
@@ -263,6 +270,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         ).then(None, query, None, js=_TO_ADDRESS_BAR, api_visibility="private")
 
     then_saved(go.click(again, [*inputs, where, state], outputs, api_name="compare", show_progress_on=[viewer]))
+    place = gr.Textbox(visible=False, label="TOP,LEFT,HEIGHT,WIDTH in pixels of the result")
+    place.submit(measured, [state, place], table, api_name="region")
     hidden = {"api_visibility": "private", "show_progress": "hidden"}
     run = {"api_visibility": "private", "show_progress_on": [viewer]}
     then_saved(shared.page.load(from_link, None, given, **hidden).then(compare, [*inputs, where], outputs, **run))

@@ -19,7 +19,7 @@ class Region:
     width: int
 
     @classmethod
-    def of(cls, numbers: Sequence[int] | None) -> Region | None:
+    def of(cls, numbers: Sequence[int | str] | None) -> Region | None:
         """From [top, left, height, width], as the viewer gives it.
 
         Raises:

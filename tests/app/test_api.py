@@ -8,6 +8,7 @@ from gradio_client.exceptions import AppError
 
 from mtkd.data.examples import EXAMPLES
 from mtkd.explore import compare
+from mtkd.explore.region import Region
 from tests.app.test_compare import MODELS
 
 ACTIONS = {
@@ -16,6 +17,7 @@ ACTIONS = {
     "/figure_4",
     "/subbands",
     "/explain",
+    "/region",
     "/ablations",
     "/training_steps",
     "/framework",
@@ -52,10 +54,14 @@ def test_compare_then_ask_further(client):
     assert [pane["name"] for pane in viewer["panes"]] == ["LR", *MODELS, "ground truth"]
     psnr = table["headers"].index("PSNR-Y (dB)")
     assert [row[psnr] for row in table["data"]] == [result.psnr for result in expected.results]
+    measured = client.predict("40,50,60,70", api_name="/region")
+    region = measured["headers"].index("region PSNR-Y")
+    quality = expected.quality_in(Region(40, 50, 60, 70))
+    assert [row[region] for row in measured["data"]] == [quality[result.name][0] for result in expected.results]
     bands = client.predict("rcan_tiny-mtkd", "aggregator_mini", 1, "haar", "wavelet", api_name="/subbands")
     assert [row[0] for row in bands[2]["data"]] == ["LL1", "LH1", "HL1", "HH1", "sum"]
-    told = client.predict("rcan_tiny-mtkd", 16, 1.2, 5, "midpoint", "straight", api_name="/explain")
-    assert "Completeness error" in told[1]
+    told = client.predict("rcan_tiny-mtkd", 16, 1.2, 5, "midpoint", "straight", "96,120", api_name="/explain")
+    assert "Completeness error" in told[1] and "window 16 × 16 at row 88, column 112" in told[1]
     ablations = client.predict("table5", "MTKD", ["mtkd", "v7"], api_name="/ablations")
     assert [pane["name"] for pane in ablations[0]["panes"]] == ["rcan_tiny-mtkd", "rcan_tiny-v7"]
     steps = client.predict(["rcan_tiny-kd"], 0, api_name="/training_steps")
@@ -65,5 +71,7 @@ def test_compare_then_ask_further(client):
 def test_a_mistake_is_an_error_for_the_program_too(client):
     with pytest.raises(AppError, match="unknown picture 'nobody'"):
         client.predict("nobody", "aggregator_mini", 1, "haar", "wavelet", api_name="/subbands")
+    with pytest.raises(AppError, match="is no region"):
+        client.predict("1,2,x", api_name="/region")
     with pytest.raises(AppError, match="unknown run 'nobody'"):
         client.predict("nobody", api_name="/train_stop")
