@@ -237,7 +237,7 @@ def _run(
 ) -> None:
     from mtkd.experiments import records
     from mtkd.experiments.matrix import Task
-    from mtkd.experiments.runner import Outcome, needed, run_here
+    from mtkd.experiments.runner import Outcome, needed, recorded, run_here
     from mtkd.training.loop import Interrupted
     from mtkd.training.progress import Silent, TrainingProgress
 
@@ -274,7 +274,11 @@ def _run(
         ]
         print_json({"outcomes": rows, "records": str(path)})
     else:
-        print(f"{len(tasks) - len(failed)} of {len(tasks)} tasks done; records in {path}")
+        told = sum(recorded(task, place) for task in tasks.values())
+        of_old = (
+            f"; {told} measurements are in the bundled records (--anew trains and measures them here)" if told else ""
+        )
+        print(f"{len(tasks) - len(failed)} of {len(tasks)} tasks done{of_old}; records in {path}")
     if failed:
         raise SystemExit(1)
 

@@ -13,10 +13,10 @@ from PIL import Image
 
 from mtkd.experiments.cost import Estimator, lr_pixels
 from mtkd.experiments.matrix import Run, Task, run_folder
-from mtkd.experiments.runner import Place, done, in_zoo, needed
+from mtkd.experiments.runner import Place, done, in_zoo, needed, recorded
 from mtkd.training.recipe import Data
 
-State = Literal["done", "in the zoo", "running", "failed", "ready", "waiting", "missing", "not needed"]
+State = Literal["done", "recorded", "in the zoo", "running", "failed", "ready", "waiting", "missing", "not needed"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _state(task: Task, place: Place, folder: Path, left: Mapping[str, Task]) -> 
     if task.run.missing:
         return "missing", task.run.missing
     if done(task, place):
-        return "done", ""
+        return "recorded" if recorded(task, place) else "done", ""
     if task.key not in left:
         return "not needed", ""
     taken = [run for run in (task.run, *task.inputs) if run.recipe is not None]

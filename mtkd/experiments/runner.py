@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -90,6 +90,11 @@ def done(task: Task, place: Place) -> bool:
     known = {name: images_hash for (digest, name), images_hash in place.recorded.items() if digest == task.run.digest}
     known |= {name: scores["images_hash"] for name, scores in read_scores(folder).items()}
     return bool(known) and _sets(task.run.scale, place.data, place.images).items() <= known.items()
+
+
+def recorded(task: Task, place: Place) -> bool:
+    """Whether a measurement is known from elsewhere alone, and nothing of it lies in the folder of runs."""
+    return task.kind == "measure" and done(task, place) and not done(task, replace(place, recorded={}))
 
 
 def needed(tasks: Mapping[str, Task], place: Place) -> dict[str, Task]:

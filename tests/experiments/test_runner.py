@@ -22,6 +22,7 @@ from mtkd.errors import UserError
 from mtkd.evaluate import evaluate
 from mtkd.experiments import records
 from mtkd.experiments.matrix import run_folder
+from mtkd.experiments.overview import overview
 from mtkd.experiments.plan import Plan, load_plan
 from mtkd.experiments.runner import HELD_OUT, Place, in_zoo, needed, perform, read_scores, run_here
 from mtkd.training.checkpoint import Busy
@@ -146,6 +147,7 @@ def test_what_was_measured_elsewhere_is_not_done_again(tiny: Plan, finished: Pat
     place = Place(tmp_path, None, tiny.images(), recorded=known)
     tasks = graph(tiny).tasks()
     assert needed(tasks, place) == {}
+    assert {row.state for row in overview(tasks, place)} == {"recorded", "not needed"}
     (kd,) = [run for run in graph(tiny).runs.values() if run.name == "rcan_tiny-kd"]
     others = {key: digest for key, digest in known.items() if key[0] != kd.digest}
     expected = {key for key, task in tasks.items() if key.startswith(("measure-rcan_tiny-kd", "train-rcan_tiny-kd"))}
