@@ -56,7 +56,22 @@ def build(pictures: Pictures, local: bool = True) -> gr.Blocks:
             for name, (title, tab) in _TABS.items():
                 with gr.Tab(title, id=name) as opened:
                     tab.build(shared, opened)
+    _last_choice_counts(page)
     return page
+
+
+def _last_choice_counts(page: gr.Blocks) -> None:
+    """Have choices be answered that are made while the one before is: Gradio leaves them out unless told otherwise.
+
+    Where an event carries data of its own (a click in a viewer) each is answered in turn, since Gradio repeats the
+    first one's data in place of the last one's; of others the last.
+    """
+    for event in page.fns.values():
+        names = {name for _, name in event.targets}
+        if names & {"input", "select"}:
+            event.trigger_mode = "multiple" if event.collects_event_data else "always_last"
+        elif event.trigger_after is not None and page.fns[event.trigger_after].trigger_mode != "once":
+            event.trigger_mode = "always_last"
 
 
 def theme() -> gr.themes.Base:

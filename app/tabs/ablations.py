@@ -131,7 +131,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     private = {"api_visibility": "private"}
     inputs, outputs = [shared.comparison, table, against, chosen], [viewer, note, numbers, cost]
     steps_in, steps_out = [shared.comparison, models, step], [which, way, curve]
-    shown = {"show_progress_on": [viewer], "trigger_mode": "always_last"}
+    shown = {"show_progress_on": [viewer]}
     news = shared.on_new_comparison(tab, "ablation-viewer")
     filled = news.change(fill, [shared.comparison, table], [chosen, models, step], show_progress="hidden", **private)
     filled.then(first, inputs, outputs, **shown, **private).then(
@@ -143,7 +143,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     chosen.input(show, inputs, outputs, api_name="ablations", **shown)
     against.input(show, inputs, outputs, **shown, **private)
     models.input(walk, steps_in, steps_out, api_name="training_steps", show_progress="hidden")
-    step.change(walk, steps_in, steps_out, show_progress="hidden", trigger_mode="always_last", **private)
+    step.change(walk, steps_in, steps_out, show_progress="hidden", **private)
 
 
 def _results(comparison: Comparison) -> tuple[Results, str]:

@@ -171,7 +171,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     asks = gr.Textbox(visible="hidden")  # what the next answer is for
     news = shared.on_new_comparison(tab, "lam-viewer")
     news.change(fill, [shared.comparison, model], [model, where, asks], **private)
-    viewer.select(looked, [where, answered], [where, asks], trigger_mode="always_last", **private)
+    viewer.select(looked, [where, answered], [where, asks], **private)
     shown = {"show_progress_on": [made], "concurrency_id": "attribution", "concurrency_limit": 2,
              "trigger_mode": "always_last"}  # fmt: skip
     started = [go.click(explain, inputs, outputs, api_name="explain", **shown)]

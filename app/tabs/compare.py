@@ -283,7 +283,6 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             [where, shared.region, viewer, table],
             api_visibility="private",
             show_progress="hidden",
-            trigger_mode="always_last",
         )
     )
     link.click(None, None, None, js=_COPY_LINK, api_visibility="private")

@@ -107,8 +107,8 @@ def _form() -> tuple[list[Any], gr.Dropdown, gr.Button]:
     chosen.then(fill, [recipe, scale], form, **_QUIET)
     gr.on([recipe.input, scale.input], fill, [recipe, scale], form, **_QUIET)
     trial.click(fill_trial, None, [*form, stage, sizes], **_QUIET)
-    data.change(held_out, data, kept, trigger_mode="always_last", **_QUIET)
-    gr.on([field.change for field in form], show, form, [resolved, problem], trigger_mode="always_last", **_QUIET)
+    data.change(held_out, data, kept, **_QUIET)
+    gr.on([field.change for field in form], show, form, [resolved, problem], **_QUIET)
     return form, device, start
 
 

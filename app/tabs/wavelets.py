@@ -109,7 +109,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     filled.then(show, inputs, outputs, api_visibility="private", show_progress_on=[viewer])
     for number, control in enumerate((first, second, levels, wavelet, loss)):
         name = {"api_name": "subbands"} if number == 0 else {"api_visibility": "private"}
-        control.input(show, inputs, outputs, show_progress_on=[viewer], trigger_mode="always_last", **name)
+        control.input(show, inputs, outputs, show_progress_on=[viewer], **name)
 
 
 def _first_pair(comparison: Comparison) -> tuple[str, str]:

@@ -157,6 +157,7 @@ def test_the_result_opens_in_compare(page):
 def test_a_form_that_cannot_be_trained_says_why_before_the_start(page):
     page.get_by_role("tab", name="Train").click()
     page.get_by_text("More, and the recipe that this makes").click()
+    wait_for_text(page, "#train-resolved", "stage: distill")
     more = page.locator("#train-more textarea")
     more.fill("emma=0.9")
     wait_for_text(page, "#train-problem", "did you mean 'ema'")
@@ -185,6 +186,23 @@ def test_each_stage_and_size_has_its_recipes(page):
     page.locator("#train-size").get_by_label("mini").check()
     wait_for_text(page, "#train-resolved", "iterations: 10000")
     wait_for_text(page, "#train-resolved", "name: edsr_mini-mine")
+
+
+def test_the_last_of_several_quick_choices_counts(page):
+    """All of them come before the first answer."""
+    page.evaluate(
+        """() => {
+          window.straight = window.fetch;
+          window.fetch = async (...request) => {
+            await new Promise((resolve) => setTimeout(resolve, 1000));
+            return window.straight(...request);
+          };
+        }"""
+    )
+    for group, choice in (("size", "small"), ("stage", "aggregator"), ("size", "mini"), ("stage", "student")):
+        page.locator(f"#train-{group}").get_by_label(choice).check()
+    wait_for_text(page, "#train-resolved", "network: edsr_tiny")
+    page.evaluate("window.fetch = window.straight")
 
 
 def test_a_run_is_deleted_only_when_that_is_confirmed(page):
