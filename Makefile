@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS ?= runs/mini
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow lint bench train-mini evidence notebooks clean
+.PHONY: demo test test-slow lint bench train-mini evidence notebooks lab clean
 
 demo: $(VENV)/.app
 	$(BIN)/mtkd demo
@@ -42,18 +42,27 @@ train-mini: $(VENV)/.all
 evidence: $(VENV)/.all
 	OMP_NUM_THREADS=1 $(BIN)/python -m mtkd.experiments.evidence $(RUNS)
 
+# The course in JupyterLab.
+lab: $(VENV)/.notebooks
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
 notebooks: $(VENV)/.all
-	OMP_NUM_THREADS=2 $(BIN)/python notebooks/build.py
+	OMP_NUM_THREADS=1 $(BIN)/python notebooks/build.py $(NAMES)
 
 $(VENV)/.app: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e ".[app]"
 	touch $@
 
+$(VENV)/.notebooks: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e ".[notebooks]"
+	touch $@
+
 $(VENV)/.all: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -c constraints.txt -e ".[all]"
-	touch $@ $(VENV)/.app
+	touch $@ $(VENV)/.app $(VENV)/.notebooks
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -7,6 +7,7 @@ pictures and tables read well without running, and no widget state or JavaScript
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import jupytext
@@ -14,7 +15,11 @@ import nbformat
 from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
-LIVE = ("application/vnd.jupyter.widget-view+json", "application/javascript")
+LIVE = (
+    "application/vnd.jupyter.widget-view+json",
+    "application/vnd.plotly.v1+json",
+    "application/javascript",
+)
 
 
 def sources() -> list[Path]:
@@ -22,9 +27,14 @@ def sources() -> list[Path]:
     return sorted(HERE.glob("[0-9]*.py"))
 
 
-def execute(source: Path) -> nbformat.NotebookNode:
-    """Run one notebook from top to bottom and keep its static outputs; an error in a cell is raised."""
+def execute(source: Path, change: Callable[[nbformat.NotebookNode], None] | None = None) -> nbformat.NotebookNode:
+    """Run one notebook from top to bottom and keep its static outputs; an error in a cell is raised.
+
+    ``change`` may change its cells before.
+    """
     notebook = jupytext.read(source)
+    if change:
+        change(notebook)
     client = NotebookClient(notebook, timeout=600, kernel_name="python3", store_widget_state=False)
     client.execute(cwd=str(HERE))
     for number, cell in enumerate(notebook.cells):
@@ -32,7 +42,7 @@ def execute(source: Path) -> nbformat.NotebookNode:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
             if any(kind in output.get("data", {}) for kind in LIVE):
-                output.data = {"text/markdown": "*(interactive: run the notebook to use the viewer)*"}
+                output.data = {"text/markdown": "*(interactive: comes alive when the notebook is run)*"}
             if "data" in output:
                 output.data.pop("image/jpeg", None)  # pictures are judged here: PNG only
     notebook.metadata.pop("widgets", None)

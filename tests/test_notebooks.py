@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import jupytext
+import nbformat
 import pytest
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -25,14 +28,109 @@ def said(notebook) -> list[str]:
     return [output["data"]["text/markdown"] for output in outputs if "text/markdown" in output.get("data", {})]
 
 
+WIDGETS = """
+from ipywidgets import interactive
+from mtkd.explore.picker import AttributionPicker
+
+def other(child):
+    if hasattr(child, "options"):
+        values = [value for _, value in child._options_full]
+        return next(value for value in reversed(values) if value != child.value)
+    if isinstance(child.value, bool):
+        return not child.value
+    return child.max if child.value != child.max else child.min
+
+for name, widget in list(globals().items()):
+    if isinstance(widget, interactive):
+        for child in widget.kwargs_widgets:
+            widget.update()
+            before = widget.result
+            child.value = other(child)
+            assert widget.result is not None and widget.result is not before, (name, child)
+    if isinstance(widget, AttributionPicker):
+        for place in ([40, 40, 16, 16], [80, 64, 16, 16]):
+            widget.viewer.view = {**widget.viewer.view, "region": place}
+            assert (widget.answer.window.top, widget.answer.window.left) == tuple(place[:2])
+        before = widget.answer
+        widget.model.value = other(widget.model)
+        assert widget.answer is not before and widget.answer.model == widget.model.value
+"""
+"""Moves every control of a notebook's widgets once, and sees that the picture follows."""
+
+WRONG = """
+try:
+    exec({checks!r}, globals() | dict.fromkeys({names!r}, object()))
+except Exception:
+    pass
+else:
+    raise RuntimeError("a wrong answer passes: " + {checks!r})
+"""
+
+
+def exercises(notebook) -> list[tuple[int, str, str]]:
+    """(number of the cell, its checks, the solution's code) of every exercise."""
+    found = []
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code" and cell.source.startswith("# Exercise"):
+            after = notebook.cells[number + 1].source
+            assert after.startswith("<details><summary>Solution</summary>\n\n"), after
+            solution = re.search(r"```python\n(.*?)```", after, re.DOTALL)[1]
+            found.append((number, cell.source[cell.source.index("\nassert") :], solution))
+    return found
+
+
+def with_solutions(notebook) -> None:
+    """The notebook as its tests run it: short trainings, solutions and wrong answers tried, widgets moved."""
+    for number, checks, solution in reversed(exercises(notebook)):
+        names = [
+            name
+            for node in ast.parse(solution).body
+            for name in ([node.name] if hasattr(node, "name") else [t.id for t in getattr(node, "targets", ())])
+        ]
+        code = solution + checks + WRONG.format(checks=checks, names=names)
+        notebook.cells.insert(number + 1, nbformat.v4.new_code_cell(code))
+    for cell in notebook.cells:
+        if cell.source.startswith("FAST = False"):
+            cell.source = cell.source.replace("FAST = False", "FAST = True", 1)
+    notebook.cells.append(nbformat.v4.new_code_cell(WIDGETS))
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
-def test_runs(source):
-    notebook = builder().execute(source)
+def test_runs_with_its_solutions_and_widgets(source):
+    notebook = builder().execute(source, with_solutions)
     pictures = [o for cell in notebook.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
     assert pictures
     if source.stem == "09_findings":  # what is stored is what the records say now
         stored = jupytext.read(source.with_suffix(".ipynb"))
         assert said(stored) == said(notebook) and len(said(stored)) > 4
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if "01" <= s.stem[:2] <= "08"], ids=lambda path: path.stem)
+def test_a_lesson_has_its_parts(source):
+    notebook = jupytext.read(source)
+    assert len(exercises(notebook)) >= 3
+    assert "**Goal.**" in notebook.cells[0].source and "minutes" in notebook.cells[0].source
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert "*In the paper:*" in text and "*In the code:*" in text
+    for path in re.findall(r"\]\((\.\./[^)#]+)", text):
+        assert (NOTEBOOKS / path).is_file(), path
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Eq. 1", "Eq. 2", "Eq. 3", "Eq. 4", "Sec. 3.1.1", "Sec. 3.1.2", "Table 1", "Table 5", "Fig. 4"],
+)
+def test_each_formula_of_the_paper_has_its_check(name):
+    """Some heading names it, and an assertion stands in one of the next three cells."""
+    for source in SOURCES:
+        cells = jupytext.read(source).cells
+        for number, cell in enumerate(cells):
+            titles = [t for t in cell.source.splitlines() if t.startswith("#") and cell.cell_type == "markdown"]
+            named = any(re.search(re.escape(name) + r"(?!\d)", title) for title in titles)
+            following = cells[number + 1 : number + 4]
+            if named and any(c.cell_type == "code" and "assert " in c.source for c in following):
+                return
+    pytest.fail(f"no heading with {name} is followed by an assertion")
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)

@@ -24,12 +24,16 @@ _MARKERS = "osD^vP"
 def _axes(figure: Figure, count: int, **options: Any) -> list[Axes]:
     found = figure.subplots(1, count, squeeze=False, **options)[0]
     for axes in found:
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.spines["bottom"].set_color(_LINE)
-        axes.tick_params(colors=_INK, length=0, labelsize=9)
-        axes.grid(axis="x", color=_LINE, linewidth=0.8)
-        axes.set_axisbelow(True)
+        _plain(axes)
     return list(found)
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(_LINE)
+    axes.tick_params(colors=_INK, length=0, labelsize=9)
+    axes.grid(axis="x", color=_LINE, linewidth=0.8)
+    axes.set_axisbelow(True)
 
 
 def _picture(figure: Figure) -> Image.Image:
@@ -129,4 +133,50 @@ def training_curves(
     axes.set_xlabel("steps", fontsize=9, color=_INK)
     axes.set_ylabel("held-out PSNR-Y, dB", fontsize=9, color=_INK)
     axes.legend(frameon=False, fontsize=9, loc="lower right")
+    return _picture(figure)
+
+
+def lines(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    x: str,
+    y: str,
+    log: bool = False,
+    height: float = 3.4,
+) -> Image.Image:
+    """Curves over one another: (x values, y values) by name; ``log`` is the x axis."""
+    figure = Figure(figsize=(9, height), layout="constrained", dpi=DPI)
+    (axes,) = _axes(figure, 1)
+    for number, (name, (across, up)) in enumerate(series.items()):
+        marker = _MARKERS[number % len(_MARKERS)] if len(across) <= 30 else ""
+        axes.plot(across, up, color=COLOURS[number % len(COLOURS)], label=name, marker=marker, markersize=4)
+    if log:
+        axes.set_xscale("log")
+    axes.grid(axis="y", color=_LINE, linewidth=0.8)
+    axes.set_xlabel(x, fontsize=9, color=_INK)
+    axes.set_ylabel(y, fontsize=9, color=_INK)
+    if len(series) > 1:
+        axes.legend(frameon=False, fontsize=9)
+    return _picture(figure)
+
+
+def bars(groups: Mapping[str, Mapping[str, float]], unit: str, form: str = ".3f", columns: int = 3) -> Image.Image:
+    """Horizontal bars, a panel a group, all with one axis: values by name; ``form`` is how they are written."""
+    rows = -(-len(groups) // columns)
+    tallest = max(map(len, groups.values()))
+    figure = Figure(figsize=(9, rows * (0.75 + 0.32 * tallest)), layout="constrained", dpi=DPI)
+    columns = min(columns, len(groups))
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True).flatten()
+    for axes in grid[len(groups) :]:
+        axes.remove()
+    for number, (axes, (title, values)) in enumerate(zip(grid, groups.items(), strict=False)):
+        _plain(axes)
+        axes.barh(range(len(values)), list(values.values()), height=0.6, color=COLOURS[number % len(COLOURS)])
+        for place, value in enumerate(values.values()):
+            axes.annotate(f"{value:{form}}", (max(value, 0), place), (4, 0), textcoords="offset points", va="center",
+                          fontsize=8.5, color=_INK)  # fmt: skip
+        axes.set_yticks(range(len(values)), list(values))
+        axes.margins(x=0.3)
+        axes.invert_yaxis()
+        _title(axes, title)
+    figure.supxlabel(unit, fontsize=9, color=_INK)
     return _picture(figure)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PIL import Image, ImageDraw, ImageFont
 
 from mtkd.explore.comparison import Comparison
@@ -32,26 +34,36 @@ def crops(comparison: Comparison, region: Region | None = None, zoom: int = 3, c
     scale = comparison.scale
     enlarged = comparison.lr_image.repeat(scale, axis=0).repeat(scale, axis=1)
     region = region or Region(0, 0, enlarged.shape[0], enlarged.shape[1])
-    cells = [("LR (nearest)", "", enlarged)]
+    cells = [("LR (nearest)", "", region.cut(enlarged))]
     for result in comparison.results:
         quality = "" if result.psnr is None else f"{result.psnr:.2f} dB"
         quality += "" if result.ssim is None else f" / {result.ssim:.4f}"
-        cells.append((result.name, quality, result.image))
+        cells.append((result.name, quality, region.cut(result.image)))
     if comparison.hr_image is not None:
-        cells.append(("ground truth", "PSNR / SSIM", comparison.hr_image))
+        cells.append(("ground truth", "PSNR / SSIM", region.cut(comparison.hr_image)))
+    return sheet(cells, zoom, columns)
+
+
+def sheet(cells: Sequence[tuple[str, str, UInt8Image]], zoom: int = 1, columns: int = 4) -> Image.Image:
+    """Pictures (H, W, 3) side by side, row by row, each enlarged ``zoom`` times (nearest), with two lines under it.
+
+    Args:
+        cells: (first line, second line, picture).
+    """
     columns = min(columns, len(cells))
     rows = -(-len(cells) // columns)
     name_font, number_font = ImageFont.load_default(15), ImageFont.load_default(13)
-    label = 42
-    width = max(region.width * zoom, *(int(name_font.getlength(name)) for name, _, _ in cells))
-    height = region.height * zoom + label
-    sheet = Image.new("RGB", (columns * (width + _GAP) + _GAP, rows * (height + _GAP) + _GAP), _PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for number, (name, quality, image) in enumerate(cells):
+    label = 42 if any(below for _, below, _ in cells) else 26
+    lengths = [font.getlength(text) for *texts, _ in cells for font, text in zip((name_font, number_font), texts)]  # noqa: B905
+    tallest, widest = (max(picture.shape[axis] for _, _, picture in cells) * zoom for axis in (0, 1))
+    width, height = max(widest, *map(int, lengths)), tallest + label
+    drawn = Image.new("RGB", (columns * (width + _GAP) + _GAP, rows * (height + _GAP) + _GAP), _PAPER)
+    draw = ImageDraw.Draw(drawn)
+    for number, (name, below, picture) in enumerate(cells):
         x = _GAP + number % columns * (width + _GAP)
         y = _GAP + number // columns * (height + _GAP)
-        crop = Image.fromarray(region.cut(image))
-        sheet.paste(crop.resize((crop.width * zoom, crop.height * zoom), Image.Resampling.NEAREST), (x, y))
-        draw.text((x, y + region.height * zoom + 4), name, _INK, name_font)
-        draw.text((x, y + region.height * zoom + 23), quality, _INK, number_font)
-    return sheet
+        one = Image.fromarray(picture)
+        drawn.paste(one.resize((one.width * zoom, one.height * zoom), Image.Resampling.NEAREST), (x, y))
+        draw.text((x, y + tallest + 4), name, _INK, name_font)
+        draw.text((x, y + tallest + 23), below, _INK, number_font)
+    return drawn

@@ -1,0 +1,61 @@
+"""A picture to click on: attribution maps of the clicked window, in a notebook (needs the extra ``notebooks``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import ipywidgets as widgets
+from IPython.display import display
+
+from mtkd.explain.explanation import Explanation
+from mtkd.explore.attribution import models, on_image, question, window_in
+from mtkd.explore.comparison import Comparison, data_uri
+from mtkd.explore.figures import sheet
+from mtkd.explore.region import Region
+from mtkd.explore.viewer.widget import Viewer
+from mtkd.images import to_uint8
+
+
+def answer_sheet(found: Explanation, images: Mapping[str, Any]) -> Any:
+    """The maps of an answer over their input images, labelled with DI and share: a PIL image."""
+    cells = []
+    for one, about in zip(found.maps, found.row()["inputs"], strict=True):
+        image = images[about["input"]]
+        di = "-" if about["di"] is None else f"{about['di']:.1f}"
+        share = "" if len(found.maps) == 1 or about["share"] is None else f", share {about['share']:.0%}"
+        cells.append((about["input"], f"DI {di}{share}", on_image(one, image)))
+    return sheet(cells, zoom=3 if found.inputs == ("LR",) else 1)
+
+
+class AttributionPicker(widgets.VBox):  # type: ignore[misc]
+    """Click in the picture: ``answer`` is the LAM of that window for the chosen model, and is drawn below.
+
+    Args:
+        comparison: whose models can be asked.
+        size: side of the window, pixels of the SR image.
+        steps: of the path.
+    """
+
+    def __init__(self, comparison: Comparison, size: int = 16, steps: int = 25) -> None:
+        self.comparison, self.size, self.steps = comparison, size, steps
+        self.answer: Explanation | None = None
+        self.model = widgets.Dropdown(options=models(comparison), description="Model")
+        panes = [p for p in comparison.panes(data_uri) if p["name"] == list(comparison.pictures())[-1]]
+        self.viewer = Viewer(panes=panes, pick=size, columns=1)
+        self._drawn = widgets.Output()
+        super().__init__([self.model, self.viewer, self._drawn])
+        self.viewer.observe(self._ask, "view")
+        self.model.observe(self._ask, "value")
+
+    def _ask(self, change: Mapping[str, Any]) -> None:
+        region = Region.of(self.viewer.view.get("region"))
+        before = change["old"].get("region") if change["name"] == "view" else None
+        if region is None or before == self.viewer.view.get("region"):
+            return  # the picture was only moved
+        asked = question(self.comparison, self.model.value, window_in(self.comparison, region, self.size))
+        self.answer = asked.answer(self.steps)
+        images = {name: to_uint8(image) for name, image in zip(asked.inputs, asked.images, strict=True)}
+        self._drawn.clear_output(wait=True)
+        with self._drawn:
+            display(answer_sheet(self.answer, images))  # type: ignore[no-untyped-call]
