@@ -130,10 +130,13 @@ class Tables:
 
     # --- the paper's claims
 
-    def claim(self, claim: Claim, scales: Sequence[int]) -> dict[str, Any]:
-        """Whether a sentence of the paper holds in the measured tables, and in the paper's own numbers."""
-        check = self._correlation(claim, scales) if claim.grows else self._comparisons(claim, scales)
-        return {"id": claim.id, "text": claim.text, "where": claim.where, **check}
+    def claim(self, claim: Claim, scales: Sequence[int], also: Sequence[int] = ()) -> dict[str, Any]:
+        """Whether a sentence of the paper holds in the measured tables, and in the paper's own numbers.
+
+        At the scales of ``also`` what was not measured is not asked for.
+        """
+        check = self._correlation if claim.grows else self._comparisons
+        return {"id": claim.id, "text": claim.text, "where": claim.where, **check(claim, scales, also)}
 
     def _cells(self, claim: Claim, scales: Sequence[int]) -> Iterator[tuple[str, int, dict[str, Line], str]]:
         for name in claim.tables:
@@ -143,17 +146,18 @@ class Tables:
                 for set_name in SETS:
                     yield name, scale, lines, set_name
 
-    def _comparisons(self, claim: Claim, scales: Sequence[int]) -> dict[str, Any]:
+    def _comparisons(self, claim: Claim, scales: Sequence[int], also: Sequence[int]) -> dict[str, Any]:
         found: list[tuple[str, Paired | None]] = []
         printed = []
-        for name, scale, lines, set_name in self._cells(claim, scales):
+        for name, scale, lines, set_name in self._cells(claim, [*scales, *also]):
             for first, second in claim.pairs:
                 cells = [published().cell(name, scale, label, set_name) for label in (first, second)]
                 if cells[0] and cells[1]:
                     printed.append(cells[0][0] > cells[1][0])
                 if set_name in self.sets and first in lines and second in lines:
                     paired = pair(*(self.scores(lines[label], scale, set_name) for label in (first, second)))
-                    found.append((f"{first} - {second}, {name} x{scale}, {set_name}", paired))
+                    if paired is not None or scale in scales:
+                        found.append((f"{first} - {second}, {name} x{scale}, {set_name}", paired))
         measured = [(where, paired) for where, paired in found if paired is not None]
         worst = min(measured, key=lambda item: item[1].mean, default=None)
         verdict = together([paired for _, paired in found])
@@ -167,7 +171,7 @@ class Tables:
             "printed": [sum(printed), len(printed)],
         }
 
-    def _correlation(self, claim: Claim, scales: Sequence[int]) -> dict[str, Any]:
+    def _correlation(self, claim: Claim, scales: Sequence[int], also: Sequence[int]) -> dict[str, Any]:
         """Students at one scale are the points, each the mean over its sets.
 
         A scratch run that happens to be weak would raise gap and gain alike: the gap takes the first seed of the
@@ -177,7 +181,7 @@ class Tables:
         measured: dict[tuple[str, int], list[list[float]]] = {}
         printed: dict[tuple[str, int], list[list[float]]] = {}
         seeds = []
-        for name, scale, lines, set_name in self._cells(claim, scales):
+        for name, scale, lines, set_name in self._cells(claim, [*scales, *also]):
             labels = (claim.grows["gap"], claim.grows["gain"])
             cells = [[published().cell(name, scale, label, set_name) for label in pair_] for pair_ in labels]
             if all(a and b for a, b in cells):
@@ -217,8 +221,7 @@ def _rounded(value: float | None, digits: int = 4) -> float | None:
 def report(plan: Plan, records: Records, names: Sequence[str], scales: Sequence[int] | None = None) -> dict[str, Any]:
     """The named tables and the paper's claims on them, as plain data.
 
-    Without ``scales``, tables at the plan's scales and at all others at which their students (or aggregators) were
-    measured, claims at the plan's.
+    Without ``scales``: at the plan's scales, and at all others what was measured there.
     """
     tables = Tables(plan, records)
     filled = []
@@ -226,8 +229,10 @@ def report(plan: Plan, records: Records, names: Sequence[str], scales: Sequence[
         entry = tables.matrix.table(name)
         wanted = scales or [s for s in (2, 3, 4) if s in plan.scales or tables.any_measured(name, s)]
         filled += [tables.table(name, scale) for scale in wanted if entry.scales is None or scale in entry.scales]
-    at = list(scales or plan.scales)
-    claims = [tables.claim(claim, at) for claim in published().claims if set(claim.tables) <= plan.tables.keys()]
+    asked = list(scales or plan.scales)
+    also = [] if scales else sorted({table["scale"] for table in filled} - {*asked})
+    at = [*asked, *also]
+    claims = [tables.claim(claim, asked, also) for claim in published().claims if set(claim.tables) <= plan.tables.keys()]
     footnotes = [note.model_dump() for note in published().footnotes if note.table in names]
     corrections = [note.model_dump() for note in published().corrections if note.table in names]
     return {"tables": filled, "claims": claims, "claims_at": at, "footnotes": footnotes, "corrections": corrections}
@@ -262,8 +267,12 @@ def sentence(content: Mapping[str, Any], table: str, first: str, second: str, sc
                     f"{cell['mean']:+.3f}{plus_minus} dB on {name} ({cell['won']} of {cell['images']}{images})"
                 )
             seeds = max(cell["seeds"] for cell in sets.values())
-            return ", ".join([*parts, "one seed" if seeds == 1 else f"{seeds} seeds"])
+            return ", ".join([*parts, _seeds(seeds)])
     return "not measured"
+
+
+def _seeds(count: int) -> str:
+    return "one seed" if count == 1 else f"{count} seeds"
 
 
 # --- markdown
@@ -291,7 +300,7 @@ def markdown(content: Mapping[str, Any], size: str) -> str:
                 notes.append(f"{where}: printed {c['printed']}, read as {c['read']} ({c['why']}).")
         parts += [f"- {note}" for note in notes]
     at = ", ".join(f"x{scale}" for scale in content["claims_at"])
-    parts += ["", f"## What the paper says, checked at {at}", "", *_claim_lines(content["claims"]), ""]
+    parts += ["", f"## What the paper says, checked on what was measured at {at}", "", *_claim_lines(content["claims"]), ""]
     return "\n".join(parts)
 
 
@@ -303,7 +312,7 @@ def excerpt(content: Mapping[str, Any]) -> str:
             parts += [f"**{table['title']}, x{table['scale']}**", ""]
             parts += [*_rows(table, [s for s in table["printed_sets"] if s in table["measured_sets"]]), ""]
     at = ", ".join(f"x{scale}" for scale in content["claims_at"])
-    return "\n".join([*parts, f"**What the paper says, checked at {at}**", "", *_claim_lines(content["claims"])])
+    return "\n".join([*parts, f"**What the paper says, checked on what was measured at {at}**", "", *_claim_lines(content["claims"])])
 
 
 def _rows(table: Mapping[str, Any], printed: Sequence[str]) -> list[str]:
@@ -376,7 +385,7 @@ def _claim_lines(claims: Sequence[Mapping[str, Any]]) -> list[str]:
                 evidence = f"{claim['positive']} of {claim['comparisons']} differences positive"
                 if claim["wanted"] > claim["comparisons"]:
                     evidence += f", {claim['wanted'] - claim['comparisons']} not measured"
-                evidence += f"; least {least['mean']:+.3f} dB ({least['of']}, {least['seeds']} seeds)"
+                evidence += f"; least {least['mean']:+.3f} dB ({least['of']}, {_seeds(least['seeds'])})"
             printed = f"{claim['printed'][0]} of {claim['printed'][1]}"
         lines.append(f"| {claim['text']} ({claim['where']}) | {claim['verdict']} | {evidence} | {printed} |")
     return lines
