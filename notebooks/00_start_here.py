@@ -21,6 +21,26 @@
 #    image, called MT (Sec. 3.1, Eq. 1);
 # 2. the **student** learns from MT through a wavelet loss (Sec. 3.2, Eqs. 2 to 4).
 #
+# ## The course
+#
+# | | notebook | its question |
+# |--:|---|---|
+# | 1 | [Super-resolution](01_super_resolution.ipynb) | What does shrinking lose, and how is a guess measured? |
+# | 2 | [The teachers](02_teachers.ipynb) | What are EDSR, RCAN and SwinIR made of, and where do they disagree? |
+# | 3 | [Aggregation](03_aggregation.ipynb) | Stage 1, tensor by tensor: how do three images become one (Eq. 1)? |
+# | 4 | [Wavelets](04_wavelets.ipynb) | What does the loss of Eq. 3 see, and what do others overlook? |
+# | 5 | [Distillation](05_distillation.ipynb) | Stage 2 (Eqs. 2 to 4): what does MT add to the ground truth? |
+# | 6 | [Other methods](06_baselines.ipynb) | AT, FAKD, DUKD, CrossKD: what does each take from its teacher? |
+# | 7 | [Ablations](07_ablations.ipynb) | Table 5: which part of the method does what? |
+# | 8 | [Attribution](08_attribution.ipynb) | Which pixels, and which teacher, made this detail (Fig. 4)? |
+# | 9 | [What we found](09_findings.ipynb) | What of the paper shows at this size, and what not? |
+#
+# Each takes about half an hour to read and up to three minutes to run, on a CPU, offline. They build on one another in
+# this order; 4 and 8 can also be read alone. Exercises have their solutions folded below them: replace the dots, run
+# the cell, and if it stays silent the answer is right. `make lab` opens them here.
+#
+# ## Ten lines
+#
 # This notebook loads the bundled mini zoo, enlarges a picture four times and compares the results: ten lines.
 # The networks are mini versions that were trained on two CPU cores in about two hours; their cards say how.
 

@@ -30,7 +30,7 @@ def said(notebook) -> list[str]:
 
 WIDGETS = """
 from ipywidgets import interactive
-from mtkd.explore.picker import AttributionPicker
+from mtkd.explore.course.picker import AttributionPicker
 
 def other(child):
     if hasattr(child, "options"):

@@ -232,7 +232,8 @@ def report(plan: Plan, records: Records, names: Sequence[str], scales: Sequence[
     asked = list(scales or plan.scales)
     also = [] if scales else sorted({table["scale"] for table in filled} - {*asked})
     at = [*asked, *also]
-    claims = [tables.claim(claim, asked, also) for claim in published().claims if set(claim.tables) <= plan.tables.keys()]
+    known = [claim for claim in published().claims if set(claim.tables) <= plan.tables.keys()]
+    claims = [tables.claim(claim, asked, also) for claim in known]
     footnotes = [note.model_dump() for note in published().footnotes if note.table in names]
     corrections = [note.model_dump() for note in published().corrections if note.table in names]
     return {"tables": filled, "claims": claims, "claims_at": at, "footnotes": footnotes, "corrections": corrections}
@@ -300,7 +301,13 @@ def markdown(content: Mapping[str, Any], size: str) -> str:
                 notes.append(f"{where}: printed {c['printed']}, read as {c['read']} ({c['why']}).")
         parts += [f"- {note}" for note in notes]
     at = ", ".join(f"x{scale}" for scale in content["claims_at"])
-    parts += ["", f"## What the paper says, checked on what was measured at {at}", "", *_claim_lines(content["claims"]), ""]
+    parts += [
+        "",
+        f"## What the paper says, checked on what was measured at {at}",
+        "",
+        *_claim_lines(content["claims"]),
+        "",
+    ]
     return "\n".join(parts)
 
 
@@ -312,7 +319,9 @@ def excerpt(content: Mapping[str, Any]) -> str:
             parts += [f"**{table['title']}, x{table['scale']}**", ""]
             parts += [*_rows(table, [s for s in table["printed_sets"] if s in table["measured_sets"]]), ""]
     at = ", ".join(f"x{scale}" for scale in content["claims_at"])
-    return "\n".join([*parts, f"**What the paper says, checked on what was measured at {at}**", "", *_claim_lines(content["claims"])])
+    return "\n".join(
+        [*parts, f"**What the paper says, checked on what was measured at {at}**", "", *_claim_lines(content["claims"])]
+    )
 
 
 def _rows(table: Mapping[str, Any], printed: Sequence[str]) -> list[str]:

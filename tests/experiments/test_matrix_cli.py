@@ -57,7 +57,9 @@ def test_dry_run_of_every_size_without_its_data_or_teachers(run: Run, monkeypatc
 
 
 def test_the_bundled_zoo_is_not_trained_again(run: Run, data_root: Path, tmp_path: Path) -> None:
-    outcome = run("matrix", "controls", "--size", "mini", "--only", "k2", "--seeds", "9", "--dry-run", "--json", "--out", tmp_path)
+    outcome = run(
+        "matrix", "controls", "--size", "mini", "--only", "k2", "--seeds", "9", "--dry-run", "--json", "--out", tmp_path
+    )
     states = {(t["kind"], t["model"]): t["state"] for t in json.loads(outcome.out)["tasks"]}
     for name in ("edsr_mini", "rcan_mini", "swinir_mini", "aggregator_mini"):
         assert states["train", name] == "in the zoo"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
 import ipywidgets as widgets
-from IPython.display import display
+from PIL import Image
 
 from mtkd.explain.explanation import Explanation
 from mtkd.explore.attribution import models, on_image, question, window_in
@@ -16,16 +17,24 @@ from mtkd.explore.region import Region
 from mtkd.explore.viewer.widget import Viewer
 from mtkd.images import to_uint8
 
+WIDTH, LARGEST = 800, 8
+"""Pixels that the maps of an answer share, side by side, and how many times a small map is enlarged at most."""
 
-def answer_sheet(found: Explanation, images: Mapping[str, Any]) -> Any:
-    """The maps of an answer over their input images, labelled with DI and share: a PIL image."""
+
+def answer_sheet(found: Explanation, images: Mapping[str, Any]) -> Image.Image:
+    """The maps of an answer over their input images, labelled with DI and share: a PIL image.
+
+    Of an aggregator a map a teacher, else one that bears the model's name.
+    """
     cells = []
     for one, about in zip(found.maps, found.row()["inputs"], strict=True):
         image = images[about["input"]]
         di = "-" if about["di"] is None else f"{about['di']:.1f}"
         share = "" if len(found.maps) == 1 or about["share"] is None else f", share {about['share']:.0%}"
-        cells.append((about["input"], f"DI {di}{share}", on_image(one, image)))
-    return sheet(cells, zoom=3 if found.inputs == ("LR",) else 1)
+        title = about["input"] if len(found.maps) > 1 else found.model
+        cells.append((title, f"DI {di}{share}", on_image(one, image)))
+    across = sum(one.shape[1] for one in found.maps)
+    return sheet(cells, zoom=max(1, min(LARGEST, WIDTH // across)))
 
 
 class AttributionPicker(widgets.VBox):  # type: ignore[misc]
@@ -43,7 +52,7 @@ class AttributionPicker(widgets.VBox):  # type: ignore[misc]
         self.model = widgets.Dropdown(options=models(comparison), description="Model")
         panes = [p for p in comparison.panes(data_uri) if p["name"] == list(comparison.pictures())[-1]]
         self.viewer = Viewer(panes=panes, pick=size, columns=1)
-        self._drawn = widgets.Output()
+        self._drawn = widgets.Image(format="png", layout={"display": "none", "align_self": "flex-start"})
         super().__init__([self.model, self.viewer, self._drawn])
         self.viewer.observe(self._ask, "view")
         self.model.observe(self._ask, "value")
@@ -56,6 +65,7 @@ class AttributionPicker(widgets.VBox):  # type: ignore[misc]
         asked = question(self.comparison, self.model.value, window_in(self.comparison, region, self.size))
         self.answer = asked.answer(self.steps)
         images = {name: to_uint8(image) for name, image in zip(asked.inputs, asked.images, strict=True)}
-        self._drawn.clear_output(wait=True)
-        with self._drawn:
-            display(answer_sheet(self.answer, images))  # type: ignore[no-untyped-call]
+        png = io.BytesIO()
+        answer_sheet(self.answer, images).save(png, "png")
+        self._drawn.value = png.getvalue()
+        self._drawn.layout.display = None

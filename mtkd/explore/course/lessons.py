@@ -1,18 +1,23 @@
-"""Small trainings for the notebooks, seen as they go (needs the extra ``notebooks``)."""
+"""What the lessons share: controls under a picture, small trainings seen as they go (extra ``notebooks``)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 from IPython.display import display
+from ipywidgets import HTML, interactive
+from nbconvert.filters import markdown2html
+from PIL import Image
 
 from mtkd import zoo
 from mtkd.data.examples import EXAMPLES
 from mtkd.experiments.plan import load_recipe
 from mtkd.explore.colours import PALETTE
+from mtkd.explore.comparison import data_uri
 from mtkd.explore.plotting import blank
 from mtkd.training.loop import train
 from mtkd.training.measured import Curve, Measured
@@ -21,6 +26,31 @@ from mtkd.training.request import shortened
 
 HELD_OUT_PSNR = "validation PSNR-Y"
 """The curve of the held-out image, dB."""
+
+
+class Controls(interactive):  # type: ignore[misc]
+    """A picture (PIL) or markdown that a function returns, under a control for each of its arguments.
+
+    Its ``result`` is what is shown. (ipywidgets' own way, an Output widget, stays empty when a notebook is run by
+    nbclient.)
+
+    Args:
+        choices: of each argument, as :class:`ipywidgets.interactive` takes them: a list, a range (least, most), a bool.
+    """
+
+    def __init__(self, show: Callable[..., Any], **choices: Any) -> None:
+        self._shown = HTML()
+        super().__init__(show, **choices)
+        self.children = (*self.kwargs_widgets, self._shown)
+
+    def update(self, *_: Any) -> None:
+        """Show what the function returns for the present choices."""
+        self.result = self.f(**{control._kwarg: control.value for control in self.kwargs_widgets})
+        if isinstance(self.result, Image.Image):
+            address = data_uri("", np.asarray(self.result.convert("RGB")))
+            self._shown.value = f'<img src="{address}" style="max-width: 100%">'
+        else:
+            self._shown.value = markdown2html(self.result.data)
 
 
 def lesson(name: str, steps: int, assignments: Sequence[str] = (), scale: int = 4) -> Recipe:

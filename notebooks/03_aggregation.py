@@ -1,0 +1,542 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 3. Aggregation
+#
+# **Goal.** Build Stage 1 of MTKD by hand on the tensors of a trained aggregator, from the teachers' images to MT, each
+# step checked against the library; train one; and see how much of the result is learned and how much is averaging.
+#
+# **Time.** About 40 minutes to read, 90 seconds to run, of which most goes into two short trainings.
+#
+# *In the paper:* Sec. 3.1 (Fig. 1, Eq. 1), Sec. 5.3.2 (v3 and v4 of Table 5).
+#
+# *In the code:* [mtkd/networks/aggregator.py](../mtkd/networks/aggregator.py),
+# [mtkd/networks/windows.py](../mtkd/networks/windows.py), [mtkd/networks/dct.py](../mtkd/networks/dct.py),
+# [mtkd/methods/aggregate.py](../mtkd/methods/aggregate.py), [mtkd/explore/trace.py](../mtkd/explore/trace.py).
+
+# %%
+FAST = False  # True: short trainings, to see that everything runs
+steps = 3 if FAST else 150
+
+# %% [markdown]
+# ## Three images of one cat
+#
+# Three frozen teachers enlarge the same LR image. The aggregator sees their images alone, never the LR image itself.
+# `trace` runs the aggregator once and keeps what its modules hand on: those are the tensors to be met below.
+
+# %%
+import torch
+import torch.nn.functional as F
+
+import mtkd
+from mtkd.data.examples import example
+from mtkd.explore.course.aggregation import difference_map
+from mtkd.explore.figures import sheet
+from mtkd.explore.trace import trace
+from mtkd.images import chw, to_tensor, to_uint8
+from mtkd.resize import imresize
+
+photo = example("chelsea").read()[40:168, 96:224]  # (128, 128, 3) uint8: the ground truth
+lr_image = imresize(chw(photo), 1 / 4)[None].float() / 255  # (1, 3, 32, 32)
+gt_image = to_tensor(photo)  # (1, 3, 128, 128)
+
+mt = mtkd.load("aggregator_mini", 4)
+aggregator, names = mt.aggregator, mt.aggregator.teachers
+torch.set_grad_enabled(False)
+images = [teacher(lr_image) for teacher in mt.teachers]  # three of (1, 3, 128, 128)
+record = trace(aggregator, images)
+
+mean = sum(images) / len(images)
+cells = [(name, "", to_uint8(image)[:96]) for name, image in zip(names, images, strict=True)]
+for name, image in zip(names, images, strict=True):
+    cells.append((f"{name} - mean", "full colour at 8 of 255", difference_map(image, mean, full=8)[:96]))
+sheet(cells, columns=3)
+
+# %% [markdown]
+# They look alike. The lower row, enlarged in contrast, shows that they differ at edges, by a few levels. What can be
+# gained from several opinions that are nearly the same one?
+#
+# ## Sec. 3.1.1: concatenation
+#
+# The N images are put on top of one another on the channel axis, less the mean colour of DIV2K:
+#
+# $$ [I_{HR}^1 \dots I_{HR}^N]: \quad N \times (1, 3, sH, sW) \to (1, 3N, sH, sW) $$
+#
+# (Sides that are no multiple of 8 s would be mirrored up to one. 128 is one.)
+
+# %%
+stacked = torch.cat([image - aggregator.mean[:, 0] for image in images], dim=1)
+
+torch.testing.assert_close(stacked, record.concatenated)
+print(tuple(stacked.shape))
+
+# %% [markdown]
+# ## Sec. 3.1.1: pixel-unshuffle
+#
+# One pixel of every s × s goes into an image of its own. Nothing is lost, and what follows works at the size of the LR
+# image, whatever s is. On paper it is a reshape and a transpose:
+
+# %%
+s, (_, channels, height, width) = 4, stacked.shape
+cut = stacked.view(1, channels, height // s, s, width // s, s)  # (1, 3N, H, s, W, s)
+unshuffled = cut.permute(0, 1, 3, 5, 2, 4).reshape(1, channels * s * s, height // s, width // s)  # (1, 3N s s, H, W)
+
+torch.testing.assert_close(unshuffled, record.unshuffled)
+torch.testing.assert_close(unshuffled, F.pixel_unshuffle(stacked, s))
+print(tuple(unshuffled.shape))
+
+# %% [markdown]
+# The 16 small images of the first teacher, each starting at another pixel of 4 × 4:
+
+# %%
+from mtkd.explore.mosaics import mosaic, signed_mosaic
+
+phases = unshuffled.view(1, len(names), 3, s * s, 32, 32)[0, 0] + aggregator.mean.view(3, 1, 1, 1)  # (3, s s, H, W)
+sheet([("the 4 x 4 phases of the first teacher", "", mosaic([to_uint8(p) for p in phases.unbind(1)], 8))], zoom=2)
+
+# %% [markdown]
+# ## Sec. 3.1.1: the first convolution
+#
+# A 3 × 3 convolution mixes all phases of all teachers into C = 24 maps, the shallow features F_s. A convolution is a
+# matrix product with the 3 × 3 neighbourhoods, which `unfold` writes into columns:
+#
+# $$ F_s = W \cdot \mathrm{unfold}_{3 \times 3}(x) + b $$
+
+# %%
+weight, bias = aggregator.conv_first.weight, aggregator.conv_first.bias  # (24, 144, 3, 3), (24,)
+columns = F.unfold(unshuffled, kernel_size=3, padding=1)  # (1, 144 * 9, H * W)
+shallow = (weight.flatten(1) @ columns + bias[:, None]).view(1, 24, 32, 32)
+
+torch.testing.assert_close(shallow, record.shallow, atol=1e-4, rtol=1e-4)
+drawn = signed_mosaic(shallow[0].numpy(), 8)
+sheet([("F_s: 24 maps, blue negative, red positive, each on its own scale", "", drawn)], zoom=2)
+
+# %%
+# Exercise 1: how many parameters (weights and biases) would this convolution have with five teachers instead of three?
+answer = ...  # replace the dots
+
+five = mtkd.networks.aggregator.KnowledgeAggregator(4, ("a", "b", "c", "d", "e"), upsampler="pixelshuffledirect")
+expected = sum(p.numel() for p in five.conv_first.parameters())
+assert answer is ... or abs(answer - expected) < 1e-3, "inputs: 3 colours, 5 teachers, 4 x 4 phases"
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# answer = 3 * 5 * 4**2 * 24 * 9 + 24
+# ```
+#
+# One weight for each input map, output map and place in 3 × 3, and one bias an output map. Nothing else in the
+# aggregator depends on the number of teachers, save the weighted sum at the end.
+# </details>
+
+# %% [markdown]
+# ## Sec. 3.1.2: windows
+#
+# After a LayerNorm over the channels the maps enter the blocks. A layer first normalises again, then cuts the maps into
+# windows of 8 × 8 pixels. A window's 64 pixels are its *tokens*, vectors of C numbers each.
+#
+# $$ \mathrm{LN}(x) = \frac{x - \mathrm{mean}(x)}{\sqrt{\mathrm{var}(x) + \epsilon}} \cdot \gamma + \beta
+# \quad \text{over the channels of each pixel} $$
+
+# %%
+
+
+def layer_norm(x, norm):  # over the last axis, the channels
+    x = x - x.mean(-1, keepdim=True)
+    return x / (x.square().mean(-1, keepdim=True) + norm.eps).sqrt() * norm.weight + norm.bias
+
+
+layer = aggregator.body[0].layers[0]
+maps = layer_norm(shallow.permute(0, 2, 3, 1), aggregator.patch_norm)  # (1, H, W, C)
+tokens = maps.view(4, 8, 4, 8, 24).transpose(1, 2).reshape(16, 64, 24)  # 4 x 4 windows, 64 tokens, C
+before = layer_norm(tokens, layer.norm1)
+
+torch.testing.assert_close(before, record.windows.before, atol=1e-4, rtol=1e-4)
+print(tuple(before.shape))
+
+# %% [markdown]
+# ## Sec. 3.1.2: the DCT of a window
+#
+# What is new in MTKD: attention is to work on the *frequencies* of a window, not on its pixels. Each channel of each
+# window goes through the two-dimensional discrete cosine transform:
+#
+# $$ Y = D X D^T, \qquad D_{kn} = c_k \cos\frac{\pi (2n+1) k}{2 \cdot 8}, \qquad
+# c_0 = \sqrt{\tfrac{1}{8}}, \; c_{k>0} = \sqrt{\tfrac{2}{8}} $$
+
+# %%
+import math
+
+import numpy as np
+from scipy.fft import dctn
+
+k = torch.arange(8.0)
+D = torch.cos(math.pi * (2 * k + 1) * k[:, None] / 16) * math.sqrt(2 / 8)
+D[0] /= math.sqrt(2)
+X = before.permute(0, 2, 1).reshape(16, 24, 8, 8)  # (windows, C, 8, 8)
+Y = D @ X @ D.T
+
+torch.testing.assert_close(Y.flatten(2).transpose(1, 2), record.windows.frequencies, atol=1e-4, rtol=1e-4)
+assert np.allclose(Y, dctn(X.numpy(), axes=(2, 3), norm="ortho"), atol=1e-4)
+torch.testing.assert_close(D @ D.T, torch.eye(8), atol=1e-6, rtol=0)  # orthonormal: its transpose is its inverse
+
+# %% [markdown]
+# Since D is orthonormal, the DCT only turns the axes: the energy of a window stays. Where does it go?
+
+# %%
+torch.testing.assert_close(Y.square().sum(), X.square().sum(), atol=0, rtol=1e-4)
+share = Y.square().mean((0, 1)) / Y.square().mean((0, 1)).sum()  # (8, 8)
+print(f"mean of the window: {share[0, 0]:.1%} of the energy; lowest 4 x 4 of 64 frequencies: {share[:4, :4].sum():.1%}")
+
+# %%
+# Exercise 2: all 64 pixels of a window have the value 3. What is its coefficient Y[0, 0]?
+answer = ...  # replace the dots
+
+flat = D @ torch.full((8, 8), 3.0) @ D.T
+assert answer is ... or abs(answer - float(flat[0, 0])) < 1e-3, "the first row of D is constant: sqrt(1/8)"
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# answer = 8 * 3
+# ```
+#
+# Each of the two products sums eight values and multiplies by sqrt(1/8): a factor of sqrt(8) each, 8 in all. Without
+# the normalisation it would be 64, and the attention's logits hundreds of times larger.
+# </details>
+
+# %% [markdown]
+# ## One window on its way
+#
+# A channel of a window before the DCT, after it (top left is the mean, to the right finer along x, downwards finer
+# along y), after attention, and back among the pixels.
+
+# %%
+from mtkd.explore.course.aggregation import window_sheet
+
+window_sheet(photo, record.windows, row=1, column=1, channel=5)
+
+# %%
+from IPython.display import Markdown, display
+
+from mtkd.explore.course.lessons import Controls
+
+
+def show(row, column, channel):
+    return window_sheet(photo, record.windows, row, column, channel)
+
+
+controls = Controls(show, row=(0, 3), column=(0, 3), channel=(0, 23))
+display(controls)
+
+# %% [markdown]
+# ## Sec. 3.1.2: attention between frequencies
+#
+# Six heads, each on 4 of the 24 channels. Every frequency asks (q) every other (k) and takes a weighted mean of what
+# they hold (v). The bias depends on the difference of two tokens' places, here of two *frequencies*:
+#
+# $$ \mathrm{softmax}\!\left(\frac{q k^T}{\sqrt{4}} + \text{bias}\right) v $$
+
+# %%
+attention = layer.attn
+frequencies = Y.flatten(2).transpose(1, 2)  # (windows, 64, C)
+qkv = frequencies @ attention.qkv.weight.T + attention.qkv.bias  # (windows, 64, 3C)
+q, k, v = qkv.view(16, 64, 3, 6, 4).permute(2, 0, 3, 1, 4)  # (windows, heads, 64, 4) each
+weights = (q @ k.transpose(2, 3) / math.sqrt(4) + attention.position_bias()).softmax(-1)  # (windows, heads, 64, 64)
+mixed = (weights @ v).transpose(1, 2).reshape(16, 64, 24) @ attention.proj.weight.T + attention.proj.bias
+
+torch.testing.assert_close(mixed, record.windows.mixed, atol=1e-4, rtol=1e-4)
+
+# %% [markdown]
+# The weights of one window, row by row who asks, column by column who is asked, both from the mean (left, top) to the
+# finest frequency. White is evenly spread attention, 1/64 = 0.016; the range stands below. Is any frequency preferred?
+
+# %%
+from mtkd.explore.course.aggregation import attention_sheet
+
+own = weights[:, :, 0, 0].mean(0)  # by head, how much the window's mean asks itself, averaged over the windows
+print("the mean asks itself:", ", ".join(f"{value:.2f}" for value in own.tolist()))
+spread = (weights[:, :, 1:] - 1 / 64).abs().mean() * 64
+print(f"all other rows differ from 1/64 by {spread:.0%} of it on average")
+attention_sheet(weights[5])
+
+# %% [markdown]
+# The first row is the exception: the mean of the window asks itself alone in some heads, and anyone but itself in the
+# others. The other rows are nearly even, with slight preferences along diagonals, which come from the bias.
+
+# %% [markdown]
+# ## Sec. 3.1.2: back to pixels, and the MLP
+#
+# The inverse DCT is the transpose. Its result is added to the layer's input; then an MLP with one hidden layer works on
+# every pixel alone, and is added too:
+#
+# $$ t' = t + W^{-1}\mathrm{IDCT}(\cdots), \qquad t'' = t' + W_2\,\mathrm{GELU}(W_1 \mathrm{LN}(t')) $$
+
+# %%
+added = (D.T @ mixed.transpose(1, 2).reshape(16, 24, 8, 8) @ D).flatten(2).transpose(1, 2)
+inside = tokens + added
+mlp = layer.mlp
+hidden = F.gelu(layer_norm(inside, layer.norm2) @ mlp.fc1.weight.T + mlp.fc1.bias)
+after = inside + hidden @ mlp.fc2.weight.T + mlp.fc2.bias
+
+torch.testing.assert_close(added, record.windows.added, atol=1e-4, rtol=1e-4)
+torch.testing.assert_close(after, layer(tokens, None), atol=1e-4, rtol=1e-4)
+first = float(added[:, 0].square().sum() / added.square().sum())
+print(f"{first:.0%} of what the layer adds is in 1 of 64 pixels, the top left one; evenly it would be {1 / 64:.1%}")
+
+# %% [markdown]
+# That spike is worth a thought. Where attention is nearly even, every frequency gets nearly the same mean of all; and a
+# spectrum that is the same everywhere is, after the inverse DCT, a single bright pixel in the window's corner. The
+# bias (by the distance of two frequencies) hardly tells them apart here. To do something useful the layer would have to
+# learn which frequency to take from which; after 6,000 steps this one has not learned much of that.
+
+# %% [markdown]
+# ## Fig. 1, from end to end
+#
+# A block is L = 2 such layers, the second on windows shifted by half a window, then a 3 × 3 convolution, and the
+# block's input added. Four blocks, a LayerNorm and a convolution make F_d; F_s + F_d is enlarged by sub-pixel
+# convolution. The paper stops there. The *mini* aggregator adds a weighted sum of its teachers' images (one
+# learned weight each), so that its training starts from a good image: a deviation that its card states.
+
+# %%
+from mtkd.networks.windows import merge_windows, partition_windows
+
+deep = maps.permute(0, 3, 1, 2)
+for block, recorded in zip(aggregator.body, record.blocks, strict=True):
+    entry = deep
+    for layer, shift in zip(block.layers, (0, 4), strict=True):
+        rolled = deep.roll((-shift, -shift), (2, 3)).permute(0, 2, 3, 1)
+        merged = merge_windows(layer(partition_windows(rolled, 8), None), 8, 32, 32)
+        deep = merged.permute(0, 3, 1, 2).roll((shift, shift), (2, 3))
+    deep = entry + block.conv(deep)
+    torch.testing.assert_close(deep, recorded, atol=1e-3, rtol=1e-3)
+deep = aggregator.conv_after_body(layer_norm(deep.permute(0, 2, 3, 1), aggregator.norm).permute(0, 3, 1, 2))
+branch = aggregator.upsample(shallow + deep)  # (1, 3, sH, sW)
+summed = sum(w * (image - aggregator.mean[:, 0]) for w, image in zip(aggregator.teacher_weights, images, strict=True))
+mt_image = aggregator.mean[:, 0] + summed + branch
+
+torch.testing.assert_close(mt_image, aggregator(images), atol=1e-4, rtol=1e-4)
+torch.testing.assert_close(mt_image, mt(lr_image), atol=1e-4, rtol=1e-4)
+
+# %% [markdown]
+# Now the question of this notebook: how much of MT comes from all that machinery, and how much from the weighted sum?
+
+# %%
+from mtkd.metrics import psnr
+
+parts = {"MT": mt_image, "MT without its branch": mt_image - branch, "plain mean of the teachers": mean}
+for title, image in parts.items():
+    print(f"{title:28} {psnr(to_uint8(image), photo, 4):.3f} dB")
+print("weights of", ", ".join(f"{n}: {w:.3f}" for n, w in zip(names, aggregator.teacher_weights.tolist(), strict=True)))
+print(f"root mean square of the branch: {255 * float(branch.square().mean().sqrt()):.2f} of 255 levels")
+without = difference_map(branch, 0 * branch, full=1)
+sheet([("MT", "", to_uint8(mt_image)), ("the branch alone", "full colour at 1 of 255", without)], zoom=2)
+
+# %% [markdown]
+# The weights are about a third each, and the branch is faint: this aggregator is an average, though it could be
+# anything. More on that at the end; first, what it was trained to do.
+#
+# ## Eq. 1
+#
+# $$ \mathcal{L}_{KA} = \lVert I_{GT} - I_{HR}^{MT} \rVert_1 $$
+#
+# The norm is taken as a mean over pixels and colours, so that it does not grow with the patch.
+
+# %%
+from mtkd.data.patches import Batch
+from mtkd.methods.aggregate import Aggregate
+
+batch = Batch(lr_image, gt_image, outputs=dict(zip(names, images, strict=True)))
+by_hand = (gt_image - mt_image).abs().mean()
+
+torch.testing.assert_close(by_hand, Aggregate(names).loss(aggregator, batch)["L_KA"])
+print(f"L_KA = {by_hand:.5f}, or {255 * by_hand:.2f} levels")
+
+# %% [markdown]
+# Averaging helps only as far as errors differ. For n images of equal quality, whose errors correlate by r, the mean
+# squared error of their mean is the single one's times (1 + (n - 1) r) / n.
+
+# %%
+# Exercise 3: three teachers are equally good and their errors correlate by r = 0.94. How many dB does their mean gain?
+answer = ...  # replace the dots
+
+r = torch.full((3, 3), 0.94).fill_diagonal_(1.0)  # the errors' covariance, in units of one teacher's squared error
+expected = -10 * math.log10(float(r.mean()))
+assert answer is ... or abs(answer - expected) < 1e-3, "dB are 10 log10 of the ratio of squared errors"
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# answer = 10 * math.log10(3 / (1 + 2 * 0.94))
+# ```
+#
+# About 0.18 dB. With r = 0 it would be 10 log10(3) = 4.8 dB, with r = 1 nothing.
+# </details>
+
+# %% [markdown]
+# ## Training a small one
+#
+# A new aggregator on four of the example images; one is held out. It starts with weights of a third each and a branch
+# that puts out 0, hence as the plain mean. Two learning rates are tried: the recipe's own, and a fifth of it. Does
+# either get above the mean?
+
+# %%
+from mtkd.explore.course.lessons import lesson, study
+
+torch.set_grad_enabled(True)
+small = ["precision=fp32", "batch=2", "lr_patch=16", "teacher_outputs=online"]
+studied = study(
+    {
+        "learning rate 0.001": lesson("aggregator_mini", steps, small),
+        "learning rate 0.0002": lesson("aggregator_mini", steps, [*small, "optimizer.lr=0.0002"]),
+    }
+)
+
+# %% [markdown]
+# The two curves beside the best teacher and the plain mean of the three, on the held-out image:
+
+# %%
+from mtkd.data.examples import EXAMPLES
+from mtkd.data.patches import split
+from mtkd.explore import compare
+from mtkd.explore.charts import lines
+from mtkd.explore.course.lessons import HELD_OUT_PSNR
+from mtkd.explore.outputs import outputs
+from mtkd.images import read_image
+
+(path,) = split(EXAMPLES[0].path.parent, 1)[1]  # the one that the lesson held out
+held_out = read_image(path)
+small_image = imresize(chw(held_out), 1 / 4).permute(1, 2, 0).numpy()
+plain_mean = to_uint8(sum(outputs(name, small_image, 4).sr for name in names) / len(names))
+comparison = compare(held_out, [*names, "aggregator_mini"], others={"plain mean": plain_mean})
+
+print(f"held out: {path.stem}")
+levels = {"plain mean": comparison["plain mean"].psnr, "best teacher": max(comparison[name].psnr for name in names)}
+level_lines = {title: ([0, steps], [psnr_y, psnr_y]) for title, psnr_y in levels.items()}
+lines(studied.of(HELD_OUT_PSNR) | level_lines, "steps", "held-out PSNR-Y, dB")
+
+# %% [markdown]
+# No curve rises above the line of the plain mean by more than it wavers. At the large learning rate the branch first
+# adds noise and has to unlearn it; at the small one nothing visible happens. A minute proves nothing, but the long
+# training ended in the same place, as the records below say.
+#
+# ## MT against each teacher
+
+# %%
+from mtkd.explore.figures import Region, crops
+
+crops(comparison, Region(top=64, left=80, height=56, width=88), zoom=2, columns=4)
+
+# %%
+Markdown(comparison.markdown())
+
+# %% [markdown]
+# The bundled aggregator was trained for 6,000 steps on 380 images. Its number is about that of the plain mean; to the
+# eye all five are one image. The records, on Set5 and Set14:
+
+# %%
+from mtkd.experiments.evidence import measured_agreements, measured_report
+from mtkd.experiments.tables import sentence
+
+report = measured_report("mini")
+
+
+def say(*rows):
+    return Markdown("\n".join(f"- {words}: {sentence(report, 'aggregators', 'MT', row)}" for words, row in rows))
+
+
+say(
+    ("MT over EDSR", "edsr"),
+    ("MT over RCAN", "rcan"),
+    ("MT over SwinIR", "swinir"),
+    ("MT over MT of two teachers (v1)", "MT-v1"),
+    ("MT over MT of SwinIR alone (v2)", "MT-v2"),
+)
+
+# %% [markdown]
+# MT is better than each teacher. But is it better than their mean? *Predicted* is the formula of exercise 3 with the
+# measured r, which is printed above each panel:
+
+# %%
+from mtkd.explore.charts import merging_gains
+
+merging_gains(
+    measured_agreements("mini"),
+    {
+        "predicted": "predicted from r",
+        "mean": "plain mean of the teachers",
+        "best weights": "best fixed weights",
+        "aggregator_mini": "MT, three teachers",
+        "aggregator_mini-v3": "MT, Mixer layers (v3)",
+        "aggregator_mini-v4": "MT, no DCT (v4)",
+    },
+)
+
+# %% [markdown]
+# It is not: the aggregator does about as well as the plain mean. At this size and after this training its gain is the
+# gain of averaging. The paper trains for 250,000 steps of 16 patches, with teachers a hundred times larger;
+# [What we found](09_findings.ipynb) says what that leaves open.
+#
+# ## What v3 and v4 change
+#
+# Table 5 asks whether the DCT and the attention matter: v3 puts a Mixer layer in their place (an MLP over the 64 tokens
+# of a window), v4 keeps attention and leaves out DCT and IDCT. In the code each is one argument, `mixing`. In numbers:
+
+# %%
+say(("MT over Mixer layers (v3)", "MT-v3"), ("MT over attention without DCT (v4)", "MT-v4"))
+
+# %%
+variants = {title: mtkd.load(f"aggregator_mini{tail}", 4).aggregator for title, tail in (("v3", "-v3"), ("v4", "-v4"))}
+cells = []
+with torch.no_grad():
+    for title, variant in variants.items():
+        image = variant(images)
+        largest = 255 * float((image - mt_image).abs().max())
+        text = f"full colour at 1/4 level of 255; at most {largest:.2f}"
+        cells.append((f"{title} - MT", text, difference_map(image, mt_image, full=0.25)))
+sheet(cells, zoom=2)
+
+# %% [markdown]
+# The three images differ by less than half a level of 255 nearly everywhere: once rounded, they are almost the same. A
+# branch that adds next to nothing cannot show whether its inside is well chosen: these runs do not support the paper's
+# ranking of v3 and v4, and do not refute it.
+
+
+# %%
+# Exercise 4: write Stage 1 without learning anything: the plain mean of a list of images (1, 3, H, W).
+def merge(images):
+    return ...  # replace the dots
+
+
+merged = merge(images)
+assert merged is ... or torch.allclose(merged, mean, atol=1e-6), "sum them, divide by how many there are"
+
+# %% [markdown]
+# <details><summary>Solution</summary>
+#
+# ```python
+# def merge(images):
+#     return torch.stack(images).mean(0)
+#
+# merged = merge(images)
+# ```
+#
+# A student can learn from it in the place of MT (`method.options.mean: true`): the control "mean of the teachers,
+# wavelet loss" of the plan does so.
+# </details>
+
+# %% [markdown]
+# **Next:** what a student can take from MT depends on how the two are compared: `04_wavelets`.
