@@ -38,7 +38,15 @@ def lab(tmp_path_factory) -> Iterator[str]:
     port = free_port()
     options = [f"--port={port}", f"--notebook-dir={folder}", "--IdentityProvider.token=", "--allow-root"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--no-browser", "--LabApp.news_url=", *options],
+        [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--LabApp.news_url=None",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            *options,
+        ],  # as `make lab`
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -128,7 +128,7 @@ def test_each_formula_of_the_paper_has_its_check(name):
             titles = [t for t in cell.source.splitlines() if t.startswith("#") and cell.cell_type == "markdown"]
             named = any(re.search(re.escape(name) + r"(?!\d)", title) for title in titles)
             following = cells[number + 1 : number + 4]
-            if named and any(c.cell_type == "code" and "assert " in c.source for c in following):
+            if named and any(c.cell_type == "code" and "assert" in c.source for c in following):
                 return
     pytest.fail(f"no heading with {name} is followed by an assertion")
 
