@@ -107,6 +107,11 @@ def test_runs_in_jupyterlab_and_its_widgets_react(browser, lab, lesson):
             arg=shown,
             timeout=60_000,
         )
+    if lesson == "08_attribution":  # a click in the picture asks for its map
+        asked = page.locator(".mv-canvas").last
+        asked.scroll_into_view_if_needed()
+        asked.click()
+        page.locator("img.widget-image").last.wait_for(timeout=60_000)
     SHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SHOTS / f"lab-{lesson}.png")
     assert browser.external_requests()[before:] == []

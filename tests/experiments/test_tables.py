@@ -105,6 +105,19 @@ def test_a_claim_needs_every_table_and_set(plan: Plan) -> None:
     assert found["least"]["mean"] == pytest.approx(-0.4833, abs=1e-3)
 
 
+def test_what_was_measured_at_other_scales_counts_and_what_was_not_is_not_asked_for(plan: Plan) -> None:
+    scores = {}
+    for student in map(plan.student_network, plan.students):
+        scores |= seeded(f"{student}-mtkd", *GOOD) | seeded(f"{student}-scratch", *BAD)
+    at_3 = seeded("edsr_tiny-mtkd", *BAD, scale=3) | seeded("edsr_tiny-scratch", *GOOD, scale=3)
+    content = report(plan, made(plan, scores | at_3), list(plan.tables))
+    (found,) = [c for c in content["claims"] if c["id"] == "distillation-helps"]
+    assert content["claims_at"] == [4, 3] and found["verdict"] == "does not hold"
+    assert (found["positive"], found["comparisons"], found["wanted"]) == (3, 4, 4)
+    assert "checked on what was measured at x4, x3" in markdown(content, "mini")
+    assert claim(plan, "distillation-helps", scores | at_3)["verdict"] == "holds"  # asked for x4 alone
+
+
 def test_held_out_images_prove_nothing(plan: Plan) -> None:
     """They were chosen on."""
     scores = seeded("rcan_tiny-mtkd", *GOOD, sets=(HELD_OUT,)) | seeded("rcan_tiny-scratch", *BAD, sets=(HELD_OUT,))

@@ -54,7 +54,7 @@ class Controls(interactive):  # type: ignore[misc]
 
 
 def lesson(name: str, steps: int, assignments: Sequence[str] = (), scale: int = 4) -> Recipe:
-    """A bundled recipe in ``steps`` steps on the bundled example images, of which the last is held out.
+    """A bundled recipe in ``steps`` steps on the bundled example images, of which one is held out.
 
     Args:
         name: of the model, as in "edsr_tiny-mtkd".
