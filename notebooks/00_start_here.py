@@ -14,8 +14,9 @@
 # %% [markdown]
 # # Start here
 #
-# **MTKD** (multi-teacher knowledge distillation, Jiang et al. 2024) makes a small, fast super-resolution network
-# from several large ones, in two stages:
+# **MTKD** (multi-teacher knowledge distillation, Jiang et al. 2024) makes a small, fast super-resolution network (one
+# that enlarges pictures) from several large ones. *Distillation*: the small network, the *student*, learns from what
+# the large ones, its *teachers*, put out. There are two stages:
 #
 # 1. an **aggregator** of DCTSwin blocks merges the images of the teachers EDSR, RCAN and SwinIR into one better
 #    image, called MT (Sec. 3.1, Eq. 1);
@@ -41,8 +42,10 @@
 #
 # ## Ten lines
 #
-# This notebook loads the bundled mini zoo, enlarges a picture four times and compares the results: ten lines.
-# The networks are mini versions that were trained on two CPU cores in about two hours; their cards say how.
+# This notebook loads the *zoo*, the trained networks that come with this project, enlarges a picture four times and
+# compares the results: ten lines. The networks are mini versions that were trained on two CPU cores in about two hours;
+# their cards, a page each, say how. The student `rcan_tiny` is there three times: trained from scratch (without a
+# teacher), from RCAN alone (kd) and by MTKD. First picture: the low-resolution image (LR) that all were given.
 
 # %%
 import mtkd
@@ -56,7 +59,8 @@ result = compare(photo, models, scale=4)
 crops(result, Region(top=60, left=60, height=72, width=88), zoom=2)
 
 # %% [markdown]
-# The numbers of the whole image. PSNR and SSIM are measured on luma, as the paper's tables do.
+# The numbers of the whole image. PSNR (in dB) and SSIM (at most 1) say how near a result is to the ground truth; more
+# is better. They are measured on luma, the brightness (-Y), as in the paper's tables; notebook 1 explains them.
 
 # %%
 from IPython.display import Markdown
@@ -76,8 +80,9 @@ from mtkd.explore.viewer.widget import Viewer
 Viewer(panes=result.panes(data_uri))
 
 # %% [markdown]
-# Which teacher is nearest to the ground truth at each pixel? Where each of them wins somewhere, a merged image can
-# be better than all of them: that is what the aggregator is for.
+# Which teacher is nearest to the ground truth at each pixel (pale where they are about equal)? Where each of them wins
+# somewhere, a merged image can be better than all of them: that is what the aggregator is for. Can, not must: notebook
+# 2 shows how much of such a map is luck.
 
 # %%
 from PIL import Image
@@ -90,8 +95,9 @@ Image.fromarray(picture)
 # %% [markdown]
 # ## Your own picture
 #
-# Put the path of a small picture here. It is taken as the low-resolution image, so there is no ground truth and there
-# are no numbers.
+# Put the path of a small picture here; until then it is a piece of the cup of coffee. The brackets behind `read_image`
+# cut that piece out: take them away to enlarge a whole picture. It is taken as the low-resolution image, so there is no
+# ground truth and there are no numbers.
 
 # %%
 from mtkd.images import read_image

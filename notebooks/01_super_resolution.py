@@ -54,7 +54,8 @@ print("astronaut:", astronaut.shape)
 #
 # The high-resolution image (HR, the *ground truth*) is made smaller by four along each side. One pixel of the small
 # image (LR) then stands where 4 x 4 = 16 pixels stood. Below: a piece of 32 x 32 HR pixels, the 8 x 8 LR pixels that
-# are left of it (each drawn as a block of 4 x 4), and what bicubic interpolation makes of these 64 pixels.
+# are left of it (each drawn as a block of 4 x 4), and what bicubic interpolation (smooth curves through the pixels,
+# nothing learned) makes of these 64 pixels.
 
 # %%
 lr_image = imresize(chw(astronaut), 1 / SCALE).permute(1, 2, 0).numpy()
@@ -172,8 +173,8 @@ lines({name: (i[22:46], np.asarray(read)[22:46]) for name, read in readings.item
 # %% [markdown]
 # Three of the four curves lie on one another. The fourth is torch without `antialias`, its default: it reads 4 pixels
 # in place of 16 (with $a = -\tfrac34$) and never sees most of the image. In pictures: what each makes of one image, and
-# its difference to MATLAB's, full colour at 16 levels. Two further ways of shrinking that are in use: the mean of 4 x 4
-# pixels, and every fourth pixel.
+# its difference to MATLAB's (red is brighter, blue darker, white equal; full colour at 16 of the levels 0 to 255). Two
+# further ways of shrinking that are in use: the mean of 4 x 4 pixels, and every fourth pixel.
 
 
 # %%
@@ -209,9 +210,9 @@ sheet(cells, zoom=2, columns=6)
 # %%
 # Exercise 2: the library's imresize does not round when it is given floating point. How far is it then from torch's
 # antialiased result, 4 LR pixels or more away from the edge? Give the largest difference in levels (0..255).
-largest = ...
 exact = imresize(to_tensor(astronaut).double(), 1 / SCALE)  # (1, 3, 64, 64), in 0..1
 other = F.interpolate(to_tensor(astronaut).double(), size=(64, 64), mode="bicubic", antialias=True)
+largest = ...  # replace the dots
 
 assert largest is ... or abs(largest - 255 * (exact - other)[..., 4:-4, 4:-4].abs().max()) < 1e-6, "cut off 4 a side"
 assert largest is ... or largest < 0.001, "they are the same but for the edge"
@@ -230,8 +231,9 @@ assert largest is ... or largest < 0.001, "they are the same but for the edge"
 # %% [markdown]
 # ## What a wrongly made LR image costs
 #
-# A network learned to undo one kernel. What if its LR image was made by another? The same networks, the same ground
-# truth, the mean PSNR-Y of the five example images:
+# A network learned to undo one kernel. What if its LR image was made by another? The same networks (bicubic, and the
+# three teachers that the next notebook is about), the same ground truth, the mean PSNR-Y of the five example images
+# (more is better; the formula comes below):
 
 # %%
 METHODS = ("bicubic", *TEACHERS)
@@ -271,7 +273,7 @@ sheet(
 # without antialiasing too: they then fall below interpolation. With the mean of 4 x 4 they lose a good part of their
 # lead, while interpolation loses nothing. Pillow and antialiased torch cost about a hundredth of a dB here, and no
 # picture shows it; but papers compare differences of a few hundredths. This project therefore makes every LR image with
-# `mtkd.resize.imresize`, which gives the LR files of Set5 and Set14 bit for bit.
+# `mtkd.resize.imresize`, which gives the LR files of Set5 and Set14 (the usual test images) bit for bit.
 
 # %% [markdown]
 # ## PSNR-Y, written out
@@ -379,8 +381,9 @@ for protocol in choices:
 Markdown("\n".join([*table, "", "PSNR in dB / SSIM. The first line is the protocol of this project and of the paper."]))
 
 # %% [markdown]
-# (*float* is neither rounded nor clipped.) From Y to RGB the number falls by almost 2 dB, on nothing but a convention.
-# The lead of RCAN, a difference, moves less, but far more than the tenth of a dB that papers on distillation are about.
+# (*float* is neither rounded nor clipped.) From Y to RGB the numbers fall by more than a dB, on nothing but a
+# convention. The lead of RCAN, a difference, moves less, but by more than the tenth of a dB that papers on distillation
+# are about.
 # So numbers of two papers can be compared only where both used one protocol. A part of the step from RGB to Y is
 # nothing but the narrower range of Y.
 
@@ -423,7 +426,8 @@ head = ["| image | " + " | ".join(METHODS) + " |", "|---|" + "--:|" * len(METHOD
 Markdown("\n".join([*head, *rows, "", f"PSNR / SSIM: {result.protocol}, x{SCALE}."]))
 
 # %% [markdown]
-# How much do the teachers gain, and is it the same on every picture?
+# How much do the teachers gain, and is it the same on every picture? (*chelsea* is the cat, *coffee* the cup, *rocket*
+# stands before a night sky, *brick* is the wall.)
 
 # %%
 bars(
@@ -432,14 +436,15 @@ bars(
 
 # %% [markdown]
 # It is not: long clean edges (cup, wall) gain several dB, fur and a night sky less than one. And the teachers, which
-# are built so differently, nearly agree with one another: except on the wall, the best and the worst of them lie about
-# a tenth as far apart as they are from bicubic. Five images say nothing about the rank of the teachers; the next
-# notebook looks at where they differ.
+# are built so differently, nearly agree with one another: except on the wall, the best and the worst of them lie at
+# most about a tenth as far apart as they are from bicubic. Five images say nothing about the rank of the teachers; the
+# next notebook looks at where they differ.
 
 # %% [markdown]
 # ## Try it
 #
-# Choose a picture, a model, the way in which its LR image is made, and the place to look at.
+# Choose a picture, a model, the way in which its LR image is made, and the place to look at. One choice is drawn
+# first; the controls below it redraw it when the notebook runs.
 
 
 # %%

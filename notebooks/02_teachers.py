@@ -63,7 +63,8 @@ edsr, rcan, swinir = (loaded(name, SCALE).network for name in TEACHERS)
 #
 # All three work at LR size almost to the end, and only then enlarge (by pixel shuffles: 4 channels become 2 x 2
 # pixels). The first convolution makes features of the picture; the body refines them, and adds what it found to what
-# came in.
+# came in (such a sum is called a *skip*). SR is the enlarged result, LN a LayerNorm, MLP two linear layers with a
+# nonlinearity between them.
 #
 # ```text
 #            ┌──────────────────────────────┐
@@ -78,7 +79,7 @@ edsr, rcan, swinir = (loaded(name, SCALE).network for name in TEACHERS)
 #
 # EDSR sees the picture through 3 x 3 convolutions alone. RCAN's attention lets the whole picture decide how loud a
 # channel is. SwinIR mixes the 64 pixels of a window of 8 x 8, by weights that it makes from their content. One block of
-# each, written out, against the library's (the zoo's small versions, same blocks):
+# each, written out, against the library's (the zoo's small versions, same blocks, on random numbers):
 
 # %%
 shallow = edsr.conv_first(edsr.normalise(torch.rand(1, 3, 24, 24)))
@@ -98,7 +99,9 @@ torch.testing.assert_close(shallow + loudness * refined, block(shallow))
 print(f"RCAN: the 32 channels of this block are scaled by {loudness.min():.2f} to {loudness.max():.2f}")
 
 # %% [markdown]
-# SwinIR's layer, on the tokens $x$ of a window (64 pixels), per head with $d$ channels, bias $B$ by relative position:
+# SwinIR's layer, on the tokens $x$ of a window (its 64 pixels, a vector of channels each). The channels are shared out
+# among *heads*, of $d$ channels each, that work side by side; the learned bias $B$ depends on how two pixels lie to one
+# another. One linear map ($W$, $b$) makes queries $Q$, keys $K$ and values $V$:
 #
 # $$\text{attention}(x) = \text{softmax}\!\left(\frac{Q K^\top}{\sqrt d} + B\right) V,\qquad
 # [Q, K, V] = W\,\text{LN}(x) + b .$$
@@ -186,8 +189,8 @@ bars(
 )
 
 # %% [markdown]
-# EDSR's upsampler alone is nearly as large as the largest student. RCAN is named after its channel attention. How large
-# is that?
+# EDSR's upsampler alone is nearly as large as the largest student of Table 1. RCAN is named after its channel
+# attention. How large is that?
 
 # %%
 # Exercise 2: what share of RCAN's parameters belongs to its 200 channel attentions? Each has a 1x1 convolution from 64
@@ -213,7 +216,9 @@ assert share is ... or abs(share - inside / counts["rcan"][4]) < 1e-6, "64 * 4 w
 #
 # Parameters say what must be stored. What must be computed, for an output of 1280 x 720? A convolution's weight is used
 # once at each of its pixels, so at LR size (320 x 180) each parameter counts 57,600 times, and more often after the
-# enlargement; attention also multiplies numbers that are no parameters.
+# enlargement; attention also multiplies numbers that are no parameters. So the last column is near 1, and above 1 by
+# those two; biases, and weights that are used once a picture, pull it below 1. The last line lists what making MT
+# takes: the aggregator, and all three teachers.
 
 # %%
 table = ["| network | size | parameters | multiply-adds | uses of a parameter per LR pixel |", "|---|---|--:|--:|--:|"]
@@ -257,7 +262,8 @@ Markdown("\n".join(f"- **{name}**: {' '.join(specs()[name].deviations)}" for nam
 #
 # Three networks, built differently. Are their mistakes different? Top: each one's error (blue too dark, red too bright,
 # full colour at 32 levels of luma). Middle: the differences between two of them, in the same colours. Bottom: the
-# differences again, four times as strong.
+# differences again, four times as strong (*to 8*: full colour at 8 levels). *Typically* is the root mean square over
+# the whole picture.
 
 # %%
 SHORT = dict(zip(TEACHERS, ("EDSR", "RCAN", "SwinIR"), strict=True))
@@ -334,9 +340,10 @@ Markdown(
 )
 
 # %% [markdown]
-# *predicted* is the formula with the mean of the three $r$; the plain mean falls short of it where the teachers are not
-# equally good. *best weights* were chosen looking at the ground truth, and so are an upper bound for fixed weights.
-# Independent errors ($r = 0$) would give 4.8 dB; of errors this alike there is a tenth of a dB to be had.
+# *predicted* is the formula with the mean of the three $r$; the plain mean falls short of it here, as the teachers are
+# not quite equally good. *MT* is the image of the trained aggregator. *best weights* were chosen looking at the ground
+# truth, and so are an upper bound for fixed weights. Independent errors ($r = 0$) would give 4.8 dB; of errors this
+# alike there is a tenth of a dB to be had.
 
 # %%
 # Exercise 4: how much would the mean of infinitely many such teachers gain, in dB?
@@ -356,9 +363,9 @@ assert ceiling is ... or abs(ceiling - gain_of_averaging(10**9, same)) < 1e-5, "
 # </details>
 
 # %% [markdown]
-# One picture proves little. The same from the records, for all scales; there is one set of teachers and one aggregator
-# (one seed each) a scale. Nothing was trained or chosen on Set5 and Set14; *held out* are images that were kept from
-# training, and that choices were made on:
+# One picture proves little. The same from the records (what our own runs measured, kept with the code), for all
+# scales; there is one set of teachers and one aggregator (one seed each) a scale. Nothing was trained or chosen on
+# Set5 and Set14; *held out* are images that were kept from training, and that choices were made on:
 
 # %%
 records = measured_agreements("mini")
@@ -370,9 +377,10 @@ for row in records:
 Markdown("\n".join([*table, "", "dB over the best teacher; aggregator_mini makes MT."]))
 
 # %% [markdown]
-# At x4 merging gains, and the trained aggregator gains what the plain mean gains. At x2 and x3 nothing is gained, or
-# something lost: there the teachers are unequal, and the best of them is hardly improved by the others, whatever the
-# weights. Only the last column is always large, about ten times the best of the others. What is it?
+# At x4 merging gains, and the trained aggregator gains about what the plain mean gains. At x2 and x3 next to nothing is
+# gained, or something lost: there the teachers are unequal, and the best of them is hardly improved by the others,
+# whatever the weights. Only the last column is always large, many times the best of what was really merged. What is
+# it?
 
 # %% [markdown]
 # ## An oracle picks the best teacher at every pixel
@@ -524,7 +532,7 @@ controls
 # %% [markdown]
 # ## What to keep
 #
-# - Three frames alike, three bodies: convolutions; convolutions with channel attention; attention in windows.
+# - One frame, three bodies: convolutions; convolutions with channel attention; attention in windows.
 # - Table 1's counts can be rebuilt; they mix two scales.
 # - The teachers' errors are alike ($r$ near 1), since LR lacks the same detail for all. What averaging equals can gain
 #   follows from $r$: about a tenth of a dB here at x4, and nothing where one teacher is clearly better.

@@ -69,7 +69,8 @@ sheet(cells, columns=3)
 #
 # ## Sec. 3.1.1: concatenation
 #
-# The N images are put on top of one another on the channel axis, less the mean colour of DIV2K:
+# The N images are put on top of one another on the channel axis, less the mean colour of DIV2K (a set of training
+# photographs); s is the scale, here 4, and a low-resolution image has H × W pixels:
 #
 # $$ [I_{HR}^1 \dots I_{HR}^N]: \quad N \times (1, 3, sH, sW) \to (1, 3N, sH, sW) $$
 #
@@ -214,14 +215,15 @@ assert answer is ... or abs(answer - float(flat[0, 0])) < 1e-3, "the first row o
 # ```
 #
 # Each of the two products sums eight values and multiplies by sqrt(1/8): a factor of sqrt(8) each, 8 in all. Without
-# the normalisation it would be 64, and the attention's logits hundreds of times larger.
+# the normalisation it would be 64 · 3, and the attention's logits, products of two such numbers, up to 64 times larger.
 # </details>
 
 # %% [markdown]
 # ## One window on its way
 #
 # A channel of a window before the DCT, after it (top left is the mean, to the right finer along x, downwards finer
-# along y), after attention, and back among the pixels.
+# along y), after attention, and back among the pixels. Red is positive, blue negative; ± is the value of full colour,
+# and *log* means that the colours follow a log scale.
 
 # %%
 from mtkd.explore.course.aggregation import window_sheet
@@ -261,7 +263,8 @@ torch.testing.assert_close(mixed, record.windows.mixed, atol=1e-4, rtol=1e-4)
 
 # %% [markdown]
 # The weights of one window, row by row who asks, column by column who is asked, both from the mean (left, top) to the
-# finest frequency. White is evenly spread attention, 1/64 = 0.016; the range stands below. Is any frequency preferred?
+# finest frequency. White is evenly spread attention, 1/64 = 0.016, red is more and blue less, on a log scale of each
+# head's own; the range stands below. Is any frequency preferred?
 
 # %%
 from mtkd.explore.course.aggregation import attention_sheet
@@ -282,7 +285,9 @@ attention_sheet(weights[5])
 # The inverse DCT is the transpose. Its result is added to the layer's input; then an MLP with one hidden layer works on
 # every pixel alone, and is added too:
 #
-# $$ t' = t + W^{-1}\mathrm{IDCT}(\cdots), \qquad t'' = t' + W_2\,\mathrm{GELU}(W_1 \mathrm{LN}(t')) $$
+# $$ t' = t + \mathrm{IDCT}(\text{attention}), \qquad t'' = t' + W_2\,\mathrm{GELU}(W_1 \mathrm{LN}(t')) $$
+#
+# ($t$ are the tokens of a window; the biases of $W_1$ and $W_2$ are left out.)
 
 # %%
 added = (D.T @ mixed.transpose(1, 2).reshape(16, 24, 8, 8) @ D).flatten(2).transpose(1, 2)
@@ -352,7 +357,8 @@ sheet([("MT", "", to_uint8(mt_image)), ("the branch alone", "full colour at 1 of
 #
 # $$ \mathcal{L}_{KA} = \lVert I_{GT} - I_{HR}^{MT} \rVert_1 $$
 #
-# The norm is taken as a mean over pixels and colours, so that it does not grow with the patch.
+# The norm is taken as a mean over pixels and colours, so that it does not grow with the patch (the piece of a picture
+# that a training step sees).
 
 # %%
 from mtkd.data.patches import Batch
@@ -429,8 +435,9 @@ level_lines = {title: ([0, steps], [psnr_y, psnr_y]) for title, psnr_y in levels
 lines(studied.of(HELD_OUT_PSNR) | level_lines, "steps", "held-out PSNR-Y, dB")
 
 # %% [markdown]
-# No curve rises above the line of the plain mean by more than it wavers. At the large learning rate the branch first
-# adds noise and has to unlearn it; at the small one nothing visible happens. A minute proves nothing, but the long
+# No curve rises above the line of the plain mean by more than it wavers (mind the axis: all of it spans a few
+# hundredths of a dB). At the large learning rate the branch first adds noise and has to unlearn it; at the small one
+# little happens. A minute proves nothing, but the long
 # training ended in the same place, as the records below say.
 #
 # ## MT against each teacher
@@ -445,7 +452,8 @@ Markdown(comparison.markdown())
 
 # %% [markdown]
 # The bundled aggregator was trained for 6,000 steps on 380 images. Its number is about that of the plain mean; to the
-# eye all five are one image. The records, on Set5 and Set14:
+# eye all five are one image. The records, on Set5 and Set14. A *seed* is one training with its own random start, ± the
+# spread over seeds; (n of m) counts the images on which the first is better:
 
 # %%
 from mtkd.experiments.evidence import measured_agreements, measured_report
@@ -487,7 +495,7 @@ merging_gains(
 
 # %% [markdown]
 # It is not: the aggregator does about as well as the plain mean. At this size and after this training its gain is the
-# gain of averaging. The paper trains for 250,000 steps of 16 patches, with teachers a hundred times larger;
+# gain of averaging. The paper trains for 250,000 steps of 16 patches, with teachers many times larger;
 # [What we found](09_findings.ipynb) says what that leaves open.
 #
 # ## What v3 and v4 change
@@ -534,9 +542,10 @@ assert merged is ... or torch.allclose(merged, mean, atol=1e-6), "sum them, divi
 # merged = merge(images)
 # ```
 #
-# A student can learn from it in the place of MT (`method.options.mean: true`): the control "mean of the teachers,
-# wavelet loss" of the plan does so.
+# A student can learn from it in the place of MT (`method.options.mean: true`). That is a control for Stage 1: what does
+# the student lose without an aggregator?
 # </details>
 
 # %% [markdown]
-# **Next:** what a student can take from MT depends on how the two are compared: `04_wavelets`.
+# **Next:** what a student can take from MT depends on how the two are compared:
+# [wavelets](04_wavelets.ipynb).

@@ -79,7 +79,8 @@ assert answer is ... or abs(answer - 1.0) < 1e-9, "add all four: b, c and d must
 # %% [markdown]
 # ## A whole image
 #
-# Slices with a step of 2 take every a, every b, every c and every d of an image at once.
+# Slices with a step of 2 take every a, every b, every c and every d of an image at once. Drawn below: LL divided by 2,
+# to be seen as a picture; the details red where positive, blue where negative, with the value of full colour (±).
 
 # %%
 from mtkd.data.examples import example
@@ -107,7 +108,7 @@ stripes = torch.zeros(3, 16, 16, dtype=torch.double)
 stripes[:, 0::2] = 1  # every other row is white
 energy = {name: float(band.square().sum()) for name, band in transform(stripes, 1, "haar").items()}
 assert energy["HL1"] == energy["HH1"] == 0 < energy["LH1"]
-print(energy)
+print({name: round(value, 6) for name, value in energy.items()})
 
 # %%
 # Exercise 2: in which detail band does a chessboard of single pixels lie? Write its name: "LH1", "HL1" or "HH1".
@@ -291,7 +292,7 @@ bars(answers, "loss / root mean square of the error", columns=2)
 # - **DCT (v6)** over the whole patch nearly overlooks the offset too: all of it is *one* coefficient of
 #   128 × 128, and the mean of absolute values makes little of a single large one. What spreads over many frequencies
 #   costs most.
-# - **The wavelet loss** gives nearly the same to all four. Errors at edges cost about what they cost under L1, an
+# - **The wavelet loss** differs least between the four. Errors at edges cost about what they cost under L1, an
 #   offset half of that: it is seen by one of the four terms, in coefficients of twice its size.
 #
 # ## Where a loss pushes
@@ -328,7 +329,8 @@ pushing = Controls(pushes, kind=list(errors), levels=(1, 2))
 display(pushing)
 
 # %% [markdown]
-# And on the images of a real student? Between the undistilled student and MT:
+# And on the images of a real student? Between the undistilled student and MT, which are both smooth, LL weighs more
+# than under the blur and HH less, whatever the loss (but v7, which has no LL):
 
 # %%
 bars(
@@ -366,7 +368,8 @@ assert value is ... or torch.isclose(value, loss_of("v7")(errors["shift"][None],
 # ## What the records say
 #
 # Does it matter for a student which of these losses it learned from? Our own runs (RCAN student, x4, MT as the target,
-# 0.1 L1 to the ground truth in all of them; see [What we found](09_findings.ipynb) for how they were trained):
+# 0.1 L1 to the ground truth in all of them; numbers are differences in PSNR-Y; see [What we found](09_findings.ipynb)
+# for how they were trained):
 
 # %%
 from mtkd.experiments.evidence import measured_report
@@ -391,4 +394,4 @@ Markdown(
 # wavelets the differences at this size are a few hundredths of a dB, with few seeds: nothing here shows that the
 # wavelet loss is the better one. The paper reports larger differences, with larger networks and longer trainings.
 #
-# **Next:** the students that are trained with it, in `05_distillation`.
+# **Next:** the students that are trained with it, in [distillation](05_distillation.ipynb).

@@ -281,8 +281,8 @@ for first, second in (
 # %% [markdown]
 # They cannot be separated. The last two lines compare students that were trained in the *same* way, and differ as much
 # as those of different methods do: an effect must be larger than that before it means anything. When this was written
-# MTKD was the last of the three after 300 steps, with either seed; the long runs below have another order. The pictures
-# show no difference at all:
+# MTKD was behind scratch after 300 steps, with either seed; the long runs below have another order. The pictures show
+# no difference at all:
 
 # %%
 from mtkd.metrics import psnr
@@ -346,7 +346,7 @@ assert answer is ... or abs(answer**2 * cell["spread"] ** 2 - cell["mean"] ** 2 
 # ```
 #
 # With n seeds there are n - 1 degrees of freedom; for three, the 95 % limit of Student's t is 4.3, not 1.96. Few seeds
-# prove little, even where every one of them has the same sign.
+# prove little, even where every one of them has the same sign. Compare the number printed next with that limit.
 # </details>
 
 # %%
@@ -367,7 +367,8 @@ training_curves(load_plan("mini"), read(MEASURED / "mini.sqlite"), names)
 
 # %% [markdown]
 # Most of the way up is common to all of them. The RCAN students were also *kept* at steps that lie evenly on a
-# logarithmic scale, as models that can be run: `rcan_tiny-mtkd@STEP`.
+# logarithmic scale, as models that can be run: `rcan_tiny-mtkd@STEP`. First the list of these steps and, over them, how
+# far the students are above scratch; then one crop after the first kept step and after the last.
 
 # %%
 from mtkd.explore.ablations import kept
@@ -426,14 +427,16 @@ assert answer is ... or abs(quality[-2] + answer - quality[-1]) < 1e-3, "the las
 # answer = quality[-1] - quality[-2]
 # ```
 #
-# The learning rate falls along a cosine to almost 0, and the weights are averaged: the last stretch still pays.
+# The learning rate falls along a cosine to almost 0, and what is measured has the running mean of the weights over the
+# last steps: the last stretch still pays.
 # </details>
 
 # %% [markdown]
 # ## Which control, which alpha?
 #
 # Is it MT, or the loss, or the small alpha that helps? Runs that change one thing at a time are *controls*. The list
-# is read from the records: what was never trained is not in it.
+# is read from the records: what was never trained is not in it. The names v1 to v7 are the variants of the paper's
+# Table 5, the subject of lesson 7. Shown first is v7, whose L_dis has the three detail bands and no LL.
 
 # %%
 from mtkd.explore.course.distillation import measured_gains
@@ -457,8 +460,9 @@ controls = Controls(gain, control=list(recorded), beside_mtkd=True)
 display(controls)
 
 # %% [markdown]
-# Without LL (v7) the loss cannot see the mean of the error, and with alpha = 0.1 the ground truth is too weak to repair
-# that: the student is worse than without any teacher. Hollow points are single seeds.
+# Without LL (v7) the distillation sees nothing that is coarser than the finest detail, and with alpha = 0.1 the ground
+# truth is too weak to make up for that: the student is worse than without any teacher. Where its error lies is measured
+# in lesson 7. Hollow points are single seeds.
 #
 # Two alphas can be tried here, for half the steps. With alpha = 0 the student never sees the ground truth, with
 # alpha = 1 both have about the same weight. What do you expect, after the section on pulls?

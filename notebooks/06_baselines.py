@@ -181,8 +181,8 @@ display(looking)
 
 # %% [markdown]
 # The AT student has learned what it was asked for: its maps are nearer to the teacher's. Does that make better images?
-# AT's publication is about classification, where the loss is a different one; beta has to be chosen anew. The recorded
-# choice, on the held-out images:
+# AT's publication is about classification, where the loss is a different one; beta has to be chosen anew. The values
+# that were tried (the tables below have the one that was best on the held-out images):
 
 # %%
 from mtkd.experiments.evidence import measured_report
@@ -241,8 +241,8 @@ torch.testing.assert_close(terms["L_gt"] + terms["L_kd"], (loss_gt + loss_kd) / 
 assert terms.keys() == {"L_gt", "L_kd", "L_fa"}
 
 # %% [markdown]
-# The weight is 10 in the publication, for images of 0 to 255; ours are of 0 to 1. The matrices of a patch of 6 x 6
-# places have 36 x 36 entries, from black (0 or less) to yellow (1):
+# The weight w is 10 in the publication, for images of 0 to 255; ours are of 0 to 1, so it is 10 / 255. The matrices of
+# a patch of 6 x 6 places have 36 x 36 entries, from black (0 or less) to pale yellow (1):
 
 # %%
 from mtkd.explore.course.baselines import affinity_picture
@@ -300,7 +300,9 @@ assert answer is ... or abs(answer - 6) < 1e-3, "a matrix has (64 * 64) ** 2 ent
 # - *Zoom-in*: a tile g of the **HR** patch, as large as an LR patch, is enlarged by both. The student sees it changed
 #   by F (inverted, flipped, transposed, each with probability p), and its answer is changed back:
 #   $\lVert T(g) - F^{-1}(S(F(g)))\rVert_1$. A good network would not care.
-# - *Zoom-out*: the LR patch x is shrunk once more, so that x itself is the ground truth of an even smaller one.
+# - *Zoom-out*: the LR patch x is shrunk once more (x / 4), so that x itself is the ground truth of an even smaller one.
+#
+# First zoom-in, one column for each change F:
 
 # %%
 from mtkd.explore.course.baselines import upcycled
@@ -310,7 +312,8 @@ upcycled(student, teacher, lr_image[1:], hr_image[1:], ("invert", "flip H", "fli
 # %% [markdown]
 # What the student gets, what it makes of it, and the error to the teacher that is left when F is undone (pale yellow: 8
 # levels). The student does care: it errs most on the inverted tile. The inverse of F has to undo in **reverse order**.
-# All four terms, with the library's random numbers drawn again from the batch's seed:
+# All four terms, with the library's random numbers drawn again from the batch's seed; `lp` weighs what is compared with
+# a ground truth, `lk` what is compared with the teacher. Then the images of zoom-out:
 
 # %%
 import numpy as np

@@ -341,7 +341,7 @@ print(f"v3 has {1 - count['_v3'] / count['']:.2%} fewer parameters")
 #
 # Numbers over sets say how much, not where. Below, crops of the bundled examples through every variant's student
 # (seed 1). Each difference is taken to the full method's image, in luma levels: red where the variant is brighter, blue
-# where it is darker, full colour at 12 levels.
+# where it is darker, full colour at 12 levels; *rms* is its root mean square.
 
 # %%
 names = ["rcan_tiny-mtkd", "rcan_tiny-scratch", *(f"rcan_tiny-{variant}" for variant in variants)]
@@ -363,8 +363,9 @@ for name in names[1:]:
 sheet(cells, zoom=1, columns=5)
 
 # %% [markdown]
-# All of them differ from the full method along edges and in texture, and all by a similar amount, even v3 and v4. Does
-# that come from their targets? The targets can be compared as well: the aggregators v1 to v4 are bundled too.
+# All of them differ from the full method along edges and in texture, v7 the most; the others by similar amounts, even
+# v3 and v4. Does that come from their targets? The targets can be compared as well: the aggregators v1 to v4 are
+# bundled too.
 
 # %%
 targets = compare(cropped["brick"], ["aggregator_mini", *(f"aggregator_mini-v{k}" for k in (1, 2, 3, 4))], scale=4)
@@ -381,9 +382,10 @@ for variant in ("v1", "v2", "v3", "v4"):
 Markdown("\n".join([*lines, "", "Root mean square, luma levels, on the piece of brick wall."]))
 
 # %% [markdown]
-# The targets of v3 and v4 are all but the same image as MT; the students that learned from them differ as much as those
-# of v1 and v2. So what is seen in the students of v3 and v4 is not the aggregator: it is what training does with a
-# difference too small to matter. A picture of *one* student per variant is an anecdote, like a number with one seed.
+# The targets of v3 and v4 are all but the same image as MT; the students that learned from them differ nearly as much
+# as those of v1 and v2. So what is seen in the students of v3 and v4 is not the aggregator: it is what training does
+# with a difference too small to matter. A picture of *one* student per variant is an anecdote, like a number with one
+# seed.
 #
 # Choose a variant and an image: the full method, the variant, their difference, and who is nearer to the ground truth
 # (red: the variant; blue: the full method).
@@ -448,8 +450,8 @@ sheet(
     [
         ("the student's image", detail, shown[names[0]].image),
         ("20 levels brighter", f"v7's loss {found['v7'][1]:.4f}", flat),
-        ("its error", "full colour at 32 levels", signed[0]),
-        ("its error", "red: too bright", signed[1]),
+        ("error of the student", "full colour at 32 levels", signed[0]),
+        ("error of the brighter one", "red: too bright", signed[1]),
     ],
     zoom=2,
 )
@@ -483,11 +485,11 @@ lines += [f"| {name} | " + " | ".join(f"{x:.3f}" for x in values) + " |" for nam
 Markdown("\n".join([*lines, "", f"Squared luma levels but for the first column; mean over {len(EXAMPLES)} images."]))
 
 # %% [markdown]
-# It does hold the flat brightness: the mean and the blocks of 16 are about as good as without v7, nobody would see a
-# tint. What v7 loses lies mostly at level 2, the finest scale that is *inside* LL and which the distillation no longer
-# looks at. (v6 does look there: each scale has its coefficients.) The failure that the loss allows and the one that the
-# student makes are not the same; only the measurement tells. (One seed, five images: the direction agrees with Set5,
-# Set14 and the held-out images, the sizes may not.)
+# It does hold the flat brightness: the mean is far below one level, and the blocks of 16 are no worse than those of
+# the other two; nobody would see a tint. What v7 loses lies mostly at level 2, the finest scale that is *inside* LL
+# and which the distillation no longer looks at. (v6 does look there: each scale has its coefficients.) The failure
+# that the loss allows and the one that the student makes are not the same; only the measurement tells. (One seed,
+# five images: the direction agrees with Set5, Set14 and the held-out images, the sizes may not.)
 
 # %% [markdown]
 # ## Gain against cost
@@ -512,8 +514,8 @@ gains = {
 charts.bars({"gain over scratch on Set14": gains}, "dB", columns=1)
 
 # %% [markdown]
-# All cost the same within a few percent, DCT and wavelet transforms being cheap beside the network. What one pays for
-# the method is Stage 1. (Mind the trap of above: most rows are compared with scratch at seed 1 alone.)
+# All cost about the same: the DCT loss (v6) adds somewhat, the wavelet transform next to nothing. What one pays for the
+# method is Stage 1. (Mind the trap of above: most rows are compared with scratch at seed 1 alone.)
 
 # %% [markdown]
 # ## One more variant
@@ -578,8 +580,8 @@ Markdown(f"K = 1 over K = 2, RCAN student, 10,000 steps: {sentence(report, 'cont
 # seed:
 # `--only v6,mtkd,scratch --seeds 4,5,6`. (Training needs the images of BSDS400, the tables need Set5 and Set14.)
 #
-# A variant of your own goes into a small plan file. Here: the DCT loss of v6, with the best single teacher as target.
-# What would it tell? Whether v6's gain needs the aggregator.
+# A variant of your own goes into a small plan file. Here: the DCT loss of v6, with a single teacher as target, the one
+# that the plan names `best`. What would it tell? Whether v6's gain needs the aggregator.
 
 # %%
 from pathlib import Path

@@ -141,7 +141,7 @@ sheet([("LR image", "40 x 32 pixels", comparison.lr_image), *on_lr("saliency", "
 #
 # By the fundamental theorem of calculus $\sum_i A_i = F(x) - F(x')$: now the map is a *division of F*. As start serves
 # the blurred image (sigma 1.2 pixels). The integral becomes a sum over the middles of 50 steps. The library calls it
-# the straight path; Captum has it as `IntegratedGradients`.
+# the straight path; Captum, PyTorch's library for attributions, has it as `IntegratedGradients`.
 
 # %%
 steps = 50
@@ -224,7 +224,8 @@ sheet(
 # ## Completeness: is the integral right?
 #
 # The sum of the map must be $F(x) - F(\mathrm{blurred})$. This costs two more passes of the network and is the one
-# check that every map should come with:
+# check that every map should come with. The difference of the two numbers is the *completeness error*; divided by the
+# change of F, it is the relative one:
 
 # %%
 print(f"sum of the map {float(total.sum()):.4f}, F(x) - F(blurred) {found.after - found.before:.4f}")
@@ -267,10 +268,10 @@ for title, way in ways.items():
 charts.lines(curves, "steps of the path", "log10 |relative error|", log=True)
 
 # %% [markdown]
-# The fast fall of a smooth function ends at some 16 steps; from there on it is the jumps that one pays for, slowly, and
-# the better rule is no better. Fifty steps are well below -2, one percent, where no picture changes visibly. A complete
-# map is not yet a *true* one: completeness holds for any
-# path, and another path divides F otherwise.
+# The fast fall of a smooth function ends at some 16 steps; from there on the jumps decide, more steps hardly help, and
+# the better rule is no better. Right ends fall slowly all the way. With midpoints fifty steps are well below -2, one
+# percent, where no picture changes visibly. A complete map is not yet a *true* one: completeness holds for any path,
+# and another path divides F otherwise.
 #
 # ## Teachers and students
 #
@@ -284,13 +285,17 @@ for name in ("edsr_mini", "rcan_mini", "swinir_mini", "rcan_tiny-mtkd", "edsr_ti
     about = one.row()
     error = about["completeness_error_relative"]
     cells.append(
-        (name, f"DI {about['inputs'][0]['di']:.2f}, error {error:+.1%}", on_image(one.maps[0], comparison.lr_image))
+        (
+            name,
+            f"DI {about['inputs'][0]['di']:.2f}, completeness {error:+.1%}",
+            on_image(one.maps[0], comparison.lr_image),
+        )
     )
 sheet(cells, zoom=7, columns=3)
 
 # %% [markdown]
 # These are one window of one picture: do not rank networks by it. What can be read off is *where* a network looks: at
-# the glint under the window, a handful of LR pixels, and hardly beyond.
+# the glint in the window, a handful of LR pixels, and hardly beyond.
 #
 # ## The aggregator: one map a teacher
 #
@@ -443,7 +448,8 @@ assert mine(1, 200) is ... or abs(mine(1, 200) - diffusion_index(torch.eye(200)[
 # ## Try it
 #
 # Move the window over the picture, and change from how much blur the path starts: with a larger sigma the coarser
-# structure counts as detail, too. (A student, 12 steps, to be quick.)
+# structure counts as detail, too. Under the window stands F of the blurred start and of the sharp image. (A student, 12
+# steps, to be quick.)
 
 
 # %%
@@ -451,7 +457,7 @@ def ask_at(top, left, sigma):
     at = Window(top, left, 16)
     one = question(comparison, "edsr_tiny-mtkd", at, sigma).answer(12)
     about, error = one.row()["inputs"][0], one.row()["completeness_error_relative"]
-    said = "flat window" if error is None else f"DI {about['di']:.2f}, error {error:+.1%}"
+    said = "flat window" if error is None else f"DI {about['di']:.2f}, completeness {error:+.1%}"
     result = whole_with_box(comparison["edsr_tiny-mtkd"].image, Region(top, left, 16, 16))
     enlarged = on_image(one.maps[0], comparison.lr_image).repeat(4, 0).repeat(4, 1)
     return sheet(
@@ -469,7 +475,7 @@ display(asking)
 # ## Click and ask
 #
 # The picture below can be zoomed and dragged; a click places the window, and the map of the chosen network is drawn
-# below it. Choose the aggregator to get a map a teacher (that takes some seconds). What a click shows, as a still
+# beside it. Choose the aggregator to get a map a teacher (that takes some seconds). What a click shows, as a still
 # picture:
 
 # %%

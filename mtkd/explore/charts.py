@@ -151,6 +151,10 @@ def lines(
         axes.plot(across, up, color=COLOURS[number % len(COLOURS)], label=name, marker=marker, markersize=4)
     if log:
         axes.set_xscale("log")
+        places = sorted({place for across, _ in series.values() for place in across})
+        if len(places) <= 12:
+            axes.set_xticks(places, [f"{place:,g}" for place in places], minor=False)
+            axes.set_xticks([], minor=True)
     axes.grid(axis="y", color=_LINE, linewidth=0.8)
     axes.set_xlabel(x, fontsize=9, color=_INK)
     axes.set_ylabel(y, fontsize=9, color=_INK)

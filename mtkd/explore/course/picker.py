@@ -17,7 +17,7 @@ from mtkd.explore.region import Region
 from mtkd.explore.viewer.widget import Viewer
 from mtkd.images import to_uint8
 
-WIDTH, LARGEST = 800, 8
+WIDTH, LARGEST = 460, 8
 """Pixels that the maps of an answer share, side by side, and how many times a small map is enlarged at most."""
 
 
@@ -38,7 +38,7 @@ def answer_sheet(found: Explanation, images: Mapping[str, Any]) -> Image.Image:
 
 
 class AttributionPicker(widgets.VBox):  # type: ignore[misc]
-    """Click in the picture: ``answer`` is the LAM of that window for the chosen model, and is drawn below.
+    """Click in the picture: ``answer`` is the LAM of that window for the chosen model, and is drawn beside it.
 
     Args:
         comparison: whose models can be asked.
@@ -51,9 +51,10 @@ class AttributionPicker(widgets.VBox):  # type: ignore[misc]
         self.answer: Explanation | None = None
         self.model = widgets.Dropdown(options=models(comparison), description="Model")
         panes = [p for p in comparison.panes(data_uri) if p["name"] == list(comparison.pictures())[-1]]
-        self.viewer = Viewer(panes=panes, pick=size, columns=1)
+        self.viewer = Viewer(panes=panes, pick=size, columns=1, layout={"width": "440px"})
         self._drawn = widgets.Image(format="png", layout={"display": "none", "align_self": "flex-start"})
-        super().__init__([self.model, self.viewer, self._drawn])
+        beside = widgets.HBox([self.viewer, self._drawn], layout={"flex_flow": "row wrap"})
+        super().__init__([self.model, beside])
         self.viewer.observe(self._ask, "view")
         self.model.observe(self._ask, "value")
 
