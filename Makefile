@@ -44,8 +44,8 @@ evidence: $(VENV)/.all
 
 # The course in JupyterLab.
 lab: $(VENV)/.notebooks
-	$(BIN)/jupyter lab --LabApp.news_url=None \
-	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
+	  --ServerApp.root_dir=$(CURDIR) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 notebooks: $(VENV)/.all
 	OMP_NUM_THREADS=1 $(BIN)/python notebooks/build.py $(NAMES)

@@ -6,6 +6,9 @@ import ast
 import importlib.util
 import json
 import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import jupytext
@@ -131,6 +134,21 @@ def test_each_formula_of_the_paper_has_its_check(name):
             if named and any(c.cell_type == "code" and "assert" in c.source for c in following):
                 return
     pytest.fail(f"no heading with {name} is followed by an assertion")
+
+
+def test_the_course_imports_only_what_its_extra_installs():
+    """`make lab` installs the project with the extra `notebooks`, not the tests' packages."""
+    project = tomllib.loads((NOTEBOOKS.parent / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"], *extras["notebooks"], *extras["explain"], "IPython"]  # IPython: of ipywidgets
+    declared = {re.split(r"[^\w-]", one)[0].lower() for one in asked}
+    known = packages_distributions()
+    for path in [*SOURCES, *(NOTEBOOKS.parent / "mtkd" / "explore" / "course").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            for name in {one.split(".")[0] for one in names} - sys.stdlib_module_names - {"mtkd"}:
+                assert {one.lower() for one in known.get(name, [])} & declared, f"{path.name} imports {name}"
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
