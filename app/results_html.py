@@ -129,4 +129,4 @@ def claims(found: Sequence[Checked], scales: Sequence[int]) -> str:
             f"<small>{escape(claim.where)}</small><p>{escape(claim.evidence[0].upper() + claim.evidence[1:])}. "
             f"<span>In the paper's own numbers: {escape(claim.printed)}.</span></p></div>"
         )
-    return f"<h3>What the paper says, checked at {where}</h3>{''.join(parts)}"
+    return f"<h3>What the paper says, checked on what was measured at {where}</h3>{''.join(parts)}"

@@ -231,7 +231,7 @@ def report(plan: Plan, records: Records, names: Sequence[str], scales: Sequence[
         filled += [tables.table(name, scale) for scale in wanted if entry.scales is None or scale in entry.scales]
     asked = list(scales or plan.scales)
     also = [] if scales else sorted({table["scale"] for table in filled} - {*asked})
-    at = [*asked, *also]
+    at = sorted([*asked, *also])
     known = [claim for claim in published().claims if set(claim.tables) <= plan.tables.keys()]
     claims = [tables.claim(claim, asked, also) for claim in known]
     footnotes = [note.model_dump() for note in published().footnotes if note.table in names]

@@ -112,9 +112,9 @@ def test_what_was_measured_at_other_scales_counts_and_what_was_not_is_not_asked_
     at_3 = seeded("edsr_tiny-mtkd", *BAD, scale=3) | seeded("edsr_tiny-scratch", *GOOD, scale=3)
     content = report(plan, made(plan, scores | at_3), list(plan.tables))
     (found,) = [c for c in content["claims"] if c["id"] == "distillation-helps"]
-    assert content["claims_at"] == [4, 3] and found["verdict"] == "does not hold"
+    assert content["claims_at"] == [3, 4] and found["verdict"] == "does not hold"
     assert (found["positive"], found["comparisons"], found["wanted"]) == (3, 4, 4)
-    assert "checked on what was measured at x4, x3" in markdown(content, "mini")
+    assert "checked on what was measured at x3, x4" in markdown(content, "mini")
     assert claim(plan, "distillation-helps", scores | at_3)["verdict"] == "holds"  # asked for x4 alone
 
 
