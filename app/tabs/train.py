@@ -48,7 +48,10 @@ def _form() -> tuple[list[Any], gr.Dropdown, gr.Button]:
     size, _, _ = TRIAL["recipe"].partition("/")
     stage = gr.Radio(STAGES, value="student", label="Stage", elem_id="train-stage")
     sizes = gr.Radio(["mini", "small", "paper"], value=size, label="Size", elem_id="train-size")
-    recipe = gr.Dropdown(recipes(size, "student"), value=TRIAL["recipe"], label="Recipe", elem_id="train-recipe")
+    recipe = gr.Dropdown(
+        recipes(size, "student"), value=TRIAL["recipe"], label="Recipe", elem_id="train-recipe",
+        allow_custom_value=True,  # Gradio refuses a recipe that was chosen just before its list was changed
+    )  # fmt: skip
     with gr.Row():
         scale = gr.Dropdown(["×2", "×3", "×4"], value=TRIAL["scale"], label="Scale", min_width=100)
         device = gr.Dropdown(devices(), label="Device", elem_id="train-device", min_width=100)
@@ -86,7 +89,10 @@ def _form() -> tuple[list[Any], gr.Dropdown, gr.Button]:
         return gr.Dropdown(choices, value=usual(choices, now))
 
     def fill(recipe: str | None, scale: str) -> dict[Any, Any]:
-        return {fields[key]: value for key, value in prefilled(recipe, scale).items()} if recipe else {}
+        try:
+            return {fields[key]: value for key, value in prefilled(recipe, scale).items()} if recipe else {}
+        except UserError:  # a name that was typed: `show` tells what is wrong with it
+            return {}
 
     def fill_trial() -> dict[Any, Any]:
         return {

@@ -205,6 +205,33 @@ def test_the_last_of_several_quick_choices_counts(page):
     page.evaluate("window.fetch = window.straight")
 
 
+def test_a_choice_that_empties_the_list_of_recipes_is_told_whatever_arrives_first(page):
+    page.evaluate(
+        """() => {
+          let number = 0;
+          window.fetch = async (...request) => {
+            await new Promise((resolve) => setTimeout(resolve, (137 * ++number) % 400));
+            return window.straight(...request);
+          };
+        }"""
+    )
+    for _ in range(4):
+        page.locator("#train-size").get_by_label("mini").check()
+        page.locator("#train-stage").get_by_label("aggregator").check()
+        wait_for_text(page, "#train-resolved", "stage: aggregate")
+        page.locator("#train-size").get_by_label("paper").check()
+        page.locator("#train-stage").get_by_label("teacher").check()
+        wait_for_text(page, "#train-problem", "no recipe of this stage and size")
+    page.evaluate("window.fetch = window.straight")
+    page.fill("#train-recipe input", "mini/edsr_tony")
+    page.keyboard.press("Enter")
+    wait_for_text(page, "#train-problem", "edsr_tony")
+    page.locator("#train-size").get_by_label("mini").check()
+    page.locator("#train-stage").get_by_label("student").check()
+    wait_for_text(page, "#train-resolved", "network: edsr_tiny")
+    assert page.page_errors == []
+
+
 def test_a_run_is_deleted_only_when_that_is_confirmed(page):
     page.click("#train-delete")
     page.get_by_role("button", name="Keep it").click()
