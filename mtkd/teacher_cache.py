@@ -41,14 +41,23 @@ class TeacherCache:
         self._open: dict[int, Tensor] = {}
 
     def _file(self, pair: ImagePair) -> Path:
-        digest = hashlib.sha256(f"{tuple(pair.lr.shape)}".encode() + pair.lr.numpy().tobytes()).hexdigest()
+        digest = hashlib.sha256(f"{tuple(pair.lr.shape)}".encode() + pair.lr.cpu().numpy().tobytes()).hexdigest()
         return self.folder / f"{pair.name}-{digest[:12]}.npy"
 
     @torch.no_grad()
-    def fill(self, device: torch.device, progress: Callable[[int, int], None] | None = None) -> None:
-        """Compute what is missing; each image is written atomically, so an interrupted fill goes on."""
+    def fill(
+        self,
+        device: torch.device,
+        progress: Callable[[int, int], None] | None = None,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        """Compute what is missing; each image is written atomically, so an interrupted fill goes on.
+
+        Of several processes each computes every ``ranks``-th image; none waits for the others.
+        """
         network = self.network.to(device).eval()
-        for index in range(len(self.pairs)):
+        for index in range(rank, len(self.pairs), ranks):
             pair: ImagePair = self.pairs[index]
             path = self._file(pair)
             if not path.exists():
@@ -72,6 +81,15 @@ class TeacherCache:
             whole = torch.from_file(str(path), shared=False, size=start + math.prod(shape), dtype=torch.float16)
             self._open[index] = whole[start:].view(shape)
         return self._open[index]
+
+    def bytes(self) -> int:
+        """What all outputs take."""
+        return 2 * 3 * self.pairs.scale**2 * sum(math.prod(self.pairs.lr_size(i)) for i in range(len(self.pairs)))
+
+    def hold(self, device: torch.device) -> None:
+        """Read all outputs into a device's memory and keep them there."""
+        for index in range(len(self.pairs)):
+            self._open[index] = self._image(index).to(device)
 
     def crop(self, index: int, top: int, left: int, height: int, width: int) -> Tensor:
         """The window of image ``index``'s output, (3, height, width) float16."""

@@ -1,13 +1,17 @@
 """Training images in memory and random patches of them.
 
-The batch of iteration i on rank r is a pure function of (seed, i, r): there are no epochs, and a resumed
-training sees exactly what an uninterrupted one would have seen (Sec. 4.2: random crops, flips, rotations).
+The batch of iteration i is a pure function of (seed, i): there are no epochs, and a resumed training sees exactly
+what an uninterrupted one would have seen (Sec. 4.2: random crops, flips, rotations). Of several processes each makes
+its part of that batch, so that their number changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -43,6 +47,12 @@ class Crops(Protocol):
     def crop(self, index: int, top: int, left: int, height: int, width: int) -> Tensor:
         """The window of image ``index`` as (3, height, width) float."""
 
+    def bytes(self) -> int:
+        """What all images take."""
+
+    def hold(self, device: torch.device) -> None:
+        """Keep all images in a device's memory."""
+
 
 @dataclass(frozen=True)
 class ImagePair:
@@ -72,6 +82,7 @@ class ImagePairs(Sequence[ImagePair]):
     ) -> None:
         self.files, self.scale, self.border, self.lr_folder = list(files), scale, border, lr_folder
         self._held: dict[int, ImagePair] = {}
+        self._sizes: dict[int, tuple[int, int]] = {}
         self._room = memory_limit
         if self.files:
             self[0]  # a folder that does not match is told at once
@@ -102,10 +113,28 @@ class ImagePairs(Sequence[ImagePair]):
         if index in self._held:
             return self._held[index]
         pair = self._read(index)
+        self._sizes[index] = (pair.lr.shape[1], pair.lr.shape[2])
         size = pair.hr.numel() + pair.lr.numel()
         if size <= self._room:
             self._held[index], self._room = pair, self._room - size
         return pair
+
+    def lr_size(self, index: int) -> tuple[int, int]:
+        """Height and width of an LR image; it is decoded for that once at most."""
+        if index not in self._sizes:
+            self[index]
+        return self._sizes[index]
+
+    def bytes(self) -> int:
+        """What all pairs take as uint8."""
+        pixels = sum(math.prod(self.lr_size(index)) for index in range(len(self)))
+        return 3 * pixels * (1 + self.scale**2)
+
+    def hold(self, device: torch.device) -> None:
+        """Move all pairs to a device and keep them there."""
+        for index in range(len(self)):
+            pair: ImagePair = self[index]
+            self._held[index] = ImagePair(pair.name, pair.hr.to(device), pair.lr.to(device))
 
 
 def split(folder: Path, holdout: int) -> tuple[list[Path], list[Path]]:
@@ -123,23 +152,47 @@ def split(folder: Path, holdout: int) -> tuple[list[Path], list[Path]]:
 
 @dataclass
 class Batch:
-    """One batch: ``lr_image`` (B, 3, p, p), ``hr_image`` (B, 3, sp, sp) in [0, 1]; ``outputs`` by network name,
-    each (B, 3, sp, sp) float32, neither clamped nor rounded."""
+    """One batch, or a process's part of it: ``lr_image`` (B, 3, p, p), ``hr_image`` (B, 3, sp, sp) in [0, 1];
+    ``outputs`` by network name, each (B, 3, sp, sp) float32, neither clamped nor rounded."""
 
     lr_image: Tensor
     hr_image: Tensor
     outputs: dict[str, Tensor] = field(default_factory=dict)
     seed: int = 0
-    """For what a method draws on this batch; a pure function of (seed, iteration, rank) too."""
+    """For what a method draws on this batch; a pure function of (seed, iteration) too."""
+    first: int = 0
+    """Of the whole batch, the first sample that is here."""
+    whole: int | None = None
+    """Samples of the whole batch; None: they are all here."""
+
+    @property
+    def size(self) -> int:
+        """Samples of the whole batch: what a method draws for every sample, it draws for so many, in this order."""
+        return len(self.lr_image) if self.whole is None else self.whole
+
+    @property
+    def own(self) -> slice:
+        """Where the samples that are here stand in the whole batch."""
+        return slice(self.first, self.first + len(self.lr_image))
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
-        outputs = {name: value.to(device) for name, value in self.outputs.items()}
-        return Batch(self.lr_image.to(device), self.hr_image.to(device), outputs, self.seed)
+        """The same batch on another device; from pinned memory the copy does not wait."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Batch:
+        """The same batch in page-locked memory, from which a GPU copies while it computes."""
+        return self._map(torch.Tensor.pin_memory)
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        outputs = {name: function(value) for name, value in self.outputs.items()}
+        return replace(self, lr_image=function(self.lr_image), hr_image=function(self.hr_image), outputs=outputs)
 
 
 class Patches:
     """Random aligned patches of image pairs and of cached network outputs on them.
+
+    Args:
+        batch: samples of the whole batch, over all processes.
 
     Raises:
         UserError: an image is smaller than the patch.
@@ -151,23 +204,16 @@ class Patches:
         self.pairs, self.lr_patch, self.batch, self.seed = pairs, lr_patch, batch, seed
         self.outputs = outputs or {}
 
-    def __call__(self, iteration: int, rank: int = 0) -> Batch:
-        """The batch of one iteration on one rank, a pure function of (seed, iteration, rank)."""
-        rng = np.random.default_rng([self.seed, iteration, rank])
+    def __call__(self, iteration: int, rank: int = 0, ranks: int = 1) -> Batch:
+        """The batch of one iteration, or the part of it that is process ``rank``'s of ``ranks``."""
+        rng = np.random.default_rng([self.seed, iteration, 0])
+        drawn = [self._draw(rng) for _ in range(self.batch)]
+        each = self.batch // ranks
         p, s = self.lr_patch, self.pairs.scale
         lr, hr = [], []
         outputs: dict[str, list[Tensor]] = {name: [] for name in self.outputs}
-        for _ in range(self.batch):
-            index = int(rng.integers(len(self.pairs)))
+        for index, top, left, k in drawn[rank * each : (rank + 1) * each]:
             pair: ImagePair = self.pairs[index]
-            height, width = pair.lr.shape[1:]
-            if min(height, width) < p:
-                raise UserError(
-                    f"{pair.name}: LR image of {width} x {height} is smaller than the patch of {p}; "
-                    "lower lr_patch or remove the image"
-                )
-            top, left = int(rng.integers(height - p + 1)), int(rng.integers(width - p + 1))
-            k = int(rng.integers(ORIENTATIONS))
             lr.append(orient(pair.lr[:, top : top + p, left : left + p], k))
             window = (s * top, s * left, s * p, s * p)
             hr.append(orient(pair.hr[:, window[0] : window[0] + s * p, window[1] : window[1] + s * p], k))
@@ -178,4 +224,48 @@ class Patches:
             torch.stack(hr).float() / 255,
             {name: torch.stack(crops).float() for name, crops in outputs.items()},
             int(rng.integers(2**63)),
+            rank * each,
+            self.batch,
         )
+
+    def bytes(self) -> int:
+        """What all images, and the outputs on them, take."""
+        return self.pairs.bytes() + sum(source.bytes() for source in self.outputs.values())
+
+    def hold(self, device: torch.device) -> None:
+        """Keep all images, and the outputs on them, in a device's memory: patches are cut there from now on."""
+        self.pairs.hold(device)
+        for source in self.outputs.values():
+            source.hold(device)
+
+    def _draw(self, rng: np.random.Generator) -> tuple[int, int, int, int]:
+        """One sample: image, top, left, orientation."""
+        index = int(rng.integers(len(self.pairs)))
+        height, width = self.pairs.lr_size(index)
+        p = self.lr_patch
+        if min(height, width) < p:
+            raise UserError(
+                f"{self.pairs.files[index].stem}: LR image of {width} x {height} is smaller than the patch of {p}; "
+                "lower lr_patch or remove the image"
+            )
+        top, left = int(rng.integers(height - p + 1)), int(rng.integers(width - p + 1))
+        return index, top, left, int(rng.integers(ORIENTATIONS))
+
+
+def made_ahead(make: Callable[[int], Batch], numbers: Iterable[int], ahead: int) -> Iterator[Batch]:
+    """``make(n)`` of every number, in their order; up to ``ahead`` of them are made by threads before they are due."""
+    if ahead == 0:
+        yield from map(make, numbers)
+        return
+    with ThreadPoolExecutor(ahead) as pool:
+        waiting: deque[Future[Batch]] = deque()
+        try:
+            for number in numbers:
+                waiting.append(pool.submit(make, number))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -263,8 +263,8 @@ def what_decides(recipe: Recipe) -> dict[str, Any]:
     return recipe.model_dump(mode="json", exclude={**dict.fromkeys(REPORTING, True), "data": PLACES})
 
 
-REPORTING = ("log_every", "checkpoint_every", "validate_every", "snapshots")
-"""Keys of a recipe that say what is told and kept of a training, not what is trained."""
+REPORTING = ("log_every", "checkpoint_every", "validate_every", "snapshots", "compile")
+"""Keys of a recipe that say what is told and kept of a training and how it is run, not what is trained."""
 PLACES = {"train", "lr"}
 """Keys of a recipe's data that name folders; the images themselves are hashed."""
 

@@ -37,7 +37,7 @@ class Method(nn.Module, ABC):
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Named scalar terms, already weighted; the total is their sum."""
 
-    def parts(self) -> dict[str, float]:
+    def parts(self) -> dict[str, Tensor]:
         """What single terms of the last :meth:`loss` were made of, to be logged beside them; none by default."""
         return {}
 

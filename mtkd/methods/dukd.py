@@ -74,7 +74,7 @@ class DUKD(TeacherMethod):
             "L_kd": self.lk * F.l1_loss(student_image, self.look(lr_image)),
         }
         rng = np.random.default_rng(batch.seed)
-        zoomed = [self._zoom_in(network, hr_image, lr_image.shape[-1], rng) for _ in range(self.tiles)]
+        zoomed = [self._zoom_in(network, batch, rng) for _ in range(self.tiles)]
         terms["L_zoom_in"] = self.lk * torch.stack(zoomed).mean()
         if self.zoom_out:
             scale = hr_image.shape[-1] // lr_image.shape[-1]
@@ -84,12 +84,13 @@ class DUKD(TeacherMethod):
             terms["L_zoom_out"] = self.lp * F.l1_loss(output, lr_image) + self.lk * F.l1_loss(output, taught)
         return terms
 
-    def _zoom_in(self, network: nn.Module, hr_image: Tensor, side: int, rng: np.random.Generator) -> Tensor:
+    def _zoom_in(self, network: nn.Module, batch: Batch, rng: np.random.Generator) -> Tensor:
         """|T(g) - F^-1(S(F(g)))| for one random tile a sample."""
+        hr_image, side = batch.hr_image, batch.lr_image.shape[-1]
         room = hr_image.shape[-1] - side + 1
-        corners = rng.integers(room, size=(len(hr_image), 2))
+        corners = rng.integers(room, size=(batch.size, 2))[batch.own]
         tile = torch.stack([h[:, y : y + side, x : x + side] for h, (y, x) in zip(hr_image, corners, strict=True)])
-        drawn = rng.random((len(hr_image), len(AUGMENTATIONS))) < self.p
+        drawn = rng.random((batch.size, len(AUGMENTATIONS)))[batch.own] < self.p
         chosen = [int(sum(1 << bit for bit, on in enumerate(row) if on)) for row in drawn]
         output = network(torch.stack([augment(g, c) for g, c in zip(tile, chosen, strict=True)]))
         straight = torch.stack([invert(o, c) for o, c in zip(output, chosen, strict=True)])

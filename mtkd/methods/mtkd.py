@@ -66,9 +66,9 @@ class MTKD(Method):
             "L_dis": self.weight * self._distil(student_image, mt_image),
         }
 
-    def parts(self) -> dict[str, float]:
+    def parts(self) -> dict[str, Tensor]:
         """The subbands' contributions to L_dis, "band LL1", "band LH1", ...: they add up to it (wavelet loss alone)."""
-        return {f"band {name}": self.weight * float(value) for name, value in self._bands.items()}
+        return {f"band {name}": self.weight * value for name, value in self._bands.items()}
 
     def _distil(self, student_image: Tensor, mt_image: Tensor) -> Tensor:
         if not isinstance(self.distillation, WaveletLoss):

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import InitProcessGroupKwargs
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
@@ -33,6 +35,12 @@ from mtkd.zoo.checkpoints import Header, save_weights, weights_hash
 
 Report = Callable[[Mapping[str, Any]], None]
 """Called with {"task", "done", "of"} while preparing and {"iteration", "iterations", ...numbers} while training."""
+
+
+PATIENCE = timedelta(hours=6)
+"""How long processes wait for each other: one of them may compute or validate meanwhile."""
+AGREE_EVERY = 10
+"""Iterations after which several processes tell each other of signals."""
 
 
 class Interrupted(Exception):  # noqa: N818
@@ -91,7 +99,11 @@ def train(
     precision = {"fp32": "no"}.get(recipe.precision, recipe.precision)
     AcceleratorState._reset_state()  # else a process could train in one precision only
     # Told so, accelerate also joins several CPU processes (torchrun) instead of running them side by side.
-    accelerator = Accelerator(mixed_precision=precision, cpu=not torch.accelerator.is_available())
+    accelerator = Accelerator(
+        mixed_precision=precision,
+        cpu=not torch.accelerator.is_available(),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+    )
     if recipe.batch % accelerator.num_processes:
         raise UserError(f"batch {recipe.batch} does not divide among {accelerator.num_processes} processes")
     with run.alone(), stop_flag() as stop:
@@ -101,8 +113,10 @@ def train(
             if stop:
                 raise Interrupted(f"stopped while {task}; what is done is kept")
 
-        with accelerator.main_process_first():  # the others find the teachers' outputs computed
-            stage = prepare(recipe, accelerator.device, cache or out.parent / "cache", preparing, sources)
+        rank, ranks = accelerator.process_index, accelerator.num_processes
+        stage = prepare(recipe, accelerator.device, cache or out.parent / "cache", preparing, sources, rank, ranks)
+        accelerator.wait_for_everyone()  # now all of the teachers' outputs are there
+        stage.hold()
         run.begin()
         return Loop(run, stage, accelerator, report).run(stop)
 
@@ -114,15 +128,17 @@ class Loop:
         recipe = stage.recipe
         self.run_folder, self.stage, self.recipe = run, stage, recipe
         self.accelerator, self.report = accelerator, report
-        stage.patches.batch = recipe.batch // accelerator.num_processes
         network = stage.network.to(accelerator.device)
         ema = get_ema_multi_avg_fn(recipe.ema) if recipe.ema else None  # type: ignore[no-untyped-call]
         self.average = AveragedModel(network, multi_avg_fn=ema) if ema else None
         adam = recipe.optimizer
         self.method = stage.method.to(accelerator.device)
         trained = [*network.parameters(), *self.method.parameters()]
-        self.optimizer = torch.optim.Adam(trained, lr=adam.lr, betas=adam.betas, eps=adam.eps)
+        fused = accelerator.device.type == "cuda"
+        self.optimizer = torch.optim.Adam(trained, lr=adam.lr, betas=adam.betas, eps=adam.eps, fused=fused)
         self.network = network
+        if recipe.compile:
+            network.compile()
         self.model, self.optimizer = accelerator.prepare(network, self.optimizer)
         if self.method.needs_teacher:  # in the student's precision; cached outputs are computed in float32
             for teacher in stage.frozen.values():
@@ -172,27 +188,27 @@ class Loop:
 
     def run(self, stop: list[int]) -> dict[str, Any]:
         """Train to the end, or save and raise Interrupted once ``stop`` holds a signal."""
-        recipe, rank = self.recipe, self.accelerator.process_index
-        main = self.accelerator.is_main_process
+        recipe, main = self.recipe, self.accelerator.is_main_process
+        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
         board = SummaryWriter(str(self.run_folder.path), purge_step=self.start + 1) if main else None
         self.model.train()
         began, mark, since = time.monotonic(), time.monotonic(), self.start
-        for done in range(self.start + 1, recipe.iterations + 1):
-            batch = self.stage.batch(done - 1, rank)
+        for done, batch in enumerate(self.stage.batches(self.start, recipe.iterations, rank, ranks), self.start + 1):
             rate = recipe.optimizer.lr * recipe.schedule.factor(done - 1, recipe.iterations)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             terms = self._step(batch)
 
-            if main and (done % recipe.log_every == 0 or done == recipe.iterations):
+            if done % recipe.log_every == 0 or done == recipe.iterations:
                 now = time.monotonic()
-                row = {name: float(value.detach()) for name, value in terms.items()}
+                row = self._everywhere({name: value.detach() for name, value in terms.items()})
                 if not math.isfinite(sum(row.values())):
                     raise UserError(f"the loss of iteration {done} is {sum(row.values())}; lower optimizer.lr")
-                row |= {"loss": sum(row.values()), **self.method.parts()}
+                row |= {"loss": sum(row.values()), **self._everywhere(self.method.parts())}
                 row |= {"lr": rate, "it/s": (done - since) / (now - mark)}
                 mark, since = now, done
-                self._log(board, done, row)
+                if main:
+                    self._log(board, done, row)
             if main and (done % recipe.validate_every == 0 or done == recipe.iterations):
                 values = self.stage.validate(self.result)
                 self._log(board, done, {"validation PSNR-Y": sum(values) / len(values)})
@@ -201,7 +217,8 @@ class Loop:
                     self.stage.sample(self.result).numpy(),
                 )
                 mark, since = time.monotonic(), done
-            if done % recipe.checkpoint_every == 0 or done == recipe.iterations or stop:
+            stopping = self._stopping(stop, done)
+            if done % recipe.checkpoint_every == 0 or done == recipe.iterations or stopping:
                 self.seconds += time.monotonic() - began
                 began = time.monotonic()
                 self._save(done)
@@ -211,7 +228,7 @@ class Loop:
                 name = f"{recipe.name}@{done}"
                 path = self.run_folder.path / "snapshots" / f"{name}_x{recipe.scale}.safetensors"
                 self._save_weights(path, name)
-            if stop and done < recipe.iterations:
+            if stopping and done < recipe.iterations:
                 raise Interrupted(f"stopped at iteration {done} of {recipe.iterations}; saved")
         if board is not None:
             board.close()
@@ -221,11 +238,29 @@ class Loop:
         """One update; returns the loss terms."""
         terms = self.method.loss(self.model, batch)
         self.accelerator.backward(torch.stack(list(terms.values())).sum())
+        for parameter in self.method.parameters():  # projections are not part of what DDP wraps
+            parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.average:
             self.average.update_parameters(self.network)
         return terms
+
+    def _everywhere(self, numbers: Mapping[str, Tensor]) -> dict[str, float]:
+        """Means over the processes, each of which has measured its part of the batch."""
+        if not numbers:
+            return {}
+        stacked = torch.stack(list(numbers.values()))
+        return dict(zip(numbers, self.accelerator.reduce(stacked, "mean").tolist(), strict=True))
+
+    def _stopping(self, stop: list[int], done: int) -> bool:
+        """Whether to stop now: several processes agree on it every few iterations, or one would wait for ever."""
+        if self.accelerator.num_processes == 1:
+            return bool(stop)
+        if done % AGREE_EVERY:
+            return False
+        arrived = torch.tensor([len(stop)], device=self.accelerator.device)
+        return bool(self.accelerator.reduce(arrived, "sum").item())
 
     def _log(self, board: SummaryWriter | None, iteration: int, numbers: Mapping[str, float]) -> None:
         with self.run_folder.metrics.open("a", encoding="utf-8") as file:

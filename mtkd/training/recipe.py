@@ -122,6 +122,8 @@ class Recipe(_Strict):
     schedule: Schedule = Schedule()
     ema: float | None = Field(None, gt=0, lt=1)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    compile: bool = False
+    """Let torch compile the network (needs a C++ compiler, or Triton on a GPU): a minute first, then faster steps."""
     save_dtype: Literal["float32", "float16"] = "float32"
     log_every: int = Field(50, ge=1)
     checkpoint_every: int = Field(500, ge=1)

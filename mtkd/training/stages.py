@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mtkd import networks, zoo
-from mtkd.data.patches import Batch, ImagePair, ImagePairs, Patches
+from mtkd.data.patches import Batch, ImagePair, ImagePairs, Patches, made_ahead
 from mtkd.errors import UserError
 from mtkd.images import to_uint8
 from mtkd.infer import SelfEnsemble
@@ -22,13 +22,15 @@ from mtkd.networks.aggregator import KnowledgeAggregator
 from mtkd.teacher_cache import TeacherCache
 from mtkd.training.recipe import Recipe
 
+AHEAD = 4
+"""Batches that are made ahead on a computer with an accelerator."""
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, of how many."""
 
 
 @dataclass
 class Stage:
-    """What the loop trains: ``batch(iteration, rank)`` for ``method.loss``, ``predict(i)`` for validation."""
+    """What the loop trains: ``batches(...)`` for ``method.loss``, ``predict(i)`` for validation."""
 
     recipe: Recipe
     network: nn.Module
@@ -39,14 +41,45 @@ class Stage:
     caches: dict[str, TeacherCache]
     device: torch.device
     data_hash: str
+    held: bool = False
+    """Whether patches are cut on the device: see :meth:`hold`."""
 
-    def batch(self, iteration: int, rank: int = 0) -> Batch:
-        """The batch on the device, with the frozen networks' outputs."""
-        batch = self.patches(iteration, rank).to(self.device)
+    def batches(
+        self, start: int, stop: int, rank: int = 0, ranks: int = 1, ahead: int | None = None
+    ) -> Iterator[Batch]:
+        """Process ``rank``'s part of every batch from ``start`` to ``stop``, on the device.
+
+        On an accelerator they are made ``ahead`` of their use by as many threads (by default :data:`AHEAD`), unless the
+        images are held there; a CPU has nothing better to do meanwhile.
+        """
+        if ahead is None:
+            ahead = 0 if self.device.type == "cpu" or self.held else AHEAD
+
+        def make(iteration: int) -> Batch:
+            batch = self.patches(iteration, rank, ranks)
+            return batch.pinned() if self.device.type == "cuda" and not self.held else batch
+
+        yield from map(self._on_device, made_ahead(make, range(start, stop), ahead))
+
+    def batch(self, iteration: int) -> Batch:
+        """The whole batch of one iteration, on the device."""
+        return self._on_device(self.patches(iteration))
+
+    def _on_device(self, batch: Batch) -> Batch:
+        batch = batch.to(self.device)
         if self.recipe.teacher_outputs == "online":
             with torch.no_grad():
                 batch.outputs = {name: self.frozen[name](batch.lr_image) for name in self.method.outputs}
         return batch
+
+    def hold(self) -> None:
+        """Keep the training images and cached outputs in a GPU's memory, where they take half of what is free or less.
+
+        Patches are then cut there: DIV2K takes 7 GB, and one network's outputs on it twice as much.
+        """
+        if self.device.type == "cuda" and self.patches.bytes() <= torch.cuda.mem_get_info(self.device)[0] / 2:
+            self.patches.hold(self.device)
+            self.held = True
 
     @torch.no_grad()
     def predict(self, network: nn.Module, index: int) -> Tensor:
@@ -115,11 +148,18 @@ def data_hash(files: Iterable[Path]) -> str:
 
 
 def prepare(
-    recipe: Recipe, device: torch.device, cache: Path, progress: Progress, sources: Sequence[Path] = ()
+    recipe: Recipe,
+    device: torch.device,
+    cache: Path,
+    progress: Progress,
+    sources: Sequence[Path] = (),
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Stage:
     """Read the images, load the frozen networks, compute their outputs on the images once.
 
-    ``sources`` are folders in which the frozen networks are looked up first.
+    ``sources`` are folders in which the frozen networks are looked up first. Of ``ranks`` processes each computes its
+    share of the outputs; all of them are there when all processes have come back from here.
 
     Raises:
         UserError: no such data or teacher, a teacher of another scale, an image smaller than the patch.
@@ -147,10 +187,10 @@ def prepare(
     if recipe.teacher_outputs == "cached" and method.outputs:
         for name, teacher in frozen.items():
             crops[name] = TeacherCache(cache, name, teacher, train)
-            crops[name].fill(device, partial(progress, f"outputs of {name}"))
+            crops[name].fill(device, partial(progress, f"outputs of {name}"), rank, ranks)
             if recipe.stage == "aggregate":
                 caches[name] = TeacherCache(cache, name, teacher, held_out)
-                caches[name].fill(device, partial(progress, f"held-out outputs of {name}"))
+                caches[name].fill(device, partial(progress, f"held-out outputs of {name}"), rank, ranks)
     patches = Patches(train, recipe.lr_patch, recipe.batch, recipe.seed, dict(crops))
     images = data_hash(recipe.data.files())
     return Stage(recipe, network, method, patches, held_out, frozen, caches, device, images)

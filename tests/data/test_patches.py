@@ -1,8 +1,9 @@
-"""Training patches: aligned, oriented, and a pure function of (seed, iteration, rank)."""
+"""Training patches: aligned, oriented, and a pure function of (seed, iteration)."""
 
 from __future__ import annotations
 
 import itertools
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mtkd.data.patches import ORIENTATIONS, Batch, ImagePairs, Patches, orient, split, unorient
+from mtkd.data.patches import ORIENTATIONS, Batch, ImagePairs, Patches, made_ahead, orient, split, unorient
 from mtkd.errors import UserError
 from mtkd.images import find_images, read_image
 from mtkd.resize import imresize
@@ -246,18 +247,81 @@ def test_batch_is_a_pure_function(pairs: ImagePairs) -> None:
     def fresh(seed: int = 5) -> Patches:
         return Patches(pairs, 5, 3, seed, {"teacher": Coordinates(pairs)})
 
-    order = [(0, 0), (1, 0), (7, 0), (0, 1), (1, 1)]
+    order = [0, 1, 7]
     first = fresh()
-    expected = {key: first(*key) for key in order}
+    expected = {key: first(key) for key in order}
     second = fresh()
     torch.manual_seed(99)
     np.random.seed(99)
     for key in reversed(order):
         torch.rand(3)
-        assert same(second(*key), expected[key]) and same(fresh()(*key), expected[key])
+        assert same(second(key), expected[key]) and same(fresh()(key), expected[key])
     for one, other in itertools.combinations(order, 2):
         assert not same(expected[one], expected[other])
-    assert not same(fresh(6)(0), expected[0, 0])
+    assert not same(fresh(6)(0), expected[0])
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 6])
+def test_parts_of_several_processes_make_the_batch_of_one(ranks: int, pairs: ImagePairs) -> None:
+    patches = Patches(pairs, 5, 6, 3, {"teacher": Coordinates(pairs)})
+    whole, parts = patches(4), [patches(4, rank, ranks) for rank in range(ranks)]
+    for name in ("lr_image", "hr_image"):
+        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name))
+    assert torch.equal(torch.cat([part.outputs["teacher"] for part in parts]), whole.outputs["teacher"])
+    assert {(part.seed, part.size) for part in parts} == {(whole.seed, 6)}
+    assert [number for part in parts for number in range(6)[part.own]] == list(range(6))
+
+
+def test_a_stranger_image_is_decoded_once_for_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes draw the whole batch, but read only their own part of it."""
+    pairs = ImagePairs(find_images(folder_of(tmp_path, (24, 24), (24, 28))), 2, memory_limit=0)
+    patches, decoded = Patches(pairs, 5, 8, 0), []
+    patches(0)
+    original = ImagePairs._read
+    monkeypatch.setattr(ImagePairs, "_read", lambda self, index: decoded.append(index) or original(self, index))
+    patches(1, rank=1, ranks=4)
+    assert len(decoded) == 2
+
+
+def test_images_held_on_a_device_give_the_same_patches(tmp_path: Path) -> None:
+    files = find_images(folder_of(tmp_path, (24, 24), (24, 28)))
+    pairs = ImagePairs(files, 2, memory_limit=0)
+    patches = Patches(pairs, 5, 4, 0)
+    assert patches.bytes() == sum(3 * (12 * w + 24 * 2 * w) for w in (12, 14))
+    before = patches(3)
+    patches.hold(torch.device("cpu"))
+    for file in files:
+        file.unlink()
+    assert same(patches(3), before)
+    patches.hold(torch.device("meta"))
+    assert patches(3).lr_image.is_meta
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3, 50])
+def test_batches_made_ahead_come_in_order(ahead: int, pairs: ImagePairs) -> None:
+    patches, asked = Patches(pairs, 5, 3, 1), []
+
+    def make(iteration: int) -> Batch:
+        asked.append(iteration)
+        return patches(iteration)
+
+    for number, batch in enumerate(made_ahead(make, range(2, 12), ahead), 2):
+        assert same(batch, patches(number))
+        assert max(asked) <= number + ahead
+    assert sorted(asked) == list(range(2, 12))
+
+
+def test_an_error_of_a_batch_made_ahead_arrives(pairs: ImagePairs) -> None:
+    with pytest.raises(UserError, match="smaller than the patch of 11"):
+        list(made_ahead(Patches(pairs, 11, 8, seed=0), range(20), 3))
+
+
+def test_nobody_makes_batches_that_nobody_wants(pairs: ImagePairs) -> None:
+    made, before = made_ahead(Patches(pairs, 5, 3, 1), range(10_000), 3), threading.active_count()
+    next(made)
+    assert threading.active_count() > before
+    made.close()
+    assert threading.active_count() == before
 
 
 def test_outputs_change_no_patch(pairs: ImagePairs) -> None:

@@ -84,6 +84,23 @@ def test_dukd_is_zero_for_an_equivariant_network_at_any_p():
         assert method.loss(Pointwise(), data)["L_zoom_in"].item() == pytest.approx(0, abs=1e-6)
 
 
+def test_dukd_draws_the_same_for_a_sample_whatever_process_has_it():
+    student, teacher = networks.build("edsr_tiny", 4), frozen("edsr_mini")
+    method = create("dukd", {"p": 0.5}, ("T",), student, {"T": teacher})
+    data = batch()
+    data.seed = 7
+    half = len(data.lr_image) // 2
+    assert half
+    parts = [
+        Batch(data.lr_image[own], data.hr_image[own], {}, 7, own.start, len(data.lr_image))
+        for own in (slice(0, half), slice(half, 2 * half))
+    ]
+    whole = method.loss(student, data)
+    terms = [method.loss(student, part) for part in parts]
+    for name, value in whole.items():
+        assert (terms[0][name] + terms[1][name]).item() / 2 == pytest.approx(value.item(), rel=1e-5)
+
+
 @pytest.mark.parametrize("chosen", range(16))
 def test_augmentations_are_undone(chosen):
     image = torch.rand(3, 6, 6)

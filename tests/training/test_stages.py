@@ -172,6 +172,41 @@ def test_an_interrupted_fill_goes_on(small_images: Path, tmp_path: Path) -> None
     assert network.calls == len(pairs)
 
 
+def test_processes_share_a_fill(small_images: Path, tmp_path: Path) -> None:
+    networks_ = [Nearest(), Nearest()]
+    pairs = ImagePairs(sorted(small_images.iterdir()), SCALE)
+    caches = [TeacherCache(tmp_path, "t", network, pairs) for network in networks_]
+    for rank, cache in enumerate(caches):
+        cache.fill(CPU, rank=rank, ranks=2)
+    assert [network.calls for network in networks_] == [3, 3]
+    for index in range(len(pairs)):
+        assert torch.equal(caches[0].whole(index), caches[1].whole(index))
+
+
+def test_outputs_held_on_a_device_are_those_on_disk(small_images: Path, tmp_path: Path) -> None:
+    pairs = ImagePairs(sorted(small_images.iterdir()), SCALE)
+    cache = TeacherCache(tmp_path, "t", Nearest(), pairs)
+    cache.fill(CPU)
+    data = sum(path.stat().st_size for path in cache.folder.iterdir())
+    assert 0 < data - cache.bytes() <= 128 * len(pairs)  # the files' headers
+    before = cache.crop(2, 3, 4, 5, 6)
+    cache.hold(CPU)
+    shutil.rmtree(cache.folder)
+    assert torch.equal(cache.crop(2, 3, 4, 5, 6), before)
+    cache.hold(torch.device("meta"))
+    assert cache.crop(2, 3, 4, 5, 6).is_meta
+
+
+def test_batches_made_ahead_are_those_made_in_turn(prepared: Prepare, in_zoo: Path) -> None:
+    stage = prepared(**DISTILL)
+    for ahead in (0, 3):
+        for number, batch in enumerate(stage.batches(4, 9, ahead=ahead), 4):
+            expected = stage.batch(number)
+            assert torch.equal(batch.hr_image, expected.hr_image)
+            assert torch.equal(batch.outputs["merged"], expected.outputs["merged"])
+        assert number == 8
+
+
 def test_outputs_of_other_weights_or_images_are_not_used(small_images: Path, tmp_path: Path) -> None:
     images = Path(shutil.copytree(small_images, tmp_path / "images"))
     files = sorted(images.iterdir())
