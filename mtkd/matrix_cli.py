@@ -15,6 +15,8 @@ from mtkd.console import print_json, print_table, progress_bar
 from mtkd.errors import UserError, unknown_name
 
 ACTIONS = ("status", "report")
+ASSUMED_TFLOPS = 20
+"""What a GPU is taken to sustain where nobody says; an assumption, not measured."""
 
 
 def matrix(
@@ -37,6 +39,12 @@ def matrix(
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value for every recipe; repeatable.")] = None,
     anew: Annotated[bool, typer.Option("--anew", help="Train also what the zoo or the bundled records hold.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the graph and its cost; train nothing.")] = False,
+    tflops: Annotated[
+        float | None,
+        typer.Option(
+            help="--dry-run: for a device that sustains so many TFLOP/s [default: this one, timed].", min=0.001
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads of one task.", min=1)] = 1,
     ray: Annotated[bool, typer.Option("--ray", help="On Ray: many tasks at once (extra 'cluster').")] = False,
     ray_address: Annotated[
@@ -81,7 +89,7 @@ def matrix(
     graph, known = _graph(plan, chosen, wanted_scales, wanted_seeds, patterns, folder)
     tasks = graph.tasks()
     if action == "status" or dry_run:
-        _show(graph, tasks, place, known, dry_run, json_)
+        _show(graph, tasks, place, known, dry_run, tflops, json_)
         return
     if missing := graph.missing():
         raise UserError(
@@ -195,11 +203,12 @@ def _graph(
     return graph, known
 
 
-def _show(graph: Any, tasks: Any, place: Any, records: Any, with_cost: bool, json_: bool) -> None:
+def _show(graph: Any, tasks: Any, place: Any, records: Any, with_cost: bool, tflops: float | None, json_: bool) -> None:
     from mtkd.experiments.cost import Estimator
     from mtkd.experiments.overview import overview, totals
 
-    rows = overview(tasks, place, Estimator(graph.runs, records, place.device) if with_cost else None)
+    speed = None if tflops is None else tflops * 1e12
+    rows = overview(tasks, place, Estimator(graph.runs, records, place.device, speed) if with_cost else None)
     total = totals(rows)
     if json_:
         print_json({"tasks": [row.row() for row in rows], **total})
@@ -213,12 +222,19 @@ def _show(graph: Any, tasks: Any, place: Any, records: Any, with_cost: bool, jso
     cost_title = "FLOPs, time left" if with_cost else ""
     print_table(("task", "model", "scale", "seed", "state", "steps", cost_title), cells)
     print(", ".join(f"{count} {state}" for state, count in total["states"].items()))
-    if with_cost:
-        print(
-            f"left: {total['flops']:.1e} floating-point operations, about {total['hours']:.1f} hours on one "
-            f"{place.device.type}{' thread' if place.device.type == 'cpu' else ''} "
-            f"({total['measured_hours']:.1f} of them from finished runs; * from operations and a timed step)"
-        )
+    if not with_cost:
+        return
+    left = f"left: {total['flops']:.1e} floating-point operations, about {total['hours']:.1f} hours"
+    if tflops is not None:
+        print(f"{left} on one device that sustains {tflops:g} TFLOP/s")
+        return
+    print(
+        f"{left} on one {place.device.type}{' thread' if place.device.type == 'cpu' else ''} "
+        f"({total['measured_hours']:.1f} of them from finished runs; * from operations and a timed step)"
+    )
+    if place.device.type == "cpu":
+        hours = total["flops"] / (ASSUMED_TFLOPS * 1e12) / 3600
+        print(f"on a GPU that sustains {ASSUMED_TFLOPS} TFLOP/s: {hours:.1f} hours (--tflops for yours)")
 
 
 def _hours(seconds: float) -> str:

@@ -40,10 +40,12 @@ class Cost:
 
 
 class Estimator:
-    """Costs of the tasks of one graph on this computer."""
+    """Costs of the tasks of one graph on this computer, or on a device that sustains ``flops`` operations a second."""
 
-    def __init__(self, runs: Mapping[str, Run], records: Records | None, device: torch.device) -> None:
-        self.runs, self.device = runs, device
+    def __init__(
+        self, runs: Mapping[str, Run], records: Records | None, device: torch.device, flops: float | None = None
+    ) -> None:
+        self.runs, self.device, self.flops = runs, device, flops
         self._steps: dict[str, float] = {}
         self.measured: dict[tuple[object, ...], list[float]] = {}
         cards = [(model.name, model.card) for model in zoo.models()]
@@ -60,7 +62,7 @@ class Estimator:
             if run.recipe is None:
                 return Cost(0, 0, True)
             flops = self.step(run.recipe) * run.recipe.iterations
-            if known := self.measured.get(_kind(run.recipe)):
+            if self.flops is None and (known := self.measured.get(_kind(run.recipe))):
                 return Cost(flops, run.recipe.iterations * sum(known) / len(known), True)
             return Cost(flops, flops / self.speed(), False)
         if task.kind == "cache":
@@ -137,15 +139,15 @@ class Estimator:
         return float(counter.get_total_flops()) / side**2
 
     def speed(self) -> float:
-        """Floating-point operations a second of a small network's training step here (fp32, one thread)."""
-        return _speed(self.device.type)
+        """Floating-point operations a second, given, or of a small network's training step here (fp32, one thread)."""
+        return self.flops or _speed(self.device.type)
 
 
 def _kind(recipe: Recipe) -> tuple[object, ...]:
     """Runs of one kind take equally long for a step."""
-    run_by_method = recipe.teachers if runs_teacher(recipe.method.name) else ()
+    run_in_step = recipe.teachers if recipe.teacher_outputs == "online" or runs_teacher(recipe.method.name) else ()
     return (
-        run_by_method,
+        run_in_step,
         recipe.network,
         recipe.method.name,
         recipe.scale,

@@ -12,8 +12,8 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from mtkd.experiments.cost import Estimator, lr_pixels
-from mtkd.experiments.matrix import Run, Task, run_folder
-from mtkd.experiments.runner import Place, done, in_zoo, needed, recorded
+from mtkd.experiments.matrix import Task, run_folder
+from mtkd.experiments.runner import Place, done, from_zoo, needed, recorded
 from mtkd.training.recipe import Data
 
 State = Literal["done", "recorded", "in the zoo", "running", "failed", "ready", "waiting", "missing", "not needed"]
@@ -85,8 +85,7 @@ def _state(task: Task, place: Place, folder: Path, left: Mapping[str, Task]) -> 
         return "recorded" if recorded(task, place) else "done", ""
     if task.key not in left:
         return "not needed", ""
-    taken = [run for run in (task.run, *task.inputs) if run.recipe is not None]
-    if task.kind == "train" and all(_from_zoo(run, place) for run in taken):
+    if from_zoo(task, place):
         return "in the zoo", ""
     if _locked(place.out / ".locks" / f"{task.key}.lock"):
         return "running", ""
@@ -101,14 +100,6 @@ def _state(task: Task, place: Place, folder: Path, left: Mapping[str, Task]) -> 
             return "failed", message
     waiting = [need for need in task.needs if need in left]
     return ("waiting", "") if waiting else ("ready", "")
-
-
-def _from_zoo(run: Run, place: Place) -> bool:
-    """Whether a run was or will be taken from the zoo: so only are those that learned from it."""
-    folder = run_folder(place.out, run)
-    if (folder / "run.json").exists():
-        return "adopted" in json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    return not (folder / "recipe.yaml").exists() and in_zoo(run, place) is not None
 
 
 def _locked(path: Path) -> bool:

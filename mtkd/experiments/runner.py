@@ -104,8 +104,10 @@ def needed(tasks: Mapping[str, Task], place: Place) -> dict[str, Task]:
     def visit(key: str) -> None:
         if key not in left and not done(tasks[key], place):
             left.add(key)
+            taken = from_zoo(tasks[key], place)
             for need in tasks[key].needs:
-                visit(need)
+                if not (taken and tasks[need].kind == "cache"):  # what is not trained needs no teachers' outputs
+                    visit(need)
 
     for key, task in tasks.items():
         if task.kind == "measure":
@@ -180,6 +182,18 @@ def in_zoo(run: Run, place: Place) -> zoo.Model | None:
         if what_decides(parse(card["recipe"], str(model.path))) == what_decides(run.recipe):
             return model
     return None
+
+
+def from_zoo(task: Task, place: Place) -> bool:
+    """Whether a run is not to be trained but taken from the zoo; so only are those whose teachers are."""
+
+    def taken(run: Run) -> bool:
+        folder = run_folder(place.out, run)
+        if (folder / "run.json").exists():
+            return "adopted" in json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        return not (folder / "recipe.yaml").exists() and in_zoo(run, place) is not None
+
+    return task.kind == "train" and all(taken(run) for run in (task.run, *task.inputs) if run.recipe is not None)
 
 
 def _adopt(task: Task, place: Place, folder: Path) -> bool:

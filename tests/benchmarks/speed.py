@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,16 +27,23 @@ from mtkd.zoo import models
 Step = Callable[[], object]
 
 
-def alternate(first: Step, second: Step, rounds: int) -> tuple[float, float]:
-    """Median seconds of two steps that take turns, after one warm-up each."""
-    first(), second()
-    seconds: tuple[list[float], list[float]] = ([], [])
+def take_turns(steps: Sequence[Step], rounds: int) -> list[float]:
+    """Median seconds of steps that take turns, after one warm-up each."""
+    for step in steps:
+        step()
+    seconds: list[list[float]] = [[] for _ in steps]
     for _ in range(rounds):
-        for step, times in zip((first, second), seconds, strict=True):
+        for step, times in zip(steps, seconds, strict=True):
             began = time.perf_counter()
             step()
             times.append(time.perf_counter() - began)
-    return statistics.median(seconds[0]), statistics.median(seconds[1])
+    return [statistics.median(times) for times in seconds]
+
+
+def alternate(first: Step, second: Step, rounds: int) -> tuple[float, float]:
+    """:func:`take_turns` of two."""
+    one, other = take_turns((first, second), rounds)
+    return one, other
 
 
 def training_step(

@@ -34,11 +34,22 @@ def test_dry_run_prints_the_graph_and_its_cost_and_writes_nothing(matrix, tmp_pa
     outcome = matrix("trial", "--dry-run")
     lines = outcome.out.splitlines()
     assert outcome.code == 0 and not (tmp_path / "runs").exists()
-    tasks = [line.split()[:2] for line in lines[2:-2]]
+    tasks = [line.split()[:2] for line in lines[2:-3]]
     for wanted in (["train", "ada"], ["cache", "aggregator_mini"], ["train", "rcan_tiny-mtkd"], ["measure", "bicubic"]):
         assert wanted in tasks
     assert tasks.index(["cache", "ada"]) < tasks.index(["train", "aggregator_mini"])
-    assert lines[-1].startswith("left: ") and "hours on one cpu thread" in lines[-1]
+    assert lines[-2].startswith("left: ") and "hours on one cpu thread" in lines[-2]
+    assert lines[-1].startswith("on a GPU that sustains 20 TFLOP/s: ")
+
+
+def test_dry_run_estimates_for_another_device(matrix) -> None:
+    told = [json.loads(matrix("trial", "--dry-run", "--tflops", tflops, "--json").out) for tflops in (1, 4)]
+    assert told[0]["flops"] == told[1]["flops"] > 0
+    for tflops, found in zip((1, 4), told, strict=True):
+        assert found["hours"] == pytest.approx(found["flops"] / (tflops * 1e12) / 3600)
+        assert found["measured_hours"] == 0
+    text = matrix("trial", "--dry-run", "--tflops", "0.5").out
+    assert text.endswith("on one device that sustains 0.5 TFLOP/s\n")
 
 
 def test_dry_run_of_every_size_without_its_data_or_teachers(run: Run, monkeypatch, tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from mtkd.zoo.checkpoints import read_state
 from tests.training.conftest import DISTILL, write_recipe
 from tests.training.test_resume import _environment, assert_same_end, command, reached, rows
 
-
 ELASTIC = _environment() | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 """Without it, restarted processes find the addresses of dead ones (pytorch/pytorch issue 135712)."""
 
