@@ -137,9 +137,9 @@ class Loop:
         fused = accelerator.device.type == "cuda"
         self.optimizer = torch.optim.Adam(trained, lr=adam.lr, betas=adam.betas, eps=adam.eps, fused=fused)
         self.network = network
-        if recipe.compile:
-            network.compile()
         self.model, self.optimizer = accelerator.prepare(network, self.optimizer)
+        if recipe.compile:  # of patches, which have one size; whole images for validation would compile again and again
+            self.model = torch.compile(self.model, dynamic=False)
         if self.method.needs_teacher:  # in the student's precision; cached outputs are computed in float32
             for teacher in stage.frozen.values():
                 accelerator.prepare_model(teacher, evaluation_mode=True)

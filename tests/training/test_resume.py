@@ -314,3 +314,16 @@ def test_a_training_in_a_thread_runs_without_signals(small_images: Path, tmp_pat
     thread.start()
     thread.join(60)
     assert (tmp_path / "run" / "finished.json").exists()
+
+
+@pytest.mark.slow
+def test_a_compiled_training_is_the_same_training(small_images: Path, tmp_path: Path) -> None:
+    """Up to the order of summation; whole images of several sizes are validated as ever."""
+    recipe = write_recipe(tmp_path / "recipe.yaml", small_images, iterations=6, validate_every=3)
+    plain, compiled = load_recipe(str(recipe)), load_recipe(str(recipe), ["compile=true"])
+    train(plain, tmp_path / "plain", False, silent)
+    train(compiled, tmp_path / "compiled", False, silent)
+    for one, other in zip(rows(tmp_path / "plain"), rows(tmp_path / "compiled"), strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+    states = [read_state(tmp_path / name / "model.safetensors") for name in ("plain", "compiled")]
+    assert states[0].keys() == states[1].keys()
