@@ -58,6 +58,18 @@ def shift_mask(height: int, width: int, window: int, shift: int, like: Tensor) -
     return apart.to(like.dtype) * MASKED
 
 
+def window_reach(reach: int, layers: int, window: int) -> int:
+    """How deep behind an edge values differ after layers on plain and shifted windows in turn, ``reach`` before them.
+
+    The edge is that of a tile of whole windows. A window with one token that differs differs as a whole; the shifted
+    one at the edge has lost its other half, whether that wraps around, is masked or padded.
+    """
+    for number in range(layers):
+        shift = window // 2 if number % 2 else 0
+        reach = shift + -(-(reach - shift) // window) * window
+    return reach
+
+
 def relative_position_index(window: int) -> Tensor:
     """Row of the bias table for each pair of tokens, ``(w*w, w*w)`` in [0, (2w-1)**2).
 
