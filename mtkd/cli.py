@@ -139,7 +139,13 @@ def upscale(
         for number, (file, target) in enumerate(zip(files, targets, strict=True)):
             lr = to_tensor(read_image(file)).to(_device(device))
             told = partial(lambda number, done, of: advance(number + done / of), number)
-            write_image(target, infer.upscale(network, lr, scale, tile or None, overlap, told))
+            try:
+                sr = infer.upscale(network, lr, scale, tile or None, overlap, told)
+            except RuntimeError as error:
+                if "memory" not in str(error):
+                    raise
+                raise UserError(f"{file}: not enough memory; give a smaller --tile ({tile or 'none'} now)") from error
+            write_image(target, sr)
             print(target)
 
 

@@ -87,7 +87,8 @@ def _upscale(
     network: nn.Module, lr_image: Tensor, scale: int, tile: int | None, overlap: int | None, step: Callable[[], None]
 ) -> Tensor:
     if not isinstance(network, MultiTeacher):
-        return _run(network, (lr_image,), scale, _grid(network, *lr_image.shape[-2:], tile, overlap), step)
+        height, width = lr_image.shape[-2:]
+        return _run(network, (lr_image,), scale, _grid(network, height, width, tile, overlap), step)
     images = [_upscale(teacher, lr_image, scale, tile, overlap, step) for teacher in network.teachers]
     return aggregate(network.aggregator, images, tile, overlap, lambda done, of: step())
 
@@ -118,11 +119,14 @@ def _check(images: Sequence[Tensor], tile: int | None, overlap: int | None) -> N
 
 @dataclass(frozen=True)
 class _Part:
-    """Rows or columns of a tile: the image's that it ``sees``, in order; from the ``lead``-th on, ``kept`` are kept."""
+    """One dimension of a tile."""
 
     sees: Tensor
+    """Rows or columns of the image, in order."""
     kept: slice
-    lead: int
+    """Those of the image that are its own: the result is taken from here."""
+    inner: slice
+    """Where these are among what it sees."""
 
 
 _Grid = list[tuple[_Part, _Part]]
@@ -131,14 +135,12 @@ _Grid = list[tuple[_Part, _Part]]
 
 def _grid(network: nn.Module, height: int, width: int, tile: int | None, overlap: int | None) -> _Grid:
     """The tiles of an image of this size: an LR image, or for an aggregator its teachers'."""
-    wraps = isinstance(network, KnowledgeAggregator)
-    unit = network.scale if isinstance(network, KnowledgeAggregator) else 1
+    unit, wrap = (network.scale, network.scale * WINDOW) if isinstance(network, KnowledgeAggregator) else (1, 0)
     overlap = (overlap_of(network) if overlap is None else overlap) * unit
     step = tile and tile * unit
     if step is None or height * width <= step * step:
         step = max(height, width)
-    rows, columns = (_parts(side, step, overlap, WINDOW * unit if wraps else 0) for side in (height, width))
-    return [(row, column) for row in rows for column in columns]
+    return [(r, c) for r in _parts(height, step, overlap, wrap) for c in _parts(width, step, overlap, wrap)]
 
 
 def _parts(length: int, step: int, overlap: int, wrap: int) -> list[_Part]:
@@ -153,11 +155,12 @@ def _parts(length: int, step: int, overlap: int, wrap: int) -> list[_Part]:
     for start in range(0, max(1, length - 2 * overlap), step):
         stop = min(length, start + step + 2 * overlap)
         at_start, at_end = start == 0, stop == length
-        kept = slice(start + (0 if at_start else overlap), stop - (0 if at_end else overlap))
+        first, last = start + (0 if at_start else overlap), stop - (0 if at_end else overlap)
         before = range(min(start, overlap) if wrap and at_end else 0)
         after = range(max(stop, padded - overlap) if wrap and at_start else length, length)
         sees = torch.tensor([*before, *range(start, stop), *after])
-        parts.append(_Part(sees, kept, len(before) + kept.start - start))
+        offset = len(before) - start
+        parts.append(_Part(sees, slice(first, last), slice(first + offset, last + offset)))
     return parts
 
 
@@ -173,16 +176,15 @@ def _run(
     height, width = first.shape[-2:]
     out_image = first.new_empty(1, 3, scale * height, scale * width)
     for rows, columns in grid:
-        seen = (..., rows.sees[:, None], columns.sees)
-        out = function(*(image[seen] for image in images))
-        target = [slice(scale * part.kept.start, scale * part.kept.stop) for part in (rows, columns)]
-        source = [
-            slice(scale * part.lead, scale * (part.lead + part.kept.stop - part.kept.start))
-            for part in (rows, columns)
-        ]
-        out_image[..., *target] = out[..., *source]
+        out = function(*(image[:, :, rows.sees[:, None], columns.sees] for image in images))
+        inner = out[..., _times(scale, rows.inner), _times(scale, columns.inner)]
+        out_image[..., _times(scale, rows.kept), _times(scale, columns.kept)] = inner
         step()
     return out_image
+
+
+def _times(scale: int, part: slice) -> slice:
+    return slice(scale * part.start, scale * part.stop)
 
 
 class SelfEnsemble(nn.Module):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
@@ -111,6 +114,19 @@ def test_tiles_of_trained_networks_are_exact(name: str) -> None:
     assert difference(upscale(network, lr_image, 4, tile=16, overlap=0), whole) > 1e-2
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["edsr_baseline", "edsr", "swinir_lightweight", "swinir"])
+def test_tiles_of_the_papers_networks_are_exact(name: str) -> None:
+    """With random weights, once the overlap covers what they reach."""
+    torch.manual_seed(0)
+    network = networks.build(name, 2).eval()
+    overlap = -(-network.reach // 8) * 8
+    lr_image = photo(12, 200)
+    lr_image = torch.cat([lr_image, lr_image.flip(-1)], -1)[..., : 2 * overlap + 20]
+    whole = upscale(network, lr_image, 2, None)
+    assert difference(upscale(network, lr_image, 2, 8, overlap), whole) < 1e-5
+
+
 def test_tiles_of_a_network_that_pools_differ() -> None:
     network, lr_image = zoo.load("rcan_tiny-mtkd", 4), photo(64, 120)
     off = [difference(upscale(network, lr_image, 4, 24, o), upscale(network, lr_image, 4, None)) for o in (0, 16)]
@@ -119,7 +135,12 @@ def test_tiles_of_a_network_that_pools_differ() -> None:
 
 @pytest.mark.parametrize(
     "mixing, shift, scale",
-    [("dct_attention", "cyclic", 2), ("masked_attention", "cyclic", 2), ("mixer", "pad", 2), ("attention", "cyclic", 3)],
+    [
+        ("dct_attention", "cyclic", 2),
+        ("masked_attention", "cyclic", 2),
+        ("mixer", "pad", 2),
+        ("attention", "cyclic", 3),
+    ],
 )
 def test_tiles_of_an_aggregator_wrap_as_the_image_does(mixing, shift, scale: int) -> None:
     torch.manual_seed(0)
@@ -149,12 +170,11 @@ def test_a_multi_teacher_runs_each_of_its_networks_in_tiles() -> None:
     assert torch.equal(tiled, aggregate(network.aggregator, images, 24))
 
 
-def test_every_network_has_an_overlap() -> None:
+def test_overlaps_by_default() -> None:
+    expected = {"edsr": 72, "edsr_baseline": 40, "rcan_mini": 40, "rcan_lightweight": OVERLAP, "swinir_mini": 40}
+    expected |= {"swinir_lightweight": OVERLAP, "aggregator": 48, "aggregator_mini": 40}
     with torch.device("meta"):
-        overlaps = {name: overlap_of(networks.build(name, 4)) for name in networks.specs()}
-    assert all(overlap % 8 == 0 for overlap in overlaps.values())
-    expected = {"edsr": 72, "edsr_baseline": 40, "edsr_mini": 24, "rcan_lightweight": OVERLAP, "swinir": OVERLAP}
-    assert expected.items() <= (overlaps | {"aggregator": 48, "aggregator_mini": 40}).items()
+        assert {name: overlap_of(networks.build(name, 4)) for name in expected} == expected
     assert overlap_of(Bicubic(2)) == 8 and overlap_of(nn.Identity()) == OVERLAP
     assert RCAN(2, 8, 2, 2, 1).reach == 2 * 5 + 4
 
@@ -201,6 +221,32 @@ def test_no_gradient_is_kept_and_nothing_is_clamped() -> None:
 
     image = upscale(Large(), torch.rand(1, 3, 9, 9), 2)
     assert not image.requires_grad and image.min() < 0 and image.max() > 1
+
+
+PEAKS = """
+import torch
+from pathlib import Path
+from mtkd import networks
+from mtkd.infer import upscale
+
+def peak():  # of this process alone: ru_maxrss would begin with that of its parent
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) // 1024
+
+torch.set_num_threads(1)
+network = networks.build("swinir_tiny", 4).eval()
+for side in (64, 128, 320):
+    upscale(network, torch.rand(1, 3, side, side), 4, 64, 8)
+    print(peak())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak of a process as Linux tells it")
+def test_memory_is_bounded_by_the_tile() -> None:
+    """Peak MB of one process, as the image grows: by its result alone. Run whole, the last one takes 400 more."""
+    done = subprocess.run([sys.executable, "-c", PEAKS], capture_output=True, text=True, check=True)
+    peaks = [int(line) for line in done.stdout.split()]
+    assert peaks[2] - peaks[1] < 3 * 4 * (4 * 320) ** 2 / 2**20 + 10, peaks
 
 
 @pytest.mark.parametrize("tile", [0, 4, 12, -8, 257])

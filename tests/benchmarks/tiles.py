@@ -29,14 +29,22 @@ from mtkd.metrics import psnr
 from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
 from mtkd.zoo.checkpoints import Header, save_weights
 
-MINI = ("edsr_mini", "rcan_mini", "swinir_mini", "aggregator_mini", "edsr_tiny-mtkd", "rcan_tiny-mtkd", "swinir_tiny-mtkd")  # fmt: skip
+MINI = ("edsr_mini", "rcan_mini", "swinir_mini", "aggregator_mini")
+MINI += ("edsr_tiny-mtkd", "rcan_tiny-mtkd", "swinir_tiny-mtkd")
 STUDENTS = ("edsr_baseline", "rcan_lightweight", "swinir_lightweight")
 OVERLAPS = (8, 16, 32, 64)
 SMALL_TILE = 32
 WIDTH, HEIGHT, LIMIT_GB = 3840, 2160, 4
 
 
-def _random(name: str, scale: int) -> nn.Module:
+def _trained(name: str, scale: int) -> bool:
+    return name == "bicubic" or any(model.name == name for model in zoo.models(scale))
+
+
+def _network(name: str, scale: int) -> nn.Module:
+    """A trained model, else a network of that name with random weights."""
+    if _trained(name, scale):
+        return zoo.load(name, scale)
     torch.manual_seed(0)
     return networks.build(name, scale).eval().requires_grad_(False)
 
@@ -59,14 +67,13 @@ def error(names: Sequence[str]) -> Iterator[str]:
     yield f"| network | reach | {overlaps} | by default | PSNR-Y whole, dB | change by default, dB |"
     yield "|---|--:|" + "--:|" * (len(OVERLAPS) + 3)
     for name in names or (*MINI, *STUDENTS):
-        trained = name not in networks.specs()
-        network = zoo.load(name, 4) if trained else _random(name, 4)
+        network = _network(name, 4)
         run = _runner(network, lr_image, 4)
         part = network.aggregator if isinstance(network, MultiTeacher) else network
         whole = run(None, None)
         tiled = {overlap: run(SMALL_TILE, overlap) for overlap in sorted({*OVERLAPS, overlap_of(part)})}
         quality = ["", ""]
-        if trained:
+        if _trained(name, 4):
             of_whole, of_tiles = psnr(whole, hr, 4), psnr(tiled[overlap_of(part)], hr, 4)
             quality = [f"{of_whole:.3f}", f"{of_tiles - of_whole:+.4f}"]
         cells = [_difference(tiled[o], whole) for o in OVERLAPS]
@@ -91,11 +98,11 @@ def memory(names: Sequence[str]) -> Iterator[str]:
             picture = Path(folder) / f"lr_x{scale}.png"
             Image.open(example("astronaut").path).resize((WIDTH // scale, HEIGHT // scale)).save(picture)
             for name in names or (*MINI, *STUDENTS):
-                if name in networks.specs():
-                    header = Header(name, name, scale)
-                    save_weights(Path(folder) / f"{name}_x{scale}.safetensors", _random(name, scale), header)
-                elif not any(m.name == name for m in zoo.models(scale)):
-                    continue
+                if not _trained(name, scale):
+                    if name not in networks.specs():  # a student that was trained for x4 alone
+                        continue
+                    file = Path(folder) / f"{name}_x{scale}.safetensors"
+                    save_weights(file, _network(name, scale), Header(name, name, scale))
                 yield _measured(name, scale, picture, Path(folder))
 
 
@@ -114,7 +121,7 @@ def _measured(name: str, scale: int, picture: Path, folder: Path) -> str:
     (folder / "out.png").unlink()
     peak = used.ru_maxrss / 1024
     assert peak < LIMIT_GB * 1000**3 / 1024**2, f"{name} x{scale}: {peak:.0f} MB"
-    network = _random(name, scale) if name in networks.specs() else zoo.load(name, scale)
+    network = _network(name, scale)
     parts = [*network.teachers, network.aggregator] if isinstance(network, MultiTeacher) else [network]
     each = zip(*(_work(part, HEIGHT // scale, WIDTH // scale) for part in parts), strict=True)
     return f"| {name} | {scale} | {' | '.join(map(', '.join, each))} | {peak:,.0f} | {seconds / 60:.1f} |"
