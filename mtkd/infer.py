@@ -27,8 +27,9 @@ Progress = Callable[[int, int], None]
 def overlap_of(network: nn.Module) -> int:
     """LR pixels of context that a tile of this network sees on each side: its ``reach``, in whole windows.
 
-    Tiles then make the whole image's values. SwinIR of the paper's size reaches further than :data:`OVERLAP`, but
-    hardly anything comes from there; RCAN pools over all that it sees, so that no overlap makes its tiles exact.
+    Tiles then make the whole image's values, but for rounding. Where :data:`OVERLAP` is less than the reach they do
+    nearly: within 2e-6 of SwinIR of the paper's lightweight size, with random weights. RCAN pools over all that it
+    sees, so that no overlap makes its tiles exact. ``tests/benchmarks/tiles.py`` measures them all.
     """
     reach = int(getattr(network, "reach", OVERLAP))
     whole = -(-reach // WINDOW) * WINDOW

@@ -171,10 +171,10 @@ def test_a_multi_teacher_runs_each_of_its_networks_in_tiles() -> None:
 
 
 def test_overlaps_by_default() -> None:
-    expected = {"edsr": 72, "edsr_baseline": 40, "rcan_mini": 40, "rcan_lightweight": OVERLAP, "swinir_mini": 40}
+    expected = {"edsr_baseline": 40, "rcan_mini": 40, "rcan_lightweight": OVERLAP, "swinir_mini": 40}
     expected |= {"swinir_lightweight": OVERLAP, "aggregator": 48, "aggregator_mini": 40}
-    with torch.device("meta"):
-        assert {name: overlap_of(networks.build(name, 4)) for name in expected} == expected
+    assert {name: overlap_of(networks.build(name, 4)) for name in expected} == expected
+    assert overlap_of(EDSR(2, channels=1, blocks=32)) == 72  # EDSR's are exact by default
     assert overlap_of(Bicubic(2)) == 8 and overlap_of(nn.Identity()) == OVERLAP
     assert RCAN(2, 8, 2, 2, 1).reach == 2 * 5 + 4
 
@@ -246,7 +246,7 @@ def test_memory_is_bounded_by_the_tile() -> None:
     """Peak MB of one process, as the image grows: by its result alone. Run whole, the last one takes 400 more."""
     done = subprocess.run([sys.executable, "-c", PEAKS], capture_output=True, text=True, check=True)
     peaks = [int(line) for line in done.stdout.split()]
-    assert peaks[2] - peaks[1] < 3 * 4 * (4 * 320) ** 2 / 2**20 + 10, peaks
+    assert peaks[2] - peaks[1] < 3 * 4 * (4 * 320) ** 2 / 2**20 + 20, peaks
 
 
 @pytest.mark.parametrize("tile", [0, 4, 12, -8, 257])

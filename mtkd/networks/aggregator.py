@@ -155,10 +155,10 @@ class KnowledgeAggregator(nn.Module):
             raise ValueError("a shift mask is for cyclic shifts; with shift='pad' nothing wraps around")
         self.scale, self.teachers, self.window = scale, tuple(teachers), window
         self.masked, self.residual = mixing == "masked_attention", residual
-        self.reach = 1  # in LR pixels: see SuperResolutionNetwork
-        for _ in range(blocks):
-            self.reach = window_reach(self.reach, layers, window) + 1
-        self.reach += 1 + (1 + UPSAMPLE_REACH if upsampler == "pixelshuffle" else 1)
+        # In LR pixels: see SuperResolutionNetwork.
+        self.reach = window_reach([layers] * blocks, window) + (
+            1 + UPSAMPLE_REACH if upsampler == "pixelshuffle" else 1
+        )
 
         def layer() -> nn.Module:
             if mixing == "mixer":

@@ -126,10 +126,7 @@ class SwinIR(SuperResolutionNetwork):
     ) -> None:
         super().__init__(scale, channels, 1.0, image_skip)
         self.window = window
-        self.reach = 1
-        for depth in depths:
-            self.reach = window_reach(self.reach, depth, window) + 1
-        self.reach += 1 + (1 + UPSAMPLE_REACH if upsampler == "pixelshuffle" else 1)
+        self.reach = window_reach(depths, window) + (1 + UPSAMPLE_REACH if upsampler == "pixelshuffle" else 1)
         count = len(depths)
         self.feature_points = (2, 4) if count == 6 else (max(1, count // 4), max(2, 3 * count // 4))
         self.conv_first = conv3x3(3, channels)

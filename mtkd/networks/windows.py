@@ -6,6 +6,8 @@ image (row by row), then those of the second.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -58,16 +60,20 @@ def shift_mask(height: int, width: int, window: int, shift: int, like: Tensor) -
     return apart.to(like.dtype) * MASKED
 
 
-def window_reach(reach: int, layers: int, window: int) -> int:
-    """How deep behind an edge values differ after layers on plain and shifted windows in turn, ``reach`` before them.
+def window_reach(depths: Iterable[int], window: int) -> int:
+    """How deep behind the edge of a tile of whole windows its features differ from those of a whole image, in pixels.
 
-    The edge is that of a tile of whole windows. A window with one token that differs differs as a whole; the shifted
-    one at the edge has lost its other half, whether that wraps around, is masked or padded.
+    The network is a 3x3 convolution, blocks of so many layers on plain and shifted windows in turn, each block with a
+    3x3 convolution at its end, and one more convolution. A window with one token that differs differs as a whole; the
+    shifted one at the edge has lost its other half, whether that wraps around, is masked or padded.
     """
-    for number in range(layers):
-        shift = window // 2 if number % 2 else 0
-        reach = shift + -(-(reach - shift) // window) * window
-    return reach
+    reach = 1
+    for depth in depths:
+        for number in range(depth):
+            shift = window // 2 if number % 2 else 0
+            reach = shift + -(-(reach - shift) // window) * window
+        reach += 1
+    return reach + 1
 
 
 def relative_position_index(window: int) -> Tensor:
