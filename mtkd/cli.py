@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -97,18 +98,27 @@ def upscale(
     output: Annotated[Path, typer.Option("--output", "-o", help="A .png file (one input), or a folder.")],
     model: Annotated[str, typer.Option(help="A name from `mtkd models`, or bicubic.")],
     scale: Scale = 4,
-    tile: Annotated[int, typer.Option(help="Large images run in tiles of this many LR pixels; 0: whole.")] = 256,
+    tile: Annotated[
+        int, typer.Option(help="Images of more than this many LR pixels squared run in tiles so far apart; 0: whole.")
+    ] = 256,
+    overlap: Annotated[
+        int | None,
+        typer.Option(
+            help="LR pixels that a tile sees on each side of its own "
+            "[default: as far as the network sees, at most 48 but for EDSR]."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
 ) -> None:
     """Enlarge images with one model; results are PNG. Transparency is laid on white, 16 bits reduced to 8."""
-    import torch
-
     from mtkd import infer, zoo
     from mtkd.images import find_images, read_image, to_tensor, write_image
 
     _check_scale(scale)
     if tile < 0 or tile % 8:
         raise UserError(f"--tile {tile}: give a multiple of 8, or 0 to run images whole")
+    if overlap is not None and (overlap < 0 or overlap % 8):
+        raise UserError(f"--overlap {overlap}: give a multiple of 8, or 0 for none")
     network = zoo.load(model, scale, _device(device))
     files = [file for path in inputs for file in (find_images(path) if path.is_dir() else [path])]
     to_file = output.suffix.lower() == ".png" and not output.is_dir()
@@ -126,11 +136,16 @@ def upscale(
     for file in files:  # nothing is written if any of them is bad
         read_image(file)
     with progress_bar("upscale", len(files)) as advance:
-        for file, target in zip(files, targets, strict=True):
+        for number, (file, target) in enumerate(zip(files, targets, strict=True)):
             lr = to_tensor(read_image(file)).to(_device(device))
-            with torch.inference_mode():
-                write_image(target, infer.upscale(network, lr, scale, tile or None))
-            advance()
+            told = partial(lambda number, done, of: advance(number + done / of), number)
+            try:
+                sr = infer.upscale(network, lr, scale, tile or None, overlap, told)
+            except RuntimeError as error:
+                if "memory" not in str(error):
+                    raise
+                raise UserError(f"{file}: not enough memory; give a smaller --tile ({tile or 'none'} now)") from error
+            write_image(target, sr)
             print(target)
 
 

@@ -181,7 +181,12 @@ def to_uint8(image: Tensor) -> UInt8Image:
         image = image[0]
     if image.dim() != 3 or image.shape[0] != 3:
         raise ValueError(f"expected one RGB image (3, H, W), got {tuple(image.shape)}")
-    return np.ascontiguousarray(round_to_levels(image.detach()).to(torch.uint8).permute(1, 2, 0).cpu().numpy())
+    levels = torch.empty(*image.shape[1:], 3, dtype=torch.uint8)
+    rows = 1_000_000 // max(1, image.shape[2]) + 1  # of a large image a part at a time: the steps need memory
+    for top in range(0, image.shape[1], rows):
+        part = image.detach()[:, top : top + rows]
+        levels[top : top + rows] = round_to_levels(part).to(torch.uint8).permute(1, 2, 0)
+    return levels.numpy()
 
 
 def round_to_levels(image: Tensor) -> Tensor:

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from mtkd.data.patches import ORIENTATIONS, orient, unorient
-from mtkd.networks.aggregator import KnowledgeAggregator
+from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
+from mtkd.networks.edsr import EDSR
 
 TILE = 256
-"""Side of a tile in LR pixels; images of up to ``TILE`` squared pixels are run whole."""
-OVERLAP = 16
-"""LR pixels of context that a tile sees beyond the part of it that is kept."""
+"""LR pixels from one tile to the next; images of up to ``TILE`` squared pixels are run whole."""
+OVERLAP = 48
+"""The largest overlap that is chosen for a network other than EDSR, and that of a network without a ``reach``."""
+WINDOW = 8
+"""Tiles begin and end at multiples of this, so that a network of windows sees the image's own ones."""
+
+Progress = Callable[[int, int], None]
+"""Called with how many tiles are done, of how many; a whole image counts as one."""
+
+
+def overlap_of(network: nn.Module) -> int:
+    """LR pixels of context that a tile of this network sees on each side: its ``reach``, in whole windows.
+
+    Tiles then make the whole image's values, but for rounding. Where :data:`OVERLAP` is less than the reach they do
+    nearly: within 2e-6 of SwinIR of the paper's lightweight size, with random weights. RCAN pools over all that it
+    sees, so that no overlap makes its tiles exact. ``tests/benchmarks/tiles.py`` measures them all.
+    """
+    reach = int(getattr(network, "reach", OVERLAP))
+    whole = -(-reach // WINDOW) * WINDOW
+    return whole if isinstance(network, EDSR) else min(whole, OVERLAP)
 
 
 @torch.inference_mode()
@@ -22,20 +42,28 @@ def upscale(
     lr_image: Tensor,
     scale: int,
     tile: int | None = TILE,
-    progress: Callable[[int, int], None] | None = None,
+    overlap: int | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """SR of one LR image (1, 3, h, w) in [0, 1] -> (1, 3, scale h, scale w) on the same device, not clamped.
 
+    Besides the result, memory depends on tile and overlap, not on the image. A
+    :class:`~mtkd.networks.aggregator.MultiTeacher` runs its teachers in turn, then its aggregator, each in its own
+    tiles; it holds all teachers' images meanwhile.
+
     Args:
         network: maps LR to SR; run in the mode that it is in.
-        tile: side of the kept part of a tile in LR pixels, a multiple of 8 (windows stay where they are);
-            None runs any image whole. Tiles bound the memory; pixels near their seams see less context.
-        progress: called with tiles done and their number.
+        tile: LR pixels from one tile to the next, a multiple of 8; None runs any image whole.
+        overlap: LR pixels that a tile sees on each side of what is kept of it, a multiple of 8; by default
+            :func:`overlap_of` the network.
+        progress: called after each tile.
 
     Raises:
-        ValueError: not one RGB image, or a tile that is not a positive multiple of 8.
+        ValueError: not one RGB image, or a tile or overlap that is not such a multiple.
     """
-    return _in_tiles(network, (lr_image,), scale, tile, OVERLAP, progress)
+    _check((lr_image,), tile, overlap)
+    step = _counter(progress, _count(network, lr_image, scale, tile, overlap))
+    return _upscale(network, lr_image, scale, tile, overlap, step)
 
 
 @torch.inference_mode()
@@ -43,51 +71,121 @@ def aggregate(
     aggregator: KnowledgeAggregator,
     teacher_images: Sequence[Tensor],
     tile: int | None = TILE,
-    progress: Callable[[int, int], None] | None = None,
+    overlap: int | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """MT of the teachers' images, each (1, 3, H, W), in the aggregator's order -> (1, 3, H, W), not clamped.
 
-    ``tile`` and the rest as in :func:`upscale`: in LR pixels.
+    The rest as in :func:`upscale`; tile and overlap are in LR pixels.
     """
-    scale = aggregator.scale
-    return _in_tiles(
-        lambda *images: aggregator(images), teacher_images, 1, tile and tile * scale, OVERLAP * scale, progress
-    )
+    _check(teacher_images, tile, overlap)
+    height, width = teacher_images[0].shape[-2:]
+    grid = _grid(aggregator, height, width, tile, overlap)
+    return _run(lambda *images: aggregator(images), teacher_images, 1, grid, _counter(progress, len(grid)))
 
 
-def _in_tiles(
-    function: Callable[..., Tensor],
-    images: Sequence[Tensor],
-    scale: int,
-    tile: int | None,
-    overlap: int,
-    progress: Callable[[int, int], None] | None,
+def _upscale(
+    network: nn.Module, lr_image: Tensor, scale: int, tile: int | None, overlap: int | None, step: Callable[[], None]
 ) -> Tensor:
-    """``function`` of images of one size, ``scale`` times as large, in tiles where they are larger than a tile."""
-    first = images[0]
+    if not isinstance(network, MultiTeacher):
+        height, width = lr_image.shape[-2:]
+        return _run(network, (lr_image,), scale, _grid(network, height, width, tile, overlap), step)
+    images = [_upscale(teacher, lr_image, scale, tile, overlap, step) for teacher in network.teachers]
+    return aggregate(network.aggregator, images, tile, overlap, lambda done, of: step())
+
+
+def _count(network: nn.Module, lr_image: Tensor, scale: int, tile: int | None, overlap: int | None) -> int:
+    """How many tiles :func:`upscale` takes."""
+    height, width = lr_image.shape[-2:]
+    if not isinstance(network, MultiTeacher):
+        return len(_grid(network, height, width, tile, overlap))
+    teachers = sum(_count(teacher, lr_image, scale, tile, overlap) for teacher in network.teachers)
+    return teachers + len(_grid(network.aggregator, scale * height, scale * width, tile, overlap))
+
+
+def _counter(progress: Progress | None, total: int) -> Callable[[], None]:
+    numbers = itertools.count(1)
+    return lambda: progress(next(numbers), total) if progress else None
+
+
+def _check(images: Sequence[Tensor], tile: int | None, overlap: int | None) -> None:
     for image in images:
         if image.dim() != 4 or image.shape[:2] != (1, 3):
             raise ValueError(f"expected one RGB image (1, 3, h, w), got {tuple(image.shape)}")
-    if tile is not None and (tile < 8 or tile % 8):
-        raise ValueError(f"tile must be a positive multiple of 8, not {tile}")
-    height, width = first.shape[-2:]
-    if tile is None or height * width <= tile * tile:
+    if tile is not None and (tile <= 0 or tile % WINDOW):
+        raise ValueError(f"tile must be a positive multiple of {WINDOW}, not {tile}")
+    if overlap is not None and (overlap < 0 or overlap % WINDOW):
+        raise ValueError(f"overlap must be a multiple of {WINDOW}, not {overlap}")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One dimension of a tile."""
+
+    sees: Tensor
+    """Rows or columns of the image, in order."""
+    kept: slice
+    """Those of the image that are its own: the result is taken from here."""
+    inner: slice
+    """Where these are among what it sees."""
+
+
+_Grid = list[tuple[_Part, _Part]]
+"""Rows and columns of each tile, in pixels of the network's input."""
+
+
+def _grid(network: nn.Module, height: int, width: int, tile: int | None, overlap: int | None) -> _Grid:
+    """The tiles of an image of this size: an LR image, or for an aggregator its teachers'."""
+    unit, wrap = (network.scale, network.scale * WINDOW) if isinstance(network, KnowledgeAggregator) else (1, 0)
+    overlap = (overlap_of(network) if overlap is None else overlap) * unit
+    step = tile and tile * unit
+    if step is None or height * width <= step * step:
+        step = max(height, width)
+    return [(r, c) for r in _parts(height, step, overlap, wrap) for c in _parts(width, step, overlap, wrap)]
+
+
+def _parts(length: int, step: int, overlap: int, wrap: int) -> list[_Part]:
+    """One dimension of a grid: parts ``step`` apart that see ``overlap`` on each side where the image goes on.
+
+    An aggregator's windows at one edge hold what is at the other edge of the image, once it is padded to whole windows
+    of ``wrap`` pixels (0 for other networks). A part at one edge alone therefore sees a strip of the other edge too,
+    on its far side.
+    """
+    parts = []
+    padded = -(-length // wrap) * wrap if wrap else 0
+    for start in range(0, max(1, length - 2 * overlap), step):
+        stop = min(length, start + step + 2 * overlap)
+        at_start, at_end = start == 0, stop == length
+        first, last = start + (0 if at_start else overlap), stop - (0 if at_end else overlap)
+        before = range(min(start, overlap) if wrap and at_end else 0)
+        after = range(max(stop, padded - overlap) if wrap and at_start else length, length)
+        sees = torch.tensor([*before, *range(start, stop), *after])
+        offset = len(before) - start
+        parts.append(_Part(sees, slice(first, last), slice(first + offset, last + offset)))
+    return parts
+
+
+def _run(
+    function: Callable[..., Tensor], images: Sequence[Tensor], scale: int, grid: _Grid, step: Callable[[], None]
+) -> Tensor:
+    """``function`` of images of one size, ``scale`` times as large, tile by tile; ``step`` is called after each."""
+    first = images[0]
+    if len(grid) == 1:
         whole = function(*images)
-        if progress:
-            progress(1, 1)
+        step()
         return whole
+    height, width = first.shape[-2:]
     out_image = first.new_empty(1, 3, scale * height, scale * width)
-    corners = [(top, left) for top in range(0, height, tile) for left in range(0, width, tile)]
-    for number, (top, left) in enumerate(corners):
-        bottom, right = min(top + tile, height), min(left + tile, width)
-        y0, x0 = max(0, top - overlap), max(0, left - overlap)
-        y1, x1 = min(height, bottom + overlap), min(width, right + overlap)
-        out = function(*(image[..., y0:y1, x0:x1] for image in images))
-        kept = out[..., scale * (top - y0) : scale * (bottom - y0), scale * (left - x0) : scale * (right - x0)]
-        out_image[..., scale * top : scale * bottom, scale * left : scale * right] = kept
-        if progress:
-            progress(number + 1, len(corners))
+    for rows, columns in grid:
+        out = function(*(image[:, :, rows.sees[:, None], columns.sees] for image in images))
+        inner = out[..., _times(scale, rows.inner), _times(scale, columns.inner)]
+        out_image[..., _times(scale, rows.kept), _times(scale, columns.kept)] = inner
+        step()
     return out_image
+
+
+def _times(scale: int, part: slice) -> slice:
+    return slice(scale * part.start, scale * part.stop)
 
 
 class SelfEnsemble(nn.Module):

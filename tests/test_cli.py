@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -203,12 +204,25 @@ def test_upscale_several_files_and_folders(run: Run, tmp_path: Path) -> None:
     assert np.array_equal(read_image(tmp_path / "out" / "b_x4.png"), expected)
 
 
-@pytest.mark.parametrize("tile", [0, 8])
-def test_upscale_in_tiles(tile: int, run: Run, tmp_path: Path) -> None:
-    source = photo(tmp_path / "in.png", 20, 31)
-    arguments = ("--model", "bicubic", "--scale", 3, "--tile", tile)
+@pytest.mark.parametrize("options, whole", [(("--tile", 0), True), (("--tile", 8), True),
+    (("--tile", 8, "--overlap", 16), True), (("--tile", 8, "--overlap", 0), False)])  # fmt: skip
+def test_upscale_in_tiles(options: tuple[Any, ...], whole: bool, run: Run, tmp_path: Path) -> None:
+    source = photo(tmp_path / "in.png", 40, 31)
+    arguments = ("--model", "bicubic", "--scale", 3, *options)
     assert run("upscale", source, "-o", tmp_path / "out.png", *arguments).code == 0
-    assert np.array_equal(read_image(tmp_path / "out.png"), to_uint8(Bicubic(3)(to_tensor(read_image(source)))))
+    expected = to_uint8(Bicubic(3)(to_tensor(read_image(source))))
+    assert np.array_equal(read_image(tmp_path / "out.png"), expected) == whole
+
+
+def test_upscale_tells_what_is_too_large_for_the_memory(
+    refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = photo(tmp_path / "in.png")
+    cpu, cuda = RuntimeError("DefaultCPUAllocator: not enough memory"), torch.OutOfMemoryError("CUDA out of memory")
+    for error in (cpu, cuda):
+        monkeypatch.setattr("mtkd.infer.upscale", Mock(side_effect=error))
+        said = refused("upscale", source, "-o", tmp_path / "out.png", "--model", "bicubic")
+        assert said == f"{source}: not enough memory; give a smaller --tile (256 now)"
 
 
 def colour(mode: str, value: Any, size: tuple[int, int] = (7, 5)) -> Image.Image:
@@ -354,6 +368,8 @@ def test_upscale_refuses_bad_input(refused: Callable[..., str], tmp_path: Path) 
         ([source], out, ("--scale", 0, "--model", "bicubic"), "--scale 0: give 2, 3 or 4"),
         ([source], out, ("--tile", 12), "--tile 12: give a multiple of 8"),
         ([source], out, ("--tile", -8), "--tile -8: give a multiple of 8"),
+        ([source], out, ("--overlap", 12), "--overlap 12: give a multiple of 8"),
+        ([source], out, ("--overlap", -8), "--overlap -8: give a multiple of 8"),
         ([source], out, ("--device", "cudda"), "--device cudda: not available here"),
         ([source], tmp_path / "out.jpg", (), "out.jpg: results are PNG"),
         ([source, tmp_path / "sub"], out, (), "2 images cannot go into one file; give a folder"),

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtkd.networks.common import DIV2K_MEAN, Upsample, UpsampleOneStep, conv3x3
+from mtkd.networks.common import DIV2K_MEAN, UPSAMPLE_REACH, Upsample, UpsampleOneStep, conv3x3
 from mtkd.networks.dct import window_dct_matrix
 from mtkd.networks.spec import NetworkSpec
 from mtkd.networks.swinir import Mlp
@@ -20,6 +20,7 @@ from mtkd.networks.windows import (
     pad_to_multiple,
     partition_windows,
     shift_mask,
+    window_reach,
 )
 
 Mixing = Literal["dct_attention", "attention", "masked_attention", "mixer"]
@@ -154,6 +155,10 @@ class KnowledgeAggregator(nn.Module):
             raise ValueError("a shift mask is for cyclic shifts; with shift='pad' nothing wraps around")
         self.scale, self.teachers, self.window = scale, tuple(teachers), window
         self.masked, self.residual = mixing == "masked_attention", residual
+        # In LR pixels: see SuperResolutionNetwork.
+        self.reach = window_reach([layers] * blocks, window) + (
+            1 + UPSAMPLE_REACH if upsampler == "pixelshuffle" else 1
+        )
 
         def layer() -> nn.Module:
             if mixing == "mixer":

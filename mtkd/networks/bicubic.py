@@ -14,6 +14,9 @@ class Bicubic(nn.Module):
     ``imresize`` of a ``uint8`` image rounds after each dimension, which costs about 0.001 dB.)
     """
 
+    reach = 2
+    """LR pixels: see :class:`~mtkd.networks.common.SuperResolutionNetwork`."""
+
     def __init__(self, scale: int) -> None:
         super().__init__()
         self.scale = scale

@@ -45,6 +45,13 @@ class Upsample(nn.Sequential):
         super().__init__(*layers)
 
 
+UPSAMPLE_REACH = 2
+"""LR pixels beyond its own that an SR pixel draws on through :class:`Upsample` and a last 3x3 convolution.
+
+One through the convolution on LR pixels, and one more through all of those on finer pixels together.
+"""
+
+
 class UpsampleOneStep(nn.Sequential):
     """Sub-pixel upsampling straight to an image, ``(N, C, h, w) -> (N, 3, s*h, s*w)``, for light variants."""
 
@@ -74,6 +81,13 @@ class SuperResolutionNetwork(nn.Module, ABC):
         self.value_range = value_range
         self.image_skip = image_skip
         self.register_buffer("mean", torch.tensor(DIV2K_MEAN).view(1, 3, 1, 1), persistent=False)
+
+    reach: int
+    """How many LR pixels beyond a whole window the pixels in it draw on, global pooling left out (:mod:`mtkd.infer`).
+
+    A network without windows has windows of one pixel. Pixels that lie deeper than this behind the edge of a tile
+    come out as in the whole image.
+    """
 
     feature_points: tuple[int, ...] = ()
     """After how many blocks of the body (residual blocks, groups, residual Swin blocks) a map is taken."""

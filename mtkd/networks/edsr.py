@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mtkd.networks.common import (
     IMAGE_SKIP_NOTE,
     ONE_STEP_NOTE,
+    UPSAMPLE_REACH,
     SuperResolutionNetwork,
     Upsample,
     UpsampleOneStep,
@@ -57,6 +58,7 @@ class EDSR(SuperResolutionNetwork):
         image_skip: bool = False,
     ) -> None:
         super().__init__(scale, channels, 255.0, image_skip)
+        self.reach = 2 * blocks + 2 + (1 if one_step else UPSAMPLE_REACH)
         self.feature_points = (max(1, blocks // 3), max(2, 2 * blocks // 3))
         self.conv_first = conv3x3(3, channels)
         self.body = nn.Sequential(*(ResidualBlock(channels, res_scale) for _ in range(blocks)))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from mtkd.networks.common import (
     IMAGE_SKIP_NOTE,
     ONE_STEP_NOTE,
+    UPSAMPLE_REACH,
     SuperResolutionNetwork,
     Upsample,
     UpsampleOneStep,
@@ -93,6 +94,7 @@ class RCAN(SuperResolutionNetwork):
         image_skip: bool = False,
     ) -> None:
         super().__init__(scale, channels, 255.0, image_skip)
+        self.reach = groups * (2 * blocks + 1) + 2 + (1 if one_step else UPSAMPLE_REACH)
         self.feature_points = (max(1, 3 * groups // 10), max(2, 7 * groups // 10))
         self.conv_first = conv3x3(3, channels)
         self.body = nn.Sequential(*(ResidualGroup(channels, blocks, squeeze) for _ in range(groups)))

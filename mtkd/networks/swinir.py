@@ -8,7 +8,14 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtkd.networks.common import IMAGE_SKIP_NOTE, SuperResolutionNetwork, Upsample, UpsampleOneStep, conv3x3
+from mtkd.networks.common import (
+    IMAGE_SKIP_NOTE,
+    UPSAMPLE_REACH,
+    SuperResolutionNetwork,
+    Upsample,
+    UpsampleOneStep,
+    conv3x3,
+)
 from mtkd.networks.spec import NetworkSpec
 from mtkd.networks.windows import (
     WindowAttention,
@@ -16,6 +23,7 @@ from mtkd.networks.windows import (
     pad_to_multiple,
     partition_windows,
     shift_mask,
+    window_reach,
 )
 
 
@@ -118,6 +126,7 @@ class SwinIR(SuperResolutionNetwork):
     ) -> None:
         super().__init__(scale, channels, 1.0, image_skip)
         self.window = window
+        self.reach = window_reach(depths, window) + (1 + UPSAMPLE_REACH if upsampler == "pixelshuffle" else 1)
         count = len(depths)
         self.feature_points = (2, 4) if count == 6 else (max(1, count // 4), max(2, 3 * count // 4))
         self.conv_first = conv3x3(3, channels)

@@ -6,6 +6,8 @@ image (row by row), then those of the second.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -56,6 +58,22 @@ def shift_mask(height: int, width: int, window: int, shift: int, like: Tensor) -
     region = partition_windows(region[None, :, :, None], window).squeeze(-1)  # (nW, w*w)
     apart = region[:, :, None] != region[:, None, :]  # (nW, w*w, w*w)
     return apart.to(like.dtype) * MASKED
+
+
+def window_reach(depths: Iterable[int], window: int) -> int:
+    """How deep behind the edge of a tile of whole windows its features differ from those of a whole image, in pixels.
+
+    The network is a 3x3 convolution, blocks of so many layers on plain and shifted windows in turn, each block with a
+    3x3 convolution at its end, and one more convolution. A window with one token that differs differs as a whole; the
+    shifted one at the edge has lost its other half, whether that wraps around, is masked or padded.
+    """
+    reach = 1
+    for depth in depths:
+        for number in range(depth):
+            shift = window // 2 if number % 2 else 0
+            reach = shift + -(-(reach - shift) // window) * window
+        reach += 1
+    return reach + 1
 
 
 def relative_position_index(window: int) -> Tensor:
