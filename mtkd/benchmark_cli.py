@@ -44,7 +44,7 @@ def benchmark(
     The sets may lie as SelfExSR, BasicSR or EDSR lay them out, or as folders of HR images. With --check, exit code 1
     says that a number is not the known one.
     """
-    from mtkd import zoo
+    from mtkd import verify, zoo
     from mtkd.data.benchmarks import NO_SETS
 
     check_scale(scale)
@@ -58,6 +58,8 @@ def benchmark(
     wanted = [part.strip() for part in sets.split(",") if part.strip()]
     where = device_called(device)
     if check:
+        if not names:
+            chosen = [name for name in chosen if verify.expected(name, scale)]
         _check(chosen, scale, root, wanted, where, json_)
         return
     rows = _measure(chosen, scale, root, wanted or ["Set5", "Set14"], where)

@@ -99,9 +99,8 @@ def download(
         remote.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock_for(remote.path)):
             if not remote.path.exists():
-                _Download(remote, progress, patience, stop or threading.Event()).run()
-            else:
-                progress(remote.path.stat().st_size)
+                return _Download(remote, progress, patience, stop or threading.Event()).run()
+            progress(remote.path.stat().st_size)
             found = sha256_of(remote.path)
     except OSError as error:
         raise UserError(f"{remote.path}: cannot be written ({error.strerror or error})") from error
@@ -128,8 +127,8 @@ class _Download:
     told: int = field(default=0, init=False)
     """How many bytes ``progress`` knows of."""
 
-    def run(self) -> None:
-        """Try until the whole file has come and is right."""
+    def run(self) -> str:
+        """Try until the whole file has come and is right; returns its hash."""
         failures, again = 0, False
         while True:
             before = self.length()
@@ -144,8 +143,10 @@ class _Download:
                 continue
             except OSError as error:
                 raise self.cannot_write(error) from error
-            if (problem := self.problem()) is None:
-                return self.finish()
+            found = sha256_of(self.remote.part)
+            if (problem := self.problem(found)) is None:
+                self.finish()
+                return found
             self.forget()
             if began == 0 or again:
                 raise UserError(f"{self.remote.url}: {problem}; nothing of it was kept")
@@ -247,11 +248,11 @@ class _Download:
                 f"free; make room, then the same command goes on ({self.length():,} bytes are kept)"
             )
 
-    def problem(self) -> str | None:
+    def problem(self, found: str) -> str | None:
         """What is wrong with a file that has come."""
         if self.remote.size is not None and (size := self.length()) != self.remote.size:
             return f"{size:,} bytes came, {self.remote.size:,} were expected"
-        if self.remote.sha256 and (found := sha256_of(self.remote.part)) != self.remote.sha256:
+        if self.remote.sha256 and found != self.remote.sha256:
             return f"SHA-256 {found}, {self.remote.sha256} was expected"
         return None
 

@@ -103,7 +103,11 @@ def fetch(
             print("\n".join(found.notes), end="\n" if found.notes else "")
     if json_:
         print_json(rows)
-    elif any(row["new"] for row in rows):
+        return
+    for name in public.names() if all_ else ():
+        if name not in chosen:
+            print(public.by_hand(name, scale))
+    if any(row["new"] for row in rows):
         print(f"numbers as published? mtkd benchmark {' '.join(chosen)} --scale {scale} --check")
 
 

@@ -46,7 +46,7 @@ class Server:
 class _Handler(http.server.BaseHTTPRequestHandler):
     server_state: Server
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         state, path = self.server_state, self.path
         wanted = self.headers.get("Range")
         state.requests.append((path, wanted))

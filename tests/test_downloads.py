@@ -68,7 +68,7 @@ def test_a_cut_connection_goes_on(server: Server, tmp_path: Path, sha256: str | 
 def test_what_was_given_up_goes_on_later(server: Server, tmp_path: Path) -> None:
     server.faults["/a"] = [cut(100_000), *[cut(0)] * 2]
     one = remote(server, tmp_path)
-    with pytest.raises(UserError, match=r"given up after 3 tries .*cut after 100,000 of 400,000.*100,000 bytes are kept"):
+    with pytest.raises(UserError, match=r"given up after 3 tries .*after 100,000 of 400,000.*100,000 bytes are kept"):
         download(one, patience=HASTY)
     assert left(tmp_path) == {"a.bin.part", "a.bin.part.json"}
     download(one, patience=HASTY)

@@ -107,7 +107,7 @@ def test_the_published_padding(height: int, width: int) -> None:
 
 
 def test_whole_windows_are_not_padded_again() -> None:
-    """What the wrapper gives the network is a multiple of its window, so that the network's own padding adds nothing."""
+    """The wrapper gives the network a multiple of its window: the network's own padding adds nothing."""
     network = networks.build("swinir_tiny", 2).eval()
     x = torch.rand(1, 3, 13, 10)
     padded = torch.cat([x, x.flip(-2)[..., :3, :]], -2)

@@ -76,6 +76,11 @@ def _unpack(archive: Path, file: zipfile.ZipFile, sha256: str, progress: Callabl
     if place.exists():
         raise UserError(f"{place}: is there, but is not what {archive.name} holds; move it away, then try again")
     new = place.with_name(f".{place.name}.unpacking")
+    room, free = sum(info.file_size for info in images.values()), shutil.disk_usage(archive.parent).free
+    if not new.exists() and room > free:
+        raise UserError(
+            f"{archive.parent}: no space left: the images take {room:,} bytes, {free:,} are free; make room"
+        )
     for done, (name, info) in enumerate(images.items(), 1):
         _write(archive, file, info, new / name.relative_to(inner))
         progress(done, len(images))

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from mtkd.errors import UserError
-from mtkd.images import chw, crop_to_multiple, find_images, read_image
+from mtkd.images import UInt8Image, chw, crop_to_multiple, find_images, read_image
 from mtkd.resize import Border, imresize
 
 ORIENTATIONS = 8
@@ -81,13 +81,13 @@ class ImagePairs(Sequence[ImagePair]):
     def _read(self, index: int) -> ImagePair:
         path = self.files[index]
         try:
-            hr = chw(crop_to_multiple(read_image(path), self.scale))
+            hr = chw(crop_to_multiple(_whole(path), self.scale))
         except UserError as error:
             raise UserError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
         if self.lr_folder is None:
             return ImagePair(path.stem, hr, imresize(hr, 1 / self.scale, self.border))
         lr_path = lr_file(self.lr_folder, path, self.scale)
-        lr = chw(read_image(lr_path))
+        lr = chw(_whole(lr_path))
         if tuple(s * self.scale for s in lr.shape[1:]) != tuple(hr.shape[1:]):
             raise UserError(f"{lr_path}: {tuple(lr.shape[1:])} is not 1/{self.scale} of its HR image")
         return ImagePair(path.stem, hr, lr)
@@ -104,6 +104,14 @@ class ImagePairs(Sequence[ImagePair]):
         if size <= self._room:
             self._held[index], self._room = pair, self._room - size
         return pair
+
+
+def _whole(path: Path) -> UInt8Image:
+    """An image of a training set; one that cannot be read is named, with what to do."""
+    try:
+        return read_image(path)
+    except UserError as error:
+        raise UserError(f"{error}; remove it, or leave such images out with --set data.skip_damaged=true") from error
 
 
 def lr_file(folder: Path, hr: Path, scale: int) -> Path:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from mtkd.data import archives
-from mtkd.downloads import PATIENCE, Patience, Progress, Remote, download_all, sha256_of
+from mtkd.downloads import PATIENCE, Patience, Progress, Remote, download_all, lock_for, sha256_of
 from mtkd.errors import UserError, unknown_name
-from mtkd.images import find_images
 from mtkd.web import mirrored
 
 MANIFESTS = Path(__file__).parent / "manifests"
@@ -127,24 +129,25 @@ def _is_archive(remote: Remote) -> bool:
     return remote.path.suffix == ".zip"
 
 
-def _unpacked(remote: Remote) -> bool:
-    """Whether an archive's images are there: unpacked by us, or brought in a folder of DIV2K's names.
+def _image_folder(archive: Path) -> Path:
+    """Where DIV2K's archives put their images: ``DIV2K_train_LR_bicubic_X4.zip`` -> ``DIV2K_train_LR_bicubic/X4``."""
+    name, scaled, scale = archive.stem.rpartition("_X")
+    return archive.parent / name / f"X{scale}" if scaled else archive.parent / archive.stem
 
-    Raises:
-        UserError: such a folder is there, without all images.
-    """
+
+def _unpacked(remote: Remote) -> bool:
+    """Whether an archive's images are there: unpacked by us, or as many as should be in a folder that was brought."""
     if archives.unpacked(remote.path.parent, remote.sha256 or ""):
         return True
-    name, scaled, scale = remote.path.stem.rpartition("_X")
-    folder = remote.path.parent / name / f"X{scale}" if scaled else remote.path.parent / remote.path.stem
-    return folder.is_dir() and len(find_images(folder)) == (100 if "valid" in remote.path.stem else 800)
+    folder, count = _image_folder(remote.path), 100 if "valid" in remote.path.stem else 800
+    return folder.is_dir() and sum(path.suffix == ".png" for path in folder.iterdir()) == count
 
 
 def missing(remotes: Sequence[Remote], keep: bool = False) -> list[Remote]:
     """Those that are not there, or not as they should be; archives that are unpacked, unless they are to be kept.
 
     Raises:
-        UserError: a file of that name is there, with other content: named, not touched.
+        UserError: a file or a folder of that name is there, with other content: named, not touched.
     """
     left, other = [], []
     for remote in remotes:
@@ -152,6 +155,9 @@ def missing(remotes: Sequence[Remote], keep: bool = False) -> list[Remote]:
         if _is_archive(remote):
             if not _unpacked(remote) or (there and not keep):
                 left.append(remote)  # one brought by hand is checked and unpacked like a fetched one
+            folder = _image_folder(remote.path)
+            if not _unpacked(remote) and folder.exists():
+                raise UserError(f"{folder}: is there, but is not what {remote.path.name} holds; move it away")
         elif not there:
             left.append(remote)
         elif sha256_of(remote.path) != remote.sha256:
@@ -172,24 +178,29 @@ def fetch(
     workers: int = 4,
     patience: Patience = PATIENCE,
 ) -> None:
-    """Fetch what :func:`missing` says; archives are unpacked, and removed unless ``keep``.
+    """Fetch what :func:`missing` says of files of one set; archives are unpacked, and removed unless ``keep``.
 
-    A folder of images appears once all of its files have come.
+    A folder of images appears once all of its files have come. Of two processes the second waits.
 
     Raises:
         UserError: some files could not be fetched; the others are kept, and not fetched again.
     """
-    staged = [r if _is_archive(r) else replace(r, path=_staging(r.path)) for r in remotes]
-    failed = download_all(staged, progress, workers, patience)
-    for remote in remotes:
-        if _is_archive(remote) and remote.path.exists():
-            if not _unpacked(remote):
-                archives.unpack(remote.path, remote.sha256 or "", partial(unpacking, remote.path.name))
-            if not keep:
-                remote.path.unlink()
-    for folder in dict.fromkeys(remote.path.parent for remote in remotes if not _is_archive(remote)):
-        if all(_staging(remote.path).exists() for remote in remotes if remote.path.parent == folder):
-            _settle(folder)
+    if not remotes:
+        return
+    with FileLock(lock_for(Path(os.path.commonpath([remote.path.parent for remote in remotes]), ".fetching"))):
+        left = missing(remotes, keep)  # another process may have been at it
+        staged = [r if _is_archive(r) else replace(r, path=_staging(r.path)) for r in left]
+        failed = download_all(staged, progress, workers, patience)
+        for remote in filter(_is_archive, left):
+            if remote.path.exists():
+                if not _unpacked(remote):
+                    archives.unpack(remote.path, remote.sha256 or "", partial(unpacking, remote.path.name))
+                if not keep:
+                    remote.path.unlink()
+        images = [remote for remote in left if not _is_archive(remote)]
+        for folder in dict.fromkeys(remote.path.parent for remote in images):
+            if all(_staging(remote.path).exists() for remote in images if remote.path.parent == folder):
+                _settle(folder)
     if failed:
         raise UserError(f"{failed[0]}{_and_more(len(failed) - 1)}")
 

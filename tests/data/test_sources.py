@@ -1,4 +1,4 @@
-"""Public image sets: fetched from a local server into their places, whole folders at a time; archives unpacked safely."""
+"""Public image sets: fetched from a local server, whole folders at a time; archives unpacked safely."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +101,17 @@ def test_half_a_folder_is_never_seen(tiny: tuple[Source, Server], tmp_path: Path
     )
 
 
+def test_two_processes_at_once(tiny: tuple[Source, Server], tmp_path: Path) -> None:
+    one, server = tiny
+    server.pace = 0.02
+    threads = [threading.Thread(target=get, args=(one, tmp_path)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(server.requests) == 4 and presence(one, tmp_path).complete
+
+
 def test_only_some(tiny: tuple[Source, Server], tmp_path: Path) -> None:
     one, _ = tiny
     assert get(one, tmp_path, "*SRF_4*") == 2 and presence(one, tmp_path).files == 2
@@ -154,8 +165,10 @@ def test_archives_are_unpacked_and_removed(div: tuple[Source, Server, dict], tmp
     assert sum(server.served.values()) == sum(map(len, contents.values()))
     (tmp_path / "DIV2K/D_train_HR/0002.png").unlink()
     assert not presence(one, tmp_path).complete
+    before = len(server.requests)
     with pytest.raises(UserError, match=r"D_train_HR: is there, but is not what D_train_HR.zip holds; move it away"):
         get(one, tmp_path)
+    assert len(server.requests) == before
 
 
 def test_archives_are_kept_if_wanted_and_may_be_brought(div: tuple[Source, Server, dict], tmp_path: Path) -> None:
@@ -279,12 +292,8 @@ def test_set5_as_a_command_killed_in_the_middle(data_root: Path, tmp_path: Path)
 
 
 def test_the_command_line(run: Run, refused, monkeypatch: pytest.MonkeyPatch, tiny, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    one, server = tiny
-    with serving() as gone:
-        pass
-    known = {"tiny": one, "gone": replace(one, name="gone", url=f"{gone.url}/")}
-    monkeypatch.setattr(sources, "sources", lambda: known)
-    monkeypatch.setattr("mtkd.downloads.PATIENCE", HASTY)
+    one, _ = tiny
+    monkeypatch.setattr(sources, "sources", lambda: {"tiny": one})
     root = ("--data", tmp_path / "d")
     assert "unknown image set 'tinny'; did you mean 'tiny'" in refused("data", "fetch", "tinny", *root)
     assert "no file of tiny matches" in refused("data", "fetch", "tiny", "--only", "x", *root)

@@ -259,7 +259,9 @@ def test_bad_files(tmp_path: Path, home: Path, publish: Callable[..., None], mon
 
 def test_a_model_of_that_name(tmp_path: Path, home: Path) -> None:
     write_model(home / "models", "edsr", "edsr_tiny", 1, scale=4)
-    with pytest.raises(UserError, match="edsr_x4.safetensors: a model 'edsr' for scale 4 that is not the published one"):
+    with pytest.raises(
+        UserError, match="edsr_x4.safetensors: a model 'edsr' for scale 4 that is not the published one"
+    ):
         public.fetch("edsr", 4)
 
 
@@ -286,6 +288,9 @@ def test_fetch_and_check_as_commands(tmp_path: Path, home: Path) -> None:
         environment = dict(os.environ) | {"MTKD_MIRROR": server.url}
         done = subprocess.run(fetch, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        assert "checked and kept as" in done.stdout and "mtkd benchmark swinir_lightweight --scale 3 --check" in done.stdout
+        assert (
+            "checked and kept as" in done.stdout
+            and "mtkd benchmark swinir_lightweight --scale 3 --check" in done.stdout
+        )
         again = subprocess.run([*fetch, "--json"], env=environment, capture_output=True, text=True, check=False)
         assert json.loads(again.stdout)[0]["new"] is False and len(server.requests) == 1
