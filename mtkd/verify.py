@@ -133,10 +133,11 @@ def check(
     tasks = [(n, s, one) for n, one in known.items() if one for s in chosen if s in one.psnr]
     if not tasks:
         raise UserError(f"{data}: none of the sets with known numbers ({', '.join(SETS)}) is there at scale {scale}")
+    networks = {name: zoo.load(name, scale, device) for name in dict.fromkeys(name for name, _, _ in tasks)}
     found = []
     for done, (name, set_name, one) in enumerate(tasks):
         progress(f"{name} on {set_name}", done, len(tasks))
-        network, images = zoo.load(name, scale, device), benchmark(data, set_name, scale)
+        network, images = networks[name], benchmark(data, set_name, scale)
         here = evaluate(network, images, scale, device)
         theirs = evaluate(PublishedPadding(network), images, scale, device) if one.padded else here
         found.append(

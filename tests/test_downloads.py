@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from mtkd import downloads
-from mtkd.downloads import Remote, Stopped, download, download_all
+from mtkd.data.side_by_side import download_all
+from mtkd.downloads import Remote, Stopped, download
 from mtkd.errors import UserError
 from mtkd.web import mirrored
 from tests.servers import HASTY, Server, cut, redirect, serving, silent, status

@@ -18,7 +18,8 @@ from typing import Any
 from filelock import FileLock
 
 from mtkd.data import archives
-from mtkd.downloads import PATIENCE, Patience, Progress, Remote, download_all, lock_for, sha256_of
+from mtkd.data.side_by_side import download_all
+from mtkd.downloads import PATIENCE, Patience, Progress, Remote, lock_for, sha256_of
 from mtkd.errors import UserError, unknown_name
 from mtkd.web import mirrored
 

@@ -262,19 +262,24 @@ def command(*arguments: object, **environment: str) -> list[str]:
 
 
 def test_set5_as_a_command_killed_in_the_middle(data_root: Path, tmp_path: Path) -> None:
-    """From the real manifest at a mirror; SIGKILL, then the same command, then nothing is left to do."""
+    """From the real manifest at a mirror; Ctrl-C, then SIGKILL, then to the end: no whole file comes twice."""
     one = source("set5")
     host = "/" + one.url.removeprefix("https://")
     files = {f"{host}{path}": (data_root / "benchmarks" / path).read_bytes() for path, _, _ in one.files}
     environment = {k: v for k, v in os.environ.items() if k != "MTKD_DATA"} | {"MTKD_HOME": str(tmp_path / "home")}
     with serving(files=files, pace=0.01) as server:
         environment["MTKD_MIRROR"] = server.url
-        first = subprocess.Popen(command("data", "fetch", "set5"), env=environment)
-        while len(server.requests) < 12:
-            assert first.poll() is None
-            time.sleep(0.01)
-        first.send_signal(signal.SIGKILL)
-        first.wait()
+        for stop, begun in ((signal.SIGINT, 6), (signal.SIGKILL, 14)):
+            first = subprocess.Popen(command("data", "fetch", "set5"), env=environment, stderr=subprocess.PIPE)
+            while len(server.requests) < begun:
+                assert first.poll() is None
+                time.sleep(0.01)
+            first.send_signal(stop)
+            _, said = first.communicate()
+            assert (first.returncode, said) == {
+                signal.SIGINT: (130, b"stopped; the same command goes on from there\n"),
+                signal.SIGKILL: (-9, b""),
+            }[stop]
         folder = tmp_path / "home" / "data" / "benchmarks" / "Set5"
         whole = [path for path in folder.rglob("*.png")]
         server.pace, before = 0, [path for path, _ in server.requests]
