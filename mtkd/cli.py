@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mtkd.console import print_json, print_table, progress_bar
+from mtkd.benchmark_cli import benchmark
+from mtkd.console import Json, Scale, print_json, print_table, progress_bar, quality_cells
+from mtkd.console import check_scale as _check_scale
+from mtkd.console import device_called as _device
+from mtkd.data_cli import data_app
 from mtkd.errors import UserError
 from mtkd.matrix_cli import agreement, matrix
+from mtkd.models_cli import models_app
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-models_app = typer.Typer(rich_markup_mode=None)
 app.add_typer(models_app, name="models")
+app.add_typer(data_app, name="data")
 
-Scale = Annotated[int, typer.Option(help="Enlargement: 2, 3 or 4.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Border = Annotated[str, typer.Option(help="Edge of the image: clamp (the benchmarks' LR files) or mirror.")]
 
 
@@ -49,47 +51,6 @@ def demo(
     except ImportError as error:
         raise UserError(f"the explorer needs the extra 'app': pip install 'mtkd[app]' ({error})") from error
     launch(host=host, port=port, browser=browser)
-
-
-@models_app.callback(invoke_without_command=True)
-def models(context: typer.Context, json_: Json = False) -> None:
-    """List the trained models: those of MTKD_ZOO, your own, and the bundled ones; or add one."""
-    if context.invoked_subcommand is not None:
-        return
-    from mtkd import zoo
-
-    rows = [model.summary() for model in zoo.models()]
-    if json_:
-        print_json(rows)
-        return
-    header = ("name", "role", "scale", "parameters", "iterations", "bundled")
-    print_table(header, [[_cell(row[key]) for key in header] for row in rows])
-
-
-@models_app.command("import")
-def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Weights: .safetensors, .pth or .pt.")],
-    name: Annotated[str | None, typer.Option(help="What to call the model [default: made of the file's name].")] = None,
-    network: Annotated[str | None, typer.Option(help="Take it as this network [default: detected].")] = None,
-    scale: Annotated[int | None, typer.Option(help="Take it as this scale, 2, 3 or 4 [default: detected].")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Set a model of your own of that name aside.")] = False,
-    json_: Json = False,
-) -> None:
-    """Add weights from elsewhere to your own models: EDSR, RCAN or SwinIR in any public form.
-
-    With the extra 'community' also what spandrel knows. Nothing in the file is executed.
-    """
-    from mtkd.zoo import imports
-
-    if scale is not None:
-        _check_scale(scale)
-    found = imports.inspect(file, network, scale)
-    model = imports.add(found, name, replace)
-    if json_:
-        print_json(model.summary())
-        return
-    print(f"{model.name} x{model.scale}: {found.family} ({model.header.network}, {found.parameters:,} parameters)")
-    print("\n".join([*found.notes, str(model.path)]))
 
 
 @app.command()
@@ -196,51 +157,11 @@ def score(
         print_json({"scale": scale, **result.row(), "per_image": images})
         return
     mean = {"image": f"mean of {result.images}", "psnr": result.psnr, "ssim": result.ssim}
-    print_table(("image", "PSNR", "SSIM"), [_quality_cells(row, "image") for row in [*images, mean]])
+    print_table(("image", "PSNR", "SSIM"), [quality_cells(row, "image") for row in [*images, mean]])
     print(f"protocol: {result.protocol} (scale {scale})")
 
 
-@app.command()
-def benchmark(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL...", help="Models; all of that scale if none.")
-    ] = None,
-    scale: Scale = 4,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of benchmark sets [default: MTKD_DATA].", envvar="MTKD_DATA")
-    ] = None,
-    sets: Annotated[str, typer.Option(help="Names of sets, separated by commas.")] = "Set5,Set14",
-    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
-    json_: Json = False,
-) -> None:
-    """PSNR and SSIM of models on benchmark sets (SelfExSR layout), by the paper's protocol."""
-    from mtkd import zoo
-    from mtkd.data.benchmarks import benchmark as images_of
-    from mtkd.evaluate import evaluate
-
-    _check_scale(scale)
-    if data is None:
-        raise UserError("where are the benchmark sets? give --data FOLDER or set MTKD_DATA")
-    chosen = names or ["bicubic", *(m.name for m in zoo.models(scale))]
-    for name in chosen:  # a misspelt name is told before minutes of work, not after
-        if name != "bicubic":
-            zoo.find(name, scale)
-    of_set = {name: images_of(data, name, scale) for name in map(str.strip, sets.split(","))}
-    rows = []
-    with progress_bar("benchmark", len(chosen) * sum(map(len, of_set.values()))) as advance:
-        for name in chosen:
-            network = zoo.load(name, scale, _device(device))
-            for set_name, images in of_set.items():
-                result = evaluate(network, images, scale, _device(device), lambda done, of: advance())
-                rows.append({"model": name, "scale": scale, "set": set_name, **result.row()})
-    if json_:
-        print_json(rows)
-        return
-    print_table(
-        ("model", "set", "PSNR", "SSIM", "images"),
-        [[row["model"], *_quality_cells(row, "set"), str(row["images"])] for row in rows],
-    )
-    print(f"protocol: {rows[0]['protocol']} (scale {scale})")
+app.command()(benchmark)
 
 
 @app.command()
@@ -353,36 +274,12 @@ def explain(
         print(output)
 
 
-def _check_scale(scale: int) -> None:
-    if scale not in (2, 3, 4):
-        raise UserError(f"--scale {scale}: give 2, 3 or 4")
-
-
-def _device(name: str) -> Any:
-    import torch
-
-    try:
-        return torch.empty(0, device=torch.device(name)).device
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {name}: not available here ({str(error).splitlines()[0]})") from error
-
-
 def _named(file: Path, function: Any, *arguments: Any) -> Any:
     """Call a function; a user's error is told with the name of the file."""
     try:
         return function(*arguments)
     except UserError as error:
         raise UserError(f"{file}: {error}") from error
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _quality_cells(row: Mapping[str, Any], first: str) -> list[str]:
-    return [str(row[first]), f"{row['psnr']:.3f}", f"{row['ssim']:.4f}"]
 
 
 def main() -> None:

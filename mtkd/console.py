@@ -1,11 +1,18 @@
-"""What commands print: tables for people, JSON for programs, a progress bar on terminals."""
+"""What commands have in common: options, tables for people, JSON for programs, a progress bar on terminals."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+import typer
+
+from mtkd.errors import UserError
+
+Scale = Annotated[int, typer.Option(help="Enlargement: 2, 3 or 4.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _finite(value: Any) -> Any:
@@ -30,14 +37,19 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 class progress_bar:  # noqa: N801
-    """A progress bar on stderr, on terminals only; ``with progress_bar(...) as advance: advance()``."""
+    """A progress bar on stderr, on terminals only; ``with progress_bar(...) as advance: advance()``.
 
-    def __init__(self, task: str, total: int) -> None:
+    ``advance(done)`` sets how much is done. With ``of_bytes`` it shows sizes and speed.
+    """
+
+    def __init__(self, task: str, total: int, of_bytes: bool = False) -> None:
         from rich.console import Console
-        from rich.progress import Progress
+        from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
+        columns = Progress.get_default_columns()
+        sizes = (*columns, DownloadColumn(), TransferSpeedColumn()) if of_bytes else columns
         console = Console(stderr=True)
-        self.bar = Progress(console=console, disable=not console.is_terminal, transient=True)
+        self.bar = Progress(*sizes, console=console, disable=not console.is_terminal, transient=True)
         self.task = self.bar.add_task(task, total=total)
 
     def __enter__(self) -> Any:
@@ -48,3 +60,42 @@ class progress_bar:  # noqa: N801
 
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
+
+
+class ByteCount:
+    """A callback for bytes as they come (and go), which sets a bar to their sum."""
+
+    def __init__(self, advance: Any) -> None:
+        self.advance, self.sum = advance, 0
+
+    def __call__(self, count: int) -> None:
+        self.sum += count
+        self.advance(self.sum)
+
+
+def check_scale(scale: int) -> None:
+    """Refuse what is not 2, 3 or 4."""
+    if scale not in (2, 3, 4):
+        raise UserError(f"--scale {scale}: give 2, 3 or 4")
+
+
+def device_called(name: str) -> Any:
+    """A torch device that works here."""
+    import torch
+
+    try:
+        return torch.empty(0, device=torch.device(name)).device
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {name}: not available here ({str(error).splitlines()[0]})") from error
+
+
+def cell(value: Any) -> str:
+    """A value in a table."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def quality_cells(row: Mapping[str, Any], first: str) -> list[str]:
+    """A row's first column, PSNR and SSIM."""
+    return [str(row[first]), f"{row['psnr']:.3f}", f"{row['ssim']:.4f}"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,8 @@ def evaluate(
 ) -> SetScore:
     """Run a network on a set's LR images, whole, and score it by the paper's protocol.
 
+    Where LR images were made from HR images, the protocol says "LR derived".
+
     Raises:
         UserError: an unreadable image, or an LR size that does not fit its HR image.
     """
@@ -80,7 +82,7 @@ def evaluate(
             raise UserError(f"{image.hr}: {error}") from error
         if progress:
             progress(number + 1, len(images))
-    return summarise(scores)
+    return summarise(scores, replace(PAPER, lr="derived") if any(image.derived for image in images) else PAPER)
 
 
 def _stem(path: Path, scale: int) -> str:

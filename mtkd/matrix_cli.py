@@ -13,6 +13,7 @@ import typer
 
 from mtkd.console import print_json, print_table, progress_bar
 from mtkd.errors import UserError, unknown_name
+from mtkd.home import found_data
 
 ACTIONS = ("status", "report")
 ASSUMED_TFLOPS = 20
@@ -34,7 +35,7 @@ def matrix(
     only: Annotated[str, typer.Option(help="Rows alone, separated by commas: scratch,kd,v*")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder of runs [default: runs/SIZE].")] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of benchmark sets [default: MTKD_DATA].", envvar="MTKD_DATA")
+        Path | None, typer.Option(help="Folder of benchmark sets [default: MTKD_DATA, else what was fetched].")
     ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value for every recipe; repeatable.")] = None,
     anew: Annotated[bool, typer.Option("--anew", help="Train also what the zoo or the bundled records hold.")] = False,
@@ -85,7 +86,7 @@ def matrix(
 
     bundled = None if anew else records.shipped(Path(size).stem)
     recorded = records.read(bundled).sets if bundled else {}
-    place = Place(folder, data, plan.images(), threads, anew, recorded)
+    place = Place(folder, found_data(data), plan.images(), threads, anew, recorded)
     graph, known = _graph(plan, chosen, wanted_scales, wanted_seeds, patterns, folder)
     tasks = graph.tasks()
     if action == "status" or dry_run:
@@ -94,7 +95,7 @@ def matrix(
     if missing := graph.missing():
         raise UserError(
             f"the graph needs {missing[0].name} x{missing[0].scale}, which it does not train: "
-            f"{missing[0].missing}. Bring its weights (MTKD_ZOO), or choose other rows with --only"
+            f"{missing[0].missing}. Bring its weights (mtkd models fetch, MTKD_ZOO), or choose other rows with --only"
         )
     plan.images().folder()
     Estimator(graph.runs, None, place.device).check()
@@ -120,7 +121,7 @@ def agreement(
         str, typer.Option(help="Sets, separated by commas; 'held out' are the size's held-out training images.")
     ] = "held out,Set5,Set14",
     data: Annotated[
-        Path | None, typer.Option(help="Folder of benchmark sets [default: MTKD_DATA].", envvar="MTKD_DATA")
+        Path | None, typer.Option(help="Folder of benchmark sets [default: MTKD_DATA, else what was fetched].")
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -138,7 +139,11 @@ def agreement(
     if names is None and not beside:
         others = [plan.model_name("MT")]
     networks = {name: zoo.load(name, scale) for name in dict.fromkeys([*chosen, *others])}
-    of_set = {name: images_of(name, scale, data, plan.images()) for name in map(str.strip, sets.split(",")) if name}
+    of_set = {
+        name: images_of(name, scale, found_data(data), plan.images())
+        for name in map(str.strip, sets.split(","))
+        if name
+    }
     rows = []
     with progress_bar("agreement", sum(map(len, of_set.values()))) as advance:
         for set_name, images in of_set.items():
@@ -190,10 +195,10 @@ def _graph(
     out: Path,
 ) -> tuple[Any, Any]:
     from mtkd.experiments import records
-    from mtkd.experiments.matrix import Matrix, images_hash
+    from mtkd.experiments.matrix import Matrix, images_by_scale
 
     known = records.read(records.rebuild(out, _damaged)) if any(out.glob("*/run.json")) else None
-    graph = Matrix(plan, images_hash(plan.images(), known.images() if known else ()))
+    graph = Matrix(plan, images_by_scale(plan.images(), known.images if known else lambda scale: ()))
     for table in tables:
         graph.add(table, scales, seeds, only)
     if not graph.rows:

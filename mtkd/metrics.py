@@ -30,9 +30,12 @@ class Protocol:
     channel: Literal["Y", "RGB"] = "Y"
     crop: int | Literal["scale"] = "scale"
     quantise: bool = True
+    lr: Literal["official", "derived"] = "official"
+    """Whether the set's own LR files were enlarged, or LR images made from its HR files."""
 
     def __str__(self) -> str:
-        return f"{self.channel}, crop = {self.crop}, {'uint8' if self.quantise else 'float'}"
+        derived = ", LR derived" if self.lr == "derived" else ""
+        return f"{self.channel}, crop = {self.crop}, {'uint8' if self.quantise else 'float'}{derived}"
 
     def planes(self, image: Image, scale: int) -> Tensor:
         """The samples that are compared: (C, H', W') float64 in 0..255."""

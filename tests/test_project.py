@@ -128,6 +128,14 @@ def test_wheel_has_the_plans_and_the_papers_numbers(installed):
     assert list((installed / "empty").glob("runs")) == []
 
 
+def test_wheel_knows_the_public_weights_and_data(installed):
+    code = (
+        "from mtkd.data.sources import sources; from mtkd.zoo import public; "
+        "print(sum(len(s.files) for s in sources().values()), len(public.names()))"
+    )
+    assert run_elsewhere(installed, "-c", code).stdout.split() == ["1522", "6"]
+
+
 def test_wheel_has_the_explorer(installed):
     done = run_elsewhere(
         installed, "-c", "from mtkd_app.main import build; from mtkd_app.files import Pictures; build(Pictures())"

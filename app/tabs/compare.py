@@ -21,7 +21,7 @@ from mtkd.explore.comparison import TRUTH
 from mtkd.explore.region import Region
 from mtkd.explore.saved import SavedView, checked, from_json, from_query
 from mtkd.explore.viewer import gradio_parts
-from mtkd.home import home
+from mtkd.home import found_data, home
 from mtkd.images import UInt8Image, read_image
 
 from ..files import PictureGroup
@@ -317,7 +317,7 @@ def _benchmark_picker(image: gr.Image, scale: gr.Radio, mode: gr.Radio) -> None:
 
     with gr.Accordion("From a folder of benchmark sets", open=False):
         folder = gr.Textbox(
-            os.environ.get("MTKD_DATA", ""),
+            str(found_data() or ""),
             label="Folder",
             info="Holds Set5/image_SRF_4/img_001_SRF_4_HR.png and so on.",
             elem_id="benchmark-folder",

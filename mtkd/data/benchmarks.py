@@ -1,12 +1,21 @@
-"""Benchmark sets on disk, in the layout of SelfExSR: ``Set5/image_SRF_4/img_001_SRF_4_{HR,LR}.png``."""
+"""Benchmark sets on disk, in the layouts that are common.
+
+SelfExSR: ``Set5/image_SRF_4/img_001_SRF_4_{HR,LR}.png``; BasicSR: ``Set5/GTmod12/baby.png`` with
+``Set5/LRbicx4/baby.png``; EDSR and SwinIR: ``Set5/HR/baby.png`` with ``Set5/LR_bicubic/X4/babyx4.png``; or a folder of
+HR images alone. LR images that a layout lacks are made from its HR images with the exact kernel, and every number
+measured on them says so.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mtkd.errors import UserError, unknown_name
-from mtkd.images import UInt8Image, read_image
+from mtkd.images import SUFFIXES, UInt8Image, chw, crop_to_multiple, read_image
+from mtkd.resize import imresize
 
 
 @dataclass(frozen=True)
@@ -17,19 +26,63 @@ class BenchmarkImage:
     lr: Path
     hr: Path
 
+    @property
+    def derived(self) -> bool:
+        """Whether the LR image is not official but made from the HR image."""
+        return False
+
     def read(self) -> tuple[UInt8Image, UInt8Image]:
-        """LR and HR, (H, W, 3) uint8."""
-        return read_image(self.lr), read_image(self.hr)
+        """LR and HR, (H, W, 3) uint8; HR is cut right and bottom to a multiple of LR, if a layout has not done so."""
+        lr, hr = read_image(self.lr), read_image(self.hr)
+        scale = hr.shape[0] // lr.shape[0]
+        height, width = scale * lr.shape[0], scale * lr.shape[1]
+        fits = 0 <= hr.shape[0] - height < scale and 0 <= hr.shape[1] - width < scale
+        return lr, hr[:height, :width] if fits else hr
 
 
+@dataclass(frozen=True)
+class DerivedImage(BenchmarkImage):
+    """One without an LR file: HR cut to multiples of ``scale``, LR made of it as the official ones are (clamp)."""
+
+    scale: int
+
+    @property
+    def derived(self) -> bool:
+        return True
+
+    def read(self) -> tuple[UInt8Image, UInt8Image]:
+        try:
+            hr = crop_to_multiple(read_image(self.hr), self.scale)
+        except UserError as error:
+            raise UserError(f"{self.hr}: {error}" if str(self.hr) not in str(error) else str(error)) from error
+        return imresize(chw(hr), 1 / self.scale).permute(1, 2, 0).contiguous().numpy(), hr
+
+
+NO_SETS = "where are the benchmark sets? give --data FOLDER or set MTKD_DATA; or fetch them: mtkd data fetch set5"
 SETS = ("Set5", "Set14", "BSD100", "Urban100")
 """The benchmark sets of Sec. 4.3."""
+ALIASES = {"BSD100": ("B100", "BSDS100")}
+"""Other names of their folders."""
+LAYOUTS = {"SelfExSR": "image_SRF_2", "BasicSR": "GTmod12", "HR and LR_bicubic": "HR"}
+"""By what each layout is known; anything else is a folder of HR images."""
+
+
+def set_folder(root: Path, name: str) -> Path | None:
+    """The folder of a set in ``root``, or in ``root/benchmarks``; None where it is in neither."""
+    tried = [parent / alias for parent in (root, root / "benchmarks") for alias in (name, *ALIASES.get(name, ()))]
+    return next((folder for folder in tried if folder.is_dir()), None)
+
+
+def layout(folder: Path) -> str:
+    """How the images of a set's folder are laid out, for people."""
+    if any(folder.glob("image_SRF_*")):
+        return "SelfExSR"
+    return next((name for name, part in LAYOUTS.items() if (folder / part).is_dir()), "HR images alone")
 
 
 def present(root: Path, scale: int) -> list[str]:
-    """Which of :data:`SETS` a folder of benchmark sets has at a scale."""
-    folders = (root, root / "benchmarks")
-    return [name for name in SETS if any((f / name / f"image_SRF_{scale}").is_dir() for f in folders)]
+    """Which of :data:`SETS` a folder of benchmark sets has at a scale, with official or with derived LR images."""
+    return [name for name in SETS if (folder := set_folder(root, name)) and pairs(folder, scale)]
 
 
 def benchmark(root: Path, name: str, scale: int) -> list[BenchmarkImage]:
@@ -42,19 +95,45 @@ def benchmark(root: Path, name: str, scale: int) -> list[BenchmarkImage]:
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such folder of benchmark sets")
-    if (root / "benchmarks").is_dir() and not (root / name).is_dir():
-        root = root / "benchmarks"
-    folder = root / name / f"image_SRF_{scale}"
-    if not folder.is_dir():
-        if (root / name).is_dir():
-            raise UserError(f"{folder}: the set has no images for scale {scale}")
+    folder = set_folder(root, name)
+    if folder is None:
+        if (root / "benchmarks").is_dir():
+            root = root / "benchmarks"
         raise unknown_name(f"set in {root}", name, (p.name for p in root.iterdir() if p.is_dir()))
-    images = []
-    for lr in sorted(folder.glob(f"*_SRF_{scale}_LR.png")):
-        hr = lr.with_name(lr.name.replace("_LR.png", "_HR.png"))
-        if not hr.is_file():
-            raise UserError(f"{hr}: missing, but {lr.name} is there")
-        images.append(BenchmarkImage(lr.name.removesuffix(f"_SRF_{scale}_LR.png"), lr, hr))
+    images = pairs(folder, scale)
+    for image in images:
+        if not image.hr.is_file():
+            raise UserError(f"{image.hr}: missing, but {image.lr.name} is there")
     if not images:
-        raise UserError(f"{folder}: no files named *_SRF_{scale}_LR.png")
+        raise UserError(f"{folder}: the set has no images for scale {scale}")
     return images
+
+
+def pairs(folder: Path, scale: int) -> list[BenchmarkImage]:
+    """A set's images at a scale: those with LR files, else HR images to derive LR from."""
+    official = sorted(_official(folder, scale), key=lambda image: image.name)
+    if official:
+        return official
+    # The HR images of the smallest scale are the least cropped ones.
+    places = [*(folder / f"image_SRF_{s}" for s in (2, 3, 4)), folder / "GTmod12", folder / "HR", folder]
+    for place in places:
+        files = [path for path in _images(place) if not path.stem.endswith("_LR")]
+        if files:
+            return [DerivedImage(re.sub(r"_SRF_\d_HR$", "", path.stem), path, path, scale) for path in files]
+    return []
+
+
+def _official(folder: Path, scale: int) -> Iterator[BenchmarkImage]:
+    for lr in (folder / f"image_SRF_{scale}").glob(f"*_SRF_{scale}_LR.png"):
+        name = lr.name.removesuffix(f"_SRF_{scale}_LR.png")
+        yield BenchmarkImage(name, lr, lr.with_name(lr.name.replace("_LR.png", "_HR.png")))
+    for hr_part, lr_part in (("GTmod12", f"LRbicx{scale}"), ("HR", f"LR_bicubic/X{scale}")):
+        for lr in _images(folder / lr_part):
+            name = re.sub(rf"_?x{scale}$", "", lr.stem)
+            yield BenchmarkImage(name, lr, folder / hr_part / f"{name}{lr.suffix}")
+
+
+def _images(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))

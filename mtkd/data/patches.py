@@ -7,11 +7,13 @@ its part of that batch, so that their number changes nothing.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -20,7 +22,7 @@ import torch
 from torch import Tensor
 
 from mtkd.errors import UserError
-from mtkd.images import chw, crop_to_multiple, find_images, read_image
+from mtkd.images import UInt8Image, chw, crop_to_multiple, find_images, read_image
 from mtkd.resize import Border, imresize
 
 ORIENTATIONS = 8
@@ -90,20 +92,16 @@ class ImagePairs(Sequence[ImagePair]):
     def _read(self, index: int) -> ImagePair:
         path = self.files[index]
         try:
-            hr = chw(crop_to_multiple(read_image(path), self.scale))
+            hr = chw(crop_to_multiple(_whole(path), self.scale))
         except UserError as error:
             raise UserError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
         if self.lr_folder is None:
             return ImagePair(path.stem, hr, imresize(hr, 1 / self.scale, self.border))
-        lr = chw(read_image(self._lr_file(path)))
+        lr_path = lr_file(self.lr_folder, path, self.scale)
+        lr = chw(_whole(lr_path))
         if tuple(s * self.scale for s in lr.shape[1:]) != tuple(hr.shape[1:]):
-            raise UserError(f"{self._lr_file(path)}: {tuple(lr.shape[1:])} is not 1/{self.scale} of its HR image")
+            raise UserError(f"{lr_path}: {tuple(lr.shape[1:])} is not 1/{self.scale} of its HR image")
         return ImagePair(path.stem, hr, lr)
-
-    def _lr_file(self, path: Path) -> Path:
-        assert self.lr_folder is not None
-        names = (path.name, f"{path.stem}x{self.scale}{path.suffix}")  # DIV2K: 0001.png -> 0001x4.png
-        return next((f for f in (self.lr_folder / n for n in names) if f.exists()), self.lr_folder / names[0])
 
     def __len__(self) -> int:
         return len(self.files)
@@ -137,13 +135,48 @@ class ImagePairs(Sequence[ImagePair]):
             self._held[index] = ImagePair(pair.name, pair.hr.to(device), pair.lr.to(device))
 
 
-def split(folder: Path, holdout: int) -> tuple[list[Path], list[Path]]:
+def _whole(path: Path) -> UInt8Image:
+    """An image of a training set; one that cannot be read is named, with what to do."""
+    try:
+        return read_image(path)
+    except UserError as error:
+        raise UserError(f"{error}; remove it, or leave such images out with --set data.skip_damaged=true") from error
+
+
+def lr_file(folder: Path, hr: Path, scale: int) -> Path:
+    """The LR file of an HR file: of the same name, or as DIV2K's, ``0001.png`` -> ``0001x4.png``."""
+    names = (hr.name, f"{hr.stem}x{scale}{hr.suffix}")
+    return next((f for f in (folder / n for n in names) if f.exists()), folder / names[0])
+
+
+def damaged(files: Iterable[Path], scale: int, lr_folder: Path | None = None) -> dict[Path, str]:
+    """The HR files that cannot be read, or whose LR file cannot, with the reason; decodes every image, once."""
+    found = {}
+    for path in files:
+        for file in (path, lr_file(lr_folder, path, scale)) if lr_folder else (path,):
+            if problem := _problem(file, file.stat().st_mtime_ns if file.exists() else 0):
+                found[path] = problem
+                break
+    return found
+
+
+@lru_cache(maxsize=100_000)
+def _problem(path: Path, changed: int) -> str | None:
+    try:
+        read_image(path)
+    except UserError as error:
+        logging.getLogger("mtkd").warning("left out: %s", error)
+        return str(error)
+    return None
+
+
+def split(folder: Path, holdout: int, left_out: Container[Path] = ()) -> tuple[list[Path], list[Path]]:
     """Image files for training and, spread evenly over the sorted names, ``holdout`` files for every choice.
 
     Raises:
         UserError: nothing would be left to train on.
     """
-    files = find_images(folder)
+    files = [path for path in find_images(folder) if path not in left_out]
     if holdout >= len(files):
         raise UserError(f"{folder}: {len(files)} images, cannot hold {holdout} out; lower data.holdout")
     held = {round((i + 0.5) * len(files) / holdout - 0.5) for i in range(holdout)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,12 +47,14 @@ class Agreement:
         moments: (images, n, n), M of each image, in squared levels (0..255).
         oracle: (images,) mean squared error if at every pixel the nearest of the networks were taken.
         others: PSNR of other networks, for comparison: the aggregator.
+        derived: LR images of the set were made from its HR images.
     """
 
     models: tuple[str, ...]
     moments: NDArray[np.float64]
     oracle: NDArray[np.float64]
     others: Mapping[str, float]
+    derived: bool = False
 
     @property
     def psnr(self) -> dict[str, float]:
@@ -103,7 +105,7 @@ class Agreement:
         return {
             "models": list(self.models),
             "images": len(self.moments),
-            "protocol": str(PROTOCOL),
+            "protocol": str(replace(PROTOCOL, lr="derived") if self.derived else PROTOCOL),
             "psnr": {name: round(value, 4) for name, value in (self.psnr | dict(self.others)).items()},
             "correlation": [[round(float(r), 4) for r in row] for row in self.correlation],
             "mean_correlation": round(self.mean_correlation, 4),
@@ -153,4 +155,5 @@ def agreement(
         np.stack(moments),
         np.asarray(oracle),
         {name: _psnr(column) for name, column in zip(others or {}, columns, strict=True)},
+        any(image.derived for image in images),
     )

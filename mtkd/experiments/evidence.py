@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from mtkd.experiments.agreement import agreement
 from mtkd.experiments.plan import ARCHITECTURES, Plan, load_plan
 from mtkd.experiments.runner import HELD_OUT, images_of
 from mtkd.experiments.tables import excerpt, markdown, report
+from mtkd.home import data_folder
 from mtkd.images import atomic_write
 from mtkd.zoo.checkpoints import weights_hash
 
@@ -104,7 +104,7 @@ def main() -> None:
     try:
         if chosen.runs is not None:
             known = measured_agreements(chosen.size)
-            found = agreements(load_plan(chosen.size), Path(os.environ.get("MTKD_DATA", "")), known)
+            found = agreements(load_plan(chosen.size), data_folder(), known)
             made = records.rebuild(chosen.runs, known=records.shipped(chosen.size)).read_bytes()
             with atomic_write(records.MEASURED / f"{chosen.size}.sqlite") as temporary:
                 temporary.write_bytes(made)

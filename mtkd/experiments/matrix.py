@@ -5,8 +5,9 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal
@@ -106,11 +107,12 @@ class Matrix:
 
     Args:
         plan: what can be trained.
-        images: hash of the training images (see :func:`images_hash`), part of every run's identity.
+        images: hash of the training images (see :func:`images_hash`), part of every run's identity; by scale, where
+            scales have LR files of their own.
     """
 
     plan: Plan
-    images: str
+    images: str | Callable[[int], str]
     runs: dict[str, Run] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     _known: dict[tuple[str, int, int | None], str] = field(default_factory=dict)
@@ -184,7 +186,8 @@ class Matrix:
             inputs = tuple(self.run(t, scale, above=(*above, name)).digest for t in recipe.teachers)
             if recipe.stage == "aggregate":
                 _check_order(name, scale, recipe.teachers)
-            identity = json.dumps([what_decides(recipe), inputs, self.images], sort_keys=True)
+            images = self.images if isinstance(self.images, str) else self.images(scale)
+            identity = json.dumps([what_decides(recipe), inputs, images], sort_keys=True)
             made = Run(_sha(identity.encode()), name, scale, recipe.seed, recipe, inputs)
         self.runs.setdefault(made.digest, made)
         self._known[name, scale, seed] = made.digest
@@ -265,18 +268,35 @@ def what_decides(recipe: Recipe) -> dict[str, Any]:
 
 REPORTING = ("log_every", "checkpoint_every", "validate_every", "snapshots", "compile")
 """Keys of a recipe that say what is told and kept of a training and how it is run, not what is trained."""
-PLACES = {"train", "lr"}
-"""Keys of a recipe's data that name folders; the images themselves are hashed."""
+PLACES = {"train", "lr", "skip_damaged"}
+"""Keys of a recipe's data that say which images; the images themselves are hashed."""
 
 
-def images_hash(images: Data, recorded: Sequence[str] = ()) -> str:
+def images_hash(images: Data, recorded: Sequence[str] = (), scale: int = 4) -> str:
     """What identifies training images: the hash of their names and contents.
 
-    Where they are not on this computer, the one hash that records of runs have; else "absent".
+    Where they are not on this computer, the one hash that records of runs have; else "absent". ``scale`` matters where
+    LR files are read.
     """
     if images.found() is None:
         return recorded[0] if len(recorded) == 1 else "absent"
-    return data_hash(images.files())
+    return data_hash(images.files(scale))
+
+
+def images_by_scale(
+    images: Data, recorded: Callable[[int | None], Sequence[str]] = lambda scale: (), elsewhere: bool = False
+) -> str | Callable[[int], str]:
+    """:func:`images_hash` as a :class:`Matrix` takes it; ``recorded`` gives the hashes in records (of a scale).
+
+    With ``elsewhere`` the one hash in records is right, even if other images are here.
+    """
+
+    def of(scale: int | None) -> str:
+        known = recorded(scale)
+        found = images_hash(images, known, scale or 4)
+        return known[0] if elsewhere and found not in known and len(known) == 1 else found
+
+    return cache(of) if images.lr else of(None)
 
 
 def _sha(content: bytes) -> str:

@@ -129,7 +129,7 @@ def _pixels(images: Data, scale: int) -> int:
     if images.found() is None:
         return 0
     sizes = []
-    for path in images.split()[0]:
+    for path in images.split(scale)[0]:
         with Image.open(path) as image:
             sizes.append(image.size)
     return lr_pixels(sizes, scale)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from mtkd.data.benchmarks import benchmark
 from mtkd.errors import UserError, unknown_name
 from mtkd.evaluate import Score, evaluate, summarise
 from mtkd.experiments.runner import HELD_OUT, images_of, read_scores
+from mtkd.home import data_folder
 from mtkd.images import atomic_write
 from mtkd.training.recipe import Data
 from mtkd.zoo import Model
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--snapshots", action="store_true", help="also of the models on their way (needs MTKD_DATA)")
     chosen = parser.parse_args()
     try:
-        data = Path(os.environ.get("MTKD_DATA", "")) if chosen.snapshots else None
+        data = data_folder() if chosen.snapshots else None
         publish(chosen.runs, chosen.zoo, chosen.models, data)
     except UserError as error:
         raise SystemExit(f"publish: {error}") from None

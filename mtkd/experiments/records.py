@@ -150,9 +150,9 @@ class Records:
     protocols: frozenset[str]
     sets: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def images(self) -> list[str]:
-        """The hashes of training images that runs have."""
-        return sorted({run["images"] for run in self.runs.values() if run["images"]})
+    def images(self, scale: int | None = None) -> list[str]:
+        """The hashes of training images that runs (of a scale) have."""
+        return sorted({r["images"] for r in self.runs.values() if r["images"] and scale in (None, r["scale"])})
 
     def over(self, below: Records) -> Records:
         """Both together; of a run that both have, this one's numbers."""

@@ -21,7 +21,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from mtkd import zoo
-from mtkd.data.benchmarks import BenchmarkImage, benchmark, present
+from mtkd.data.benchmarks import NO_SETS, BenchmarkImage, benchmark, present
 from mtkd.data.patches import ImagePair, ImagePairs
 from mtkd.errors import UserError
 from mtkd.evaluate import evaluate
@@ -177,7 +177,11 @@ def in_zoo(run: Run, place: Place) -> zoo.Model | None:
         return None
     for model in zoo.models(run.scale):
         card = model.card
-        if model.name != run.name or "recipe" not in card or card["data"]["hash"] != _training_images(place.images):
+        if (
+            model.name != run.name
+            or "recipe" not in card
+            or card["data"]["hash"] != _training_images(place.images, run.scale)
+        ):
             continue
         if what_decides(parse(card["recipe"], str(model.path))) == what_decides(run.recipe):
             return model
@@ -221,7 +225,7 @@ def _cache(task: Task, place: Place, report: Report) -> None:
     run, images = task.run, place.images
     sources = _sources(task, place)
     network = frozen_network(run.name, run.scale, place.device, sources, task.self_ensemble)
-    for what, files in zip(("outputs", "held-out outputs"), images.split(), strict=True):
+    for what, files in zip(("outputs", "held-out outputs"), images.split(run.scale), strict=True):
         pairs = images.pairs(files, run.scale)
         cache = TeacherCache(place.cache, run.name, network, pairs)
 
@@ -267,9 +271,9 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 # --- images to train and to measure on
 
 
-@lru_cache(maxsize=4)
-def _training_images(images: Data) -> str:
-    return data_hash(images.files())
+@lru_cache(maxsize=12)
+def _training_images(images: Data, scale: int) -> str:
+    return data_hash(images.files(scale))
 
 
 @dataclass(frozen=True)
@@ -291,9 +295,9 @@ def images_of(name: str, scale: int, data: Path | None, images: Data) -> Sequenc
     """
     if name != HELD_OUT:
         if data is None:
-            raise UserError("where are the benchmark sets? give --data FOLDER or set MTKD_DATA")
+            raise UserError(NO_SETS)
         return benchmark(data, name, scale)
-    files = images.split()[1]
+    files = images.split(scale)[1]
     pairs = images.pairs(files, scale)
     return [_HeldOut(file.stem, file, file, pairs, index) for index, file in enumerate(files)]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mtkd.data.benchmarks import SETS
-from mtkd.experiments.matrix import Line, Matrix, images_hash
+from mtkd.experiments.matrix import Line, Matrix, images_by_scale
 from mtkd.experiments.plan import Plan
 from mtkd.experiments.published import Claim, published
 from mtkd.experiments.records import Records
@@ -21,12 +21,8 @@ class Tables:
     """The tables of one plan, filled from the records of its runs."""
 
     def __init__(self, plan: Plan, records: Records) -> None:
-        recorded = records.images()
-        images = images_hash(plan.images(), recorded)
-        if images not in recorded and len(recorded) == 1:  # records from elsewhere
-            images = recorded[0]
         self.plan, self.records = plan, records
-        self.matrix = Matrix(plan, images)
+        self.matrix = Matrix(plan, images_by_scale(plan.images(), records.images, elsewhere=True))
         self.sets = [name for name in SETS if any(measured == name for _, measured in records.scores)]
 
     def seeds(self, line: Line, scale: int) -> dict[int | None, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from mtkd.errors import UserError, unknown_name
 from mtkd.explore.colours import heat_map, luma_error
 from mtkd.explore.comparison import LR, TRUTH, Comparison
 from mtkd.explore.region import Region
+from mtkd.home import found_data
 from mtkd.images import UInt8Image, atomic_write, read_image
 
 _BOX = "#dc2828"
@@ -165,10 +165,9 @@ PRESETS = {
 def preset_images(preset: Preset, scale: int, root: Path | None = None) -> list[tuple[str, UInt8Image]]:
     """Name and HR image (H, W, 3) of each image of a preset; the bundled ones where any is not in ``root``.
 
-    ``root`` defaults to ``MTKD_DATA``.
+    ``root`` defaults to the data folder (:func:`mtkd.home.data_folder`).
     """
-    named = os.environ.get("MTKD_DATA")
-    root = root or (Path(named) if named else None)
+    root = found_data(root)
     found = []
     for set_name, number in preset.images if root else ():
         try:

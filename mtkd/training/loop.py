@@ -294,6 +294,7 @@ class Loop:
                 "train": recipe.data.train,
                 "images": len(self.stage.patches.pairs),
                 "hash": self.stage.data_hash,
+                **recipe.data.record(recipe.scale),
             },
             "held_out": {
                 "images": len(values),

@@ -56,7 +56,7 @@ def check(recipe: Recipe) -> None:
         network = networks.build(recipe.network, recipe.scale, **options)
         teachers = {name: _teacher(name, recipe) for name in recipe.teachers}
         create(recipe.method.name, recipe.method.options, recipe.teachers, network, teachers)
-    for files in recipe.data.split():
+    for files in recipe.data.split(recipe.scale):
         for path in files:
             try:
                 with Image.open(path) as image:

@@ -171,7 +171,7 @@ def prepare(
     method = _method(recipe, network, frozen)
     if isinstance(network, KnowledgeAggregator):
         assert network.teachers == recipe.teachers
-    train_files, held_files = recipe.data.split()
+    train_files, held_files = recipe.data.split(recipe.scale)
     train, held_out = (recipe.data.pairs(files, recipe.scale) for files in (train_files, held_files))
     for number, path in enumerate(train_files + held_files):
         pair: ImagePair = train[number] if number < len(train) else held_out[number - len(train)]
@@ -192,5 +192,5 @@ def prepare(
                 caches[name] = TeacherCache(cache, name, teacher, held_out)
                 caches[name].fill(device, partial(progress, f"held-out outputs of {name}"), rank, ranks)
     patches = Patches(train, recipe.lr_patch, recipe.batch, recipe.seed, dict(crops))
-    images = data_hash(recipe.data.files())
+    images = data_hash(recipe.data.files(recipe.scale))
     return Stage(recipe, network, method, patches, held_out, frozen, caches, device, images)

@@ -40,7 +40,7 @@ class Erring(nn.Module):
 class Grey:
     """A ground truth of level 128."""
 
-    name, lr, hr = "grey", Path("grey_LR.png"), Path("grey_HR.png")
+    name, lr, hr, derived = "grey", Path("grey_LR.png"), Path("grey_HR.png"), False
 
     def __init__(self, side: int = SIDE) -> None:
         self.side = side

@@ -1,0 +1,166 @@
+"""Measured numbers against known ones: a model's card, or what its authors published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mtkd import zoo
+from mtkd.data.benchmarks import SETS, benchmark, present
+from mtkd.errors import UserError
+from mtkd.evaluate import evaluate
+from mtkd.zoo import public
+
+PUBLISHED = 0.02
+"""dB by which a number may differ from a published one, which has two decimals."""
+OWN = 0.001
+"""dB by which it may differ from the card that came with the model."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """PSNR in dB by set, how much a measured one may differ, where it comes from, and what may make it differ."""
+
+    psnr: dict[str, float]
+    allowed: float
+    source: str
+    known: str = ""
+    padded: bool = False
+    """Measured by its authors with SwinIR's own padding."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One model on one set: ``measured`` as the numbers to compare with were, ``here`` as everything here is."""
+
+    model: str
+    scale: int
+    set_name: str
+    measured: float
+    here: float
+    expected: float
+    allowed: float
+    protocol: str
+
+    @property
+    def difference(self) -> float:
+        return self.measured - self.expected
+
+    @property
+    def holds(self) -> bool:
+        return abs(self.difference) <= self.allowed + 1e-9
+
+    def row(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "model": self.model,
+            "scale": self.scale,
+            "set": self.set_name,
+            "measured": round(self.measured, 4),
+            "here": round(self.here, 4),
+            "expected": self.expected,
+            "difference": round(self.difference, 4),
+            "allowed": self.allowed,
+            "holds": self.holds,
+            "protocol": self.protocol,
+        }
+
+
+class PublishedPadding(nn.Module):
+    """SwinIR as its authors test it: padded right and bottom by 1 to 8 pixels, the border repeated in the mirror.
+
+    (They pad even where whole windows fit; here it is 0 to 7 pixels, and the border is not repeated.)
+    """
+
+    def __init__(self, network: nn.Module, window: int = 8) -> None:
+        super().__init__()
+        self.network, self.window = network, window
+
+    def forward(self, lr_image: Tensor) -> Tensor:
+        height, width = lr_image.shape[-2:]
+        x = lr_image
+        for dim, size in ((-2, height), (-1, width)):
+            added = self.window - size % self.window
+            if added <= size:  # smaller ones they cannot test
+                x = torch.cat([x, x.flip(dim).narrow(dim, 0, added)], dim)
+        image: Tensor = self.network(x)
+        scale = image.shape[-1] // x.shape[-1]
+        return image[..., : scale * height, : scale * width]
+
+
+def expected(name: str, scale: int) -> Expected | None:
+    """What is known of a model's numbers; None where nothing is.
+
+    Raises:
+        UserError: no such model.
+    """
+    if name == "bicubic":
+        entry = public.known()[name]
+        return Expected({s: pair[0] for s, pair in entry.published[scale].items()}, PUBLISHED, entry.numbers_from)
+    model = zoo.find(name, scale)
+    card = model.card
+    if rows := card.get("benchmarks"):
+        return Expected({row["set"]: row["psnr"] for row in rows}, OWN, "the model's card")
+    if told := card.get("public"):
+        padded = model.header.network.startswith("swinir")
+        psnr = {set_name: pair[0] for set_name, pair in told["published"].items()}
+        return Expected(psnr, PUBLISHED, told["numbers_from"], told["known"], padded)
+    return None
+
+
+def check(
+    names: Sequence[str],
+    scale: int,
+    data: Path,
+    sets: Sequence[str] = (),
+    device: torch.device | str = "cpu",
+    progress: Callable[[str, int, int], None] = lambda name, done, of: None,
+) -> list[Verdict]:
+    """Measure models on every set that has known numbers (of ``sets``, or all that are present).
+
+    Raises:
+        UserError: nothing is known of one of the models, or none of the sets is there.
+    """
+    known = {name: expected(name, scale) for name in names}
+    if unknown := [name for name, one in known.items() if one is None]:
+        raise UserError(f"{unknown[0]} x{scale}: neither its card nor public.yaml has numbers to compare with")
+    chosen = list(sets) or present(data, scale)
+    tasks = [(n, s, one) for n, one in known.items() if one for s in chosen if s in one.psnr]
+    if not tasks:
+        raise UserError(f"{data}: none of the sets with known numbers ({', '.join(SETS)}) is there at scale {scale}")
+    networks = {name: zoo.load(name, scale, device) for name in dict.fromkeys(name for name, _, _ in tasks)}
+    found = []
+    for done, (name, set_name, one) in enumerate(tasks):
+        progress(f"{name} on {set_name}", done, len(tasks))
+        network, images = networks[name], benchmark(data, set_name, scale)
+        here = evaluate(network, images, scale, device)
+        theirs = evaluate(PublishedPadding(network), images, scale, device) if one.padded else here
+        found.append(
+            Verdict(name, scale, set_name, theirs.psnr, here.psnr, one.psnr[set_name], one.allowed, here.protocol)
+        )
+    return found
+
+
+def explanations(verdicts: Sequence[Verdict]) -> list[str]:
+    """What is known about the differences, a sentence a model."""
+    told = []
+    for name, scale in dict.fromkeys((v.model, v.scale) for v in verdicts):
+        one, own = expected(name, scale), [v for v in verdicts if v.model == name]
+        assert one is not None
+        told.append(f"{name}: {one.source}; {one.allowed:g} dB allowed.")
+        if one.padded:
+            moved = ", ".join(f"{v.set_name} {v.here - v.measured:+.3f}" for v in own)
+            told.append(
+                f"{name}: measured as its authors do, padded by 1 to 8 mirrored pixels; with the padding used here the "
+                f"numbers differ by (dB): {moved}."
+            )
+        if one.known and not all(v.holds for v in own):
+            told.append(f"{name}: {one.known}.")
+        if any("derived" in v.protocol for v in own):
+            told.append(f"{name}: some LR images were made here from HR images (LR derived), not its authors' files.")
+    return told
