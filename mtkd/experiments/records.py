@@ -152,7 +152,7 @@ class Records:
 
     def images(self, scale: int | None = None) -> list[str]:
         """The hashes of training images that runs (of a scale) have."""
-        return sorted({r["images"] for r in self.runs.values() if r["images"] and scale in (None, r["scale"])})
+        return sorted({r["images"] for r in self.runs.values() if r["images"] and (not scale or r["scale"] == scale)})
 
     def over(self, below: Records) -> Records:
         """Both together; of a run that both have, this one's numbers."""
