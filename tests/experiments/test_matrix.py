@@ -231,7 +231,7 @@ def test_models_that_are_neither_trained_nor_found():
     assert graph("table2", "scratch", "bicubic", plan=paper).missing() == []
     missing = graph("table2", "mtkd", plan=paper).missing()
     assert [run.name for run in missing] == ["edsr", "rcan", "swinir"]
-    assert all(run.recipe is None and f"unknown model '{run.name}'" in run.missing for run in missing)
+    assert all(run.recipe is None and f"mtkd models fetch {run.name} --scale" in run.missing for run in missing)
 
 
 @pytest.mark.parametrize(
