@@ -338,6 +338,44 @@ def explain(
         print(output)
 
 
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="A name from `mtkd models`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write: .onnx or .safetensors.")],
+    scale: Scale = 4,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="onnx or safetensors [default: by the file's name].")
+    ] = None,
+    half: Annotated[
+        bool, typer.Option("--fp16", help="Weights, in ONNX computation too, in float16; images stay float32.")
+    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Write over an existing file.")] = False,
+    json_: Json = False,
+) -> None:
+    """Write a trained model as one file for other programs: ONNX (needs no PyTorch), or safetensors.
+
+    It is compared with the model on a real image first. An aggregator's ONNX file holds its teachers too. ONNX
+    of networks with attention takes a minute or two.
+    """
+    from mtkd.export import SIZES
+    from mtkd.export import export as write
+
+    _check_scale(scale)
+    made = write(name, scale, output, format_, half, replace)
+    row = made.row()
+    if json_:
+        print_json(row)
+        return
+    onnx = f"ONNX, opset {row['opset']}" if row["opset"] else "safetensors"
+    print(f"{output}: {onnx}, {row['precision']}, {row['parameters']:,} parameters, {row['bytes']:,} bytes")
+    sizes = ", ".join(f"{width} x {height}" for height, width in SIZES)
+    print(
+        f"largest difference from the model: {made.difference:.2g} ({255 * made.difference:.2g} of 255 levels; {sizes})"
+    )
+    if made.teachers:
+        print(f"the aggregator alone; it needs its teachers {', '.join(made.teachers)} wherever it is loaded")
+
+
 def _check_scale(scale: int) -> None:
     if scale not in (2, 3, 4):
         raise UserError(f"--scale {scale}: give 2, 3 or 4")

@@ -26,7 +26,9 @@ from tests.conftest import Run
 from tests.test_evaluate import fake_set
 from tests.training.conftest import DISTILL, write_images, write_model, write_recipe
 
-COMMANDS = ("demo", "models", "upscale", "degrade", "score", "benchmark", "train", "matrix", "agreement", "explain")
+COMMANDS = (
+    "demo", "models", "upscale", "degrade", "score", "benchmark", "train", "matrix", "agreement", "explain", "export"
+)  # fmt: skip
 NUMBERS = np.random.default_rng(0)
 
 
