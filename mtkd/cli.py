@@ -11,9 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from mtkd.benchmark_cli import benchmark
-from mtkd.console import Json, Scale, print_json, print_table, progress_bar, quality_cells
-from mtkd.console import check_scale as _check_scale
-from mtkd.console import device_called as _device
+from mtkd.console import Json, Scale, check_scale, device_called, print_json, print_table, progress_bar, quality_cells
 from mtkd.data_cli import data_app
 from mtkd.errors import UserError
 from mtkd.matrix_cli import agreement, matrix
@@ -75,12 +73,12 @@ def upscale(
     from mtkd import infer, zoo
     from mtkd.images import find_images, read_image, to_tensor, write_image
 
-    _check_scale(scale)
+    check_scale(scale)
     if tile < 0 or tile % 8:
         raise UserError(f"--tile {tile}: give a multiple of 8, or 0 to run images whole")
     if overlap is not None and (overlap < 0 or overlap % 8):
         raise UserError(f"--overlap {overlap}: give a multiple of 8, or 0 for none")
-    network = zoo.load(model, scale, _device(device))
+    network = zoo.load(model, scale, device_called(device))
     files = [file for path in inputs for file in (find_images(path) if path.is_dir() else [path])]
     to_file = output.suffix.lower() == ".png" and not output.is_dir()
     if to_file and len(files) > 1:
@@ -98,7 +96,7 @@ def upscale(
         read_image(file)
     with progress_bar("upscale", len(files)) as advance:
         for number, (file, target) in enumerate(zip(files, targets, strict=True)):
-            lr = to_tensor(read_image(file)).to(_device(device))
+            lr = to_tensor(read_image(file)).to(device_called(device))
             told = partial(lambda number, done, of: advance(number + done / of), number)
             try:
                 sr = infer.upscale(network, lr, scale, tile or None, overlap, told)
@@ -121,7 +119,7 @@ def degrade(
     from mtkd.images import chw, crop_to_multiple, find_images, read_image, write_image
     from mtkd.resize import imresize
 
-    _check_scale(scale)
+    check_scale(scale)
     if border not in ("clamp", "mirror"):
         raise UserError(f"--border {border}: give clamp or mirror")
     files = find_images(hr_dir)
@@ -150,7 +148,7 @@ def score(
     """PSNR and SSIM of SR images against HR images by the paper's protocol."""
     from mtkd.evaluate import score_folders
 
-    _check_scale(scale)
+    check_scale(scale)
     result = score_folders(sr_dir, hr_dir, scale)
     images = [{"image": s.image, "psnr": s.psnr, "ssim": s.ssim} for s in result.scores]
     if json_:
@@ -231,7 +229,7 @@ def explain(
 
     from mtkd.images import read_image
 
-    _check_scale(scale)
+    check_scale(scale)
     try:
         row, column = (int(part) for part in at.split(","))
     except ValueError:
@@ -248,7 +246,7 @@ def explain(
     with progress_bar("attribution", steps) as advance:
         found = attribute(
             model, lr_image, scale, around, sigma, steps, rule,  # type: ignore[arg-type]
-            "official" if official else None, path, _device(device), progress=lambda done, of: advance(done),
+            "official" if official else None, path, device_called(device), progress=lambda done, of: advance(done),
         )  # fmt: skip
     told = found.row()
     if output is not None:
@@ -272,6 +270,44 @@ def explain(
     print(f"detail {told['before']:.3f} blurred, {told['after']:.3f} as it is; completeness error {complete}")
     if output is not None:
         print(output)
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="A name from `mtkd models`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write: .onnx or .safetensors.")],
+    scale: Scale = 4,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="onnx or safetensors [default: by the file's name].")
+    ] = None,
+    half: Annotated[
+        bool, typer.Option("--fp16", help="Weights, in ONNX computation too, in float16; images stay float32.")
+    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Write over an existing file.")] = False,
+    json_: Json = False,
+) -> None:
+    """Write a trained model as one file for other programs: ONNX (needs no PyTorch), or safetensors.
+
+    It is compared with the model on a real image first. An aggregator's ONNX file holds its teachers too. ONNX
+    of networks with attention takes a minute or two.
+    """
+    from mtkd.export import SIZES
+    from mtkd.export import export as write
+
+    check_scale(scale)
+    made = write(name, scale, output, format_, half, replace)
+    row = made.row()
+    if json_:
+        print_json(row)
+        return
+    onnx = f"ONNX, opset {row['opset']}" if row["opset"] else "safetensors"
+    print(f"{output}: {onnx}, {row['precision']}, {row['parameters']:,} parameters, {row['bytes']:,} bytes")
+    sizes = ", ".join(f"{width} x {height}" for height, width in SIZES)
+    print(
+        f"largest difference from the model: {made.difference:.2g} ({255 * made.difference:.2g} of 255 levels; {sizes})"
+    )
+    if made.teachers:
+        print(f"the aggregator alone; it needs its teachers {', '.join(made.teachers)} wherever it is loaded")
 
 
 def _named(file: Path, function: Any, *arguments: Any) -> Any:

@@ -121,7 +121,8 @@ say(
 )
 
 # %% [markdown]
-# With the SwinIR student (one seed) it is the loss: the same target gains three to six times as much under L1 and DCT losses.
+# With the SwinIR student (one seed) it is the loss: the same target gains three to six times as much under L1 and DCT
+# losses.
 
 # %%
 say(
@@ -142,8 +143,8 @@ differences(report, "table5", [(v, "scratch") for v in ("mtkd", "v1", "v2", "v3"
 # ## MTKD against plain distillation
 #
 # KD takes its target from one teacher of the student's own architecture, with an L1 loss. For the RCAN and EDSR
-# students the difference to MTKD is small; for the SwinIR student (one seed) KD is ahead, by its loss (above). Two things
-# change at once, which the paper's tables do not tell apart: the target, and the loss.
+# students the difference to MTKD is small; for the SwinIR student (one seed) KD is ahead, by its loss (above). Two
+# things change at once, which the paper's tables do not tell apart: the target, and the loss.
 
 # %%
 say(
@@ -159,9 +160,9 @@ say(
 # %% [markdown]
 # ## The wavelet loss
 #
-# With the same target and the RCAN student, L1 (v5), DCT (v6) and wavelet losses are within a few hundredths of a dB. The
-# bands alone without LL (v7) are worse than no distillation at all, as in the paper. That loss is blind to the mean of
-# the error, but brightness is not what the student loses by it: notebook 7 looks where its error lies.
+# With the same target and the RCAN student, L1 (v5), DCT (v6) and wavelet losses are within a few hundredths of a dB.
+# The bands alone without LL (v7) are worse than no distillation at all, as in the paper. That loss is blind to the mean
+# of the error, but brightness is not what the student loses by it: notebook 7 looks where its error lies.
 
 # %%
 say(

@@ -39,6 +39,7 @@ COMMANDS = (
     "matrix",
     "agreement",
     "explain",
+    "export",
 )
 NUMBERS = np.random.default_rng(0)
 

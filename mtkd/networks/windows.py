@@ -22,11 +22,24 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     Each side is mirrored (without repeating the border) where it is longer than its padding, else replicated,
     so any size from 1x1 up works; values stay in their range.
     """
+    if torch.compiler.is_exporting():
+        return _pad_without_branches(x, multiple)
     bottom, right = -x.shape[-2] % multiple, -x.shape[-1] % multiple
     if bottom:
         x = F.pad(x, (0, 0, 0, bottom), mode="reflect" if bottom < x.shape[-2] else "replicate")
     if right:
         x = F.pad(x, (0, right, 0, 0), mode="reflect" if right < x.shape[-1] else "replicate")
+    return x
+
+
+def _pad_without_branches(x: Tensor, multiple: int) -> Tensor:
+    """As :func:`pad_to_multiple`, by one gather a side: an exported graph must hold for every size."""
+    for dim in (-2, -1):
+        size = x.shape[dim]
+        place = torch.arange((size + multiple - 1) // multiple * multiple, device=x.device)
+        mirrored = 2 * (size - 1) - place  # beyond the border; negative at the end where the side is too short
+        outside = torch.where(mirrored[-1:] >= 0, mirrored, size - 1)
+        x = x.index_select(dim, torch.where(place < size, place, outside))
     return x
 
 

@@ -152,7 +152,9 @@ def find(name: str, scale: int, sources: Sequence[Path] = ()) -> Model:
     from mtkd.zoo import public  # which fetches into this catalogue
 
     if name in public.names():
-        raise UserError(f"the published weights of {name} x{scale} are not here: mtkd models fetch {name} --scale {scale}")
+        raise UserError(
+            f"the published weights of {name} x{scale} are not here: mtkd models fetch {name} --scale {scale}"
+        )
     scales = sorted(m.scale for m in known if m.name == name)
     if scales:
         raise UserError(f"model '{name}' is trained for scale {', '.join(map(str, scales))}, not {scale}")

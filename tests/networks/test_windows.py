@@ -64,6 +64,17 @@ def test_pad_keeps_the_image_and_its_range(size: tuple[int, int]) -> None:
     assert size != (8, 16) or out is x
 
 
+@pytest.mark.parametrize("multiple", [4, 5, 8, 24])
+def test_the_padding_of_an_exported_graph_is_the_same(multiple: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for height in range(1, 27):
+        for width in (1, 4, 5, 13, 24):
+            x = torch.rand(2, 3, height, width)
+            expected = pad_to_multiple(x, multiple)
+            with monkeypatch.context() as exporting:
+                exporting.setattr(torch.compiler, "is_exporting", lambda: True)
+                assert torch.equal(pad_to_multiple(x, multiple), expected), (height, width)
+
+
 @pytest.mark.parametrize(("height", "width", "window", "shift"), [(8, 8, 4, 2), (8, 12, 4, 1), (4, 4, 4, 2)])
 def test_shift_mask_by_brute_force(height: int, width: int, window: int, shift: int) -> None:
     """Two tokens may attend iff the roll left them as far apart as they were in the image."""
