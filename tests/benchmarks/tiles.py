@@ -1,8 +1,9 @@
 """Tiles against whole images, and 3840 x 2160 from the command line within 4 GB.
 
-Run ``python -m tests.benchmarks.tiles [error|memory] [NAME...]``: without names every mini network, the aggregator with
-its teachers, and the paper's three students with random weights. Markdown goes to stdout, progress to stderr. ``error``
-needs MTKD_DATA with benchmarks/Set14; ``memory`` of everything takes hours on one core.
+Run ``python -m tests.benchmarks.tiles [error|memory] [x2|x3|x4] [NAME...]``: without names every mini network, the
+aggregator with its teachers, and the paper's three students with random weights. ``error`` is always
+x4 and needs MTKD_DATA with benchmarks/Set14; ``memory`` of everything takes two hours on one core. Rows of markdown are
+printed as they come.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ MINI = ("edsr_mini", "rcan_mini", "swinir_mini", "aggregator_mini")
 MINI += ("edsr_tiny-mtkd", "rcan_tiny-mtkd", "swinir_tiny-mtkd")
 STUDENTS = ("edsr_baseline", "rcan_lightweight", "swinir_lightweight")
 OVERLAPS = (8, 16, 32, 64)
+SCALES = {"x4": 4, "x3": 3, "x2": 2}
 SMALL_TILE = 32
 WIDTH, HEIGHT, LIMIT_GB = 3840, 2160, 4
 
@@ -57,7 +59,7 @@ def _runner(network: nn.Module, lr_image: Tensor, scale: int) -> Callable[[int |
     return lambda tile, overlap: aggregate(network.aggregator, images, tile, overlap)
 
 
-def error(names: Sequence[str]) -> Iterator[str]:
+def error(names: Sequence[str], scales: Sequence[int]) -> Iterator[str]:
     """Rows of the table: one network each."""
     image = benchmark(Path(os.environ["MTKD_DATA"]), "Set14", 4)[1]
     lr, hr = image.read()
@@ -88,13 +90,13 @@ def _difference(image: Tensor, whole: Tensor) -> str:
     return f"{float(off.abs().max()):.0e}, {-10 * math.log10(mean):.0f} dB" if mean else "0"
 
 
-def memory(names: Sequence[str]) -> Iterator[str]:
+def memory(names: Sequence[str], scales: Sequence[int]) -> Iterator[str]:
     """Rows of the table: one network at one scale each, ``mtkd upscale`` as a process of its own."""
     yield f"`mtkd upscale` to {WIDTH} x {HEIGHT}, tiles {TILE} LR pixels apart; at most {LIMIT_GB} GB\n"
-    yield "| network | scale | overlap | tiles | LR pixels computed / of the image | peak memory, MB | minutes |"
+    yield "| network | scale | overlap | tiles | LR pixels computed / of the image | peak memory, MiB | minutes |"
     yield "|---|--:|--:|--:|--:|--:|--:|"
     with tempfile.TemporaryDirectory() as folder:
-        for scale in (4, 3, 2):
+        for scale in scales:
             picture = Path(folder) / f"lr_x{scale}.png"
             Image.open(example("astronaut").path).resize((WIDTH // scale, HEIGHT // scale)).save(picture)
             for name in names or (*MINI, *STUDENTS):
@@ -120,7 +122,7 @@ def _measured(name: str, scale: int, picture: Path, folder: Path) -> str:
         assert status == 0 and image.size == (WIDTH, HEIGHT)
     (folder / "out.png").unlink()
     peak = used.ru_maxrss / 1024
-    assert peak < LIMIT_GB * 1000**3 / 1024**2, f"{name} x{scale}: {peak:.0f} MB"
+    assert peak < LIMIT_GB * 1000**3 / 1024**2, f"{name} x{scale}: {peak:.0f} MiB"
     network = _network(name, scale)
     parts = [*network.teachers, network.aggregator] if isinstance(network, MultiTeacher) else [network]
     each = zip(*(_work(part, HEIGHT // scale, WIDTH // scale) for part in parts), strict=True)
@@ -140,10 +142,12 @@ def main(arguments: Sequence[str]) -> None:
     torch.set_num_threads(1)
     tables = {"error": error, "memory": memory}
     asked = [a for a in arguments if a in tables] or list(tables)
+    scales = [SCALES[a] for a in arguments if a in SCALES] or list(SCALES.values())
+    names = [a for a in arguments if a not in (*tables, *SCALES)]
     for number, table in enumerate(asked):
         if number:
             print()
-        for line in tables[table]([a for a in arguments if a not in tables]):
+        for line in tables[table](names, scales):
             print(line, flush=True)
 
 
