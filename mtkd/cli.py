@@ -289,7 +289,7 @@ def export(
     """Write a trained model as one file for other programs: ONNX (needs no PyTorch), or safetensors.
 
     It is compared with the model on a real image first. An aggregator's ONNX file holds its teachers too. ONNX
-    of networks with attention takes a minute or two.
+    of networks with attention takes up to a minute.
     """
     from mtkd.export import SIZES
     from mtkd.export import export as write

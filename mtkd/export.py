@@ -164,16 +164,17 @@ def _extra() -> Any:
         raise UserError(f"this needs the extra 'export': pip install 'mtkd[export]' ({error})") from error
 
 
-class _Half(nn.Module):
-    """A network in float16 between images in float32."""
+class _AsWritten(nn.Module):
+    """A network, its weights named apart from the graph's own values; in float16 between float32 images if asked."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, in_half: bool) -> None:
         super().__init__()
-        self.network = copy.deepcopy(network).half()
+        self.network = copy.deepcopy(network).half() if in_half else network
+        self.in_half = in_half
 
     def forward(self, lr_image: Tensor) -> Tensor:
-        image: Tensor = self.network(lr_image.half())
-        return image.float()
+        image: Tensor = self.network(lr_image.half()).float() if self.in_half else self.network(lr_image)
+        return image
 
 
 def _write_onnx(path: Path, network: nn.Module, half: bool, about: dict[str, str]) -> None:
@@ -187,7 +188,7 @@ def _write_onnx(path: Path, network: nn.Module, half: bool, about: dict[str, str
         with _quiet():
             # Captured here: left to itself the exporter tries a failing network again in ways that may take minutes.
             captured = torch.export.export(
-                _Half(network) if half else network,
+                _AsWritten(network, half),
                 (example,),
                 dynamic_shapes=(axes,),
                 strict=False,
@@ -201,6 +202,7 @@ def _write_onnx(path: Path, network: nn.Module, half: bool, about: dict[str, str
                 opset_version=OPSET,
                 dynamic_shapes=(axes,),  # again, for their names
                 dynamo=True,
+                optimize=False,
                 verbose=False,
             )
     except Exception as error:  # of any type: whatever stops the tracing of a network from elsewhere
@@ -210,10 +212,20 @@ def _write_onnx(path: Path, network: nn.Module, half: bool, about: dict[str, str
             f"{about['name']}: PyTorch cannot write this network as {what} for every size ({reason})"
         ) from error
     assert program is not None  # as it is with dynamo=True
-    # The exporter notes at every node which line of which file made it: more than the weights of a small network.
-    importlib.import_module("onnx_ir.passes.common").ClearMetadataAndDocStringPass()(program.model)
+    _tidy(program.model)
     program.model.metadata_props.update(about)
     program.save(path, external_data=False)
+
+
+def _tidy(graph: Any) -> None:
+    """Less of the same: constants computed, nothing twice, no notes on which line of which file made each node.
+
+    The exporter's own optimisation takes several times as long for a graph that onnxruntime runs no faster.
+    """
+    passes = importlib.import_module("onnx_ir.passes.common")
+    importlib.import_module("onnxscript.optimizer").fold_constants(graph)
+    for tidy in ("RemoveUnusedNodesPass", "CommonSubexpressionEliminationPass", "ClearMetadataAndDocStringPass"):
+        getattr(passes, tidy)()(graph)
 
 
 @contextlib.contextmanager
