@@ -77,12 +77,14 @@ def _form() -> tuple[list[Any], gr.Dropdown, gr.Button]:
             "", label="Other keys of the recipe, one key=value a line", lines=2, elem_id="train-more",
             placeholder="ema=0.99\nmethod.options.alpha=0.3",
         )  # fmt: skip
-        resolved = gr.Code(language="yaml", label="Recipe", interactive=False, elem_id="train-resolved", max_lines=24)
+        fields = {"recipe": recipe, "scale": scale, "name": name, "data": data, "held_out": kept, "steps": steps,
+                  "batch": batch, "patch": patch, "rate": rate, "seed": seed, "more": more}  # fmt: skip
+        form = list(fields.values())
+        resolved = gr.Code(
+            resolve(*(field.value for field in form)).dump(), language="yaml", label="Recipe", interactive=False,
+            elem_id="train-resolved", max_lines=24,
+        )  # fmt: skip
     gr.Markdown(_HELP, elem_classes="help")
-
-    fields = {"recipe": recipe, "scale": scale, "name": name, "data": data, "held_out": kept, "steps": steps,
-              "batch": batch, "patch": patch, "rate": rate, "seed": seed, "more": more}  # fmt: skip
-    form = list(fields.values())
 
     def choose(size: str, stage: str, now: str | None) -> Any:
         choices = recipes(size, stage)
