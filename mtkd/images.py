@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,10 @@ from torch import Tensor
 from mtkd.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
+FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF", "WEBP", "PPM", "GIF")
+"""What is decoded. Pillow knows many more, some of which (EPS) start other programs; GIF is here to be told apart."""
+UNFINISHED = ".unfinished"
+"""What the name of a file ends in while it is being written."""
 MAX_PIXELS = 50_000_000
 """Larger images are refused before they are decoded."""
 
@@ -37,10 +42,10 @@ def _to_rgb(image: Image.Image, name: str) -> UInt8Image:
         raise UserError(f"{name}: an animation or multi-page file; save the one frame you want as an image")
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16-bit grey (PIL keeps 32-bit integers for some files)
-        grey = np.asarray(image).astype(np.float64)
+        grey = np.asarray(image)
         if grey.min() < 0 or grey.max() > 65535:
             raise UserError(f"{name}: integer samples outside 0..65535; save it with 8 bits a channel")
-        eight = np.floor(grey / 257 + 0.5).astype(np.uint8)
+        eight = ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 / 255 is 257
         return np.ascontiguousarray(np.repeat(eight[..., None], 3, axis=2))
     if image.mode == "F":
         raise UserError(f"{name}: floating-point samples have no agreed range; save it with 8 bits a channel")
@@ -64,7 +69,7 @@ def decode(file: str | Path | IO[bytes], name: str | None = None) -> UInt8Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on odd metadata; MAX_PIXELS is checked below
-            with Image.open(file) as image:
+            with Image.open(file, formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise UserError(
                         f"{name}: {image.width} x {image.height} pixels; the limit is "
@@ -124,7 +129,8 @@ def find_images(folder: str | Path) -> list[Path]:
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a temporary file beside ``path`` to write to; on success it is synced and takes the name ``path``.
 
-    A crash at any moment leaves the old file, or the new one, never a part.
+    A crash at any moment leaves the old file, or the new one, never a part; of the temporary one see
+    :func:`remove_unfinished`.
 
     Raises:
         UserError: the folder cannot be written to, or the disk is full.
@@ -132,7 +138,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(UNFINISHED, f".{path.name}.", path.parent)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
     os.close(handle)
@@ -148,6 +154,18 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path, seconds: float = 0) -> None:
+    """Remove what killed processes were writing in ``folder`` or below, if it has been untouched for so long.
+
+    Of a folder that only this process writes to, that is all of it; of a shared one ``seconds`` tell the dead from
+    the living.
+    """
+    for path in folder.rglob(f".*{UNFINISHED}"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime <= time.time() - seconds:
+                path.unlink()
 
 
 def write_image(path: str | Path, image: UInt8Image | Tensor, about: str = "") -> None:

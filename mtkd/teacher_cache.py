@@ -18,8 +18,11 @@ from torch import Tensor, nn
 
 from mtkd.data.patches import ImagePair, ImagePairs
 from mtkd.errors import UserError
-from mtkd.images import atomic_write
+from mtkd.images import atomic_write, remove_unfinished
 from mtkd.zoo.checkpoints import weights_hash
+
+DEAD_AFTER = 3600.0
+"""Seconds after which a file that is still being written has been given up: one image takes far less."""
 
 
 class TeacherCache:
@@ -56,6 +59,7 @@ class TeacherCache:
 
         Of several processes each computes every ``ranks``-th image; none waits for the others.
         """
+        remove_unfinished(self.folder, DEAD_AFTER)
         network = self.network.to(device).eval()
         for index in range(rank, len(self.pairs), ranks):
             pair: ImagePair = self.pairs[index]

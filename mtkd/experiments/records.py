@@ -18,6 +18,7 @@ from mtkd.errors import UserError
 from mtkd.experiments.runner import read_scores
 from mtkd.images import atomic_write
 from mtkd.zoo import Model
+from mtkd.zoo.catalog import read_card
 from mtkd.zoo.checkpoints import read_header
 
 NAME = "records.sqlite"
@@ -104,7 +105,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _run(folder: Path) -> dict[str, Any]:
     identity = _read(folder / "run.json")
-    card = _read(folder / "card.json") if (folder / "card.json").is_file() else {}
+    card = read_card(folder / "card.json") if (folder / "card.json").is_file() else {}
     curve = []
     if (folder / "metrics.jsonl").is_file():
         rows = map(json.loads, (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines())

@@ -6,6 +6,7 @@ then ``model.safetensors`` and ``card.json``; ``finished.json`` is written last.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -18,9 +19,10 @@ import torch
 import yaml
 from filelock import FileLock, Timeout
 
-from mtkd.errors import UserError
-from mtkd.images import atomic_write
+from mtkd.errors import UserError, check_format
+from mtkd.images import atomic_write, remove_unfinished
 from mtkd.training.recipe import Recipe, parse
+from mtkd.zoo.catalog import read_card
 
 CHECKPOINT_FORMAT = "mtkd-checkpoint/1"
 
@@ -70,6 +72,7 @@ class RunFolder:
             lock.acquire()
         except Timeout:
             raise Busy(f"{self.path}: another process trains in this folder; wait for it, or stop it") from None
+        remove_unfinished(self.path)
         try:
             yield
         finally:
@@ -98,8 +101,39 @@ class RunFolder:
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint, atomically: a crash leaves the old one or the new one."""
+        content = io.BytesIO()  # torch's own writer does not say why a file could not be written
+        torch.save({"format": CHECKPOINT_FORMAT, **state}, content)
         with atomic_write(self.checkpoint) as temporary:
-            torch.save({"format": CHECKPOINT_FORMAT, **state}, temporary)
+            temporary.write_bytes(content.getbuffer())
+
+    def saved(self) -> str:
+        """Where the last checkpoint is and of which iteration, as a sentence."""
+        state = self.load()
+        if state is None:
+            return "There is no checkpoint yet."
+        return f"The last good checkpoint is {self.checkpoint}, of iteration {state['iteration']}."
+
+    @contextmanager
+    def told_if_unwritable(self) -> Iterator[None]:
+        """A file that cannot be written, as on a full disk, ends a training with what to do.
+
+        Raises:
+            UserError: instead of an OSError, or with advice in place of :func:`~mtkd.images.atomic_write`'s.
+        """
+        try:
+            yield
+        except (OSError, UserError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if not isinstance(cause, OSError):
+                raise
+            raise UserError(
+                f"{self.path}: cannot be written ({cause.strerror or cause}); make room and go on with --resume. "
+                f"{self.saved()}"
+            ) from error
+
+    def card(self) -> dict[str, Any]:
+        """The card of a finished run; see :func:`~mtkd.zoo.catalog.read_card`."""
+        return read_card(self.path / "card.json")
 
     def load(self) -> dict[str, Any] | None:
         """The last checkpoint; None when the run has none yet.
@@ -124,8 +158,7 @@ class RunFolder:
             raise UserError(
                 f"{self.checkpoint}: unreadable checkpoint; move the run folder away and start again"
             ) from error
-        if found != CHECKPOINT_FORMAT:
-            raise UserError(f"{self.checkpoint}: format {found}, this version reads {CHECKPOINT_FORMAT}")
+        check_format(found, CHECKPOINT_FORMAT, self.checkpoint)
         return dict(state)
 
     def cut_metrics(self, iteration: int) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,9 +25,11 @@ from mtkd.errors import UserError, unknown_name
 from mtkd.home import home
 from mtkd.images import atomic_write
 from mtkd.training.devices import check_device, environment
+from mtkd.training.guards import falls
 from mtkd.training.measured import Measured
 from mtkd.training.recipe import Recipe, parse, read_yaml
 from mtkd.training.request import check
+from mtkd.zoo.catalog import read_card
 
 State = Literal["preparing", "running", "stopped", "failed", "finished", "damaged"]
 _LOG_BYTES = 16_000
@@ -204,7 +206,10 @@ def look(folder: Path) -> Run:
     job = _job(folder)
     known: dict[str, Any] = {"recipe": recipe, "device": str(job.get("device", ""))}
     if (folder / "finished.json").is_file():
-        return Run(folder, "finished", **known, iteration=recipe.iterations, **_of_card(folder))
+        try:
+            return Run(folder, "finished", **known, iteration=recipe.iterations, **_of_card(folder))
+        except UserError as error:
+            return Run(folder, "damaged", str(error), **known)
     numbers = measured(folder)
     known |= {
         "iteration": numbers.iteration,
@@ -215,7 +220,7 @@ def look(folder: Path) -> Run:
     if _process(folder) is not None or _locked(folder):
         known["seconds"] = time.time() - started if started else None
         if any(_changed(folder / name) >= started for name in ("recipe.yaml", "metrics.jsonl")):
-            return Run(folder, "running", **known)
+            return Run(folder, "running", _fall(falls(numbers.rows)), **known)
         return Run(folder, "preparing", _last_line(folder) or "loading the libraries", **known)
     reason = _failure(log(folder))
     return Run(folder, "failed" if reason else "stopped", reason, **known)
@@ -302,11 +307,23 @@ def _changed(path: Path) -> float:
 
 
 def _of_card(folder: Path) -> dict[str, Any]:
+    card = read_card(folder / "card.json")
     try:
-        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        return {"psnr": float(card["held_out"]["psnr"]), "seconds": float(card["seconds"])}
-    except (OSError, ValueError, KeyError, TypeError):
+        return {
+            "psnr": float(card["held_out"]["psnr"]),
+            "seconds": float(card["seconds"]),
+            "note": _fall(card.get("falls", [])),
+        }
+    except (ValueError, KeyError, TypeError):
         return {}
+
+
+def _fall(falls: Sequence[Mapping[str, float]]) -> str:
+    """The last fall of the held-out PSNR in words, "" without any."""
+    if not falls:
+        return ""
+    last = falls[-1]
+    return f"Held-out PSNR fell by {last['best'] - last['psnr']:.2f} dB, at step {last['iteration']:,}."
 
 
 def _last_line(folder: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import platform
 import signal
 import threading
@@ -29,8 +28,11 @@ from mtkd.images import write_image
 from mtkd.metrics import PAPER
 from mtkd.networks import parameter_count
 from mtkd.training.checkpoint import RunFolder
+from mtkd.training.guards import PSNR, Finite, falls, keep_batch
+from mtkd.training.measured import Measured
 from mtkd.training.recipe import Recipe
 from mtkd.training.stages import Stage, prepare
+from mtkd.zoo.catalog import CARD_FORMAT
 from mtkd.zoo.checkpoints import Header, save_weights, weights_hash
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -90,12 +92,13 @@ def train(
 
     Raises:
         Busy: another process trains in this folder.
-        UserError: see :func:`~mtkd.training.stages.prepare` and :class:`~mtkd.training.checkpoint.RunFolder`.
+        UserError: see :func:`~mtkd.training.stages.prepare` and :class:`~mtkd.training.checkpoint.RunFolder`; a loss
+            or weight that is not finite (the batch is kept); the disk is full. The last checkpoint stays good.
         Interrupted: after saving, on SIGTERM or Ctrl-C.
     """
     run = RunFolder(out, recipe, resume)
     if run.finished:
-        return dict(json.loads((out / "card.json").read_text()))
+        return run.card()
     precision = {"fp32": "no"}.get(recipe.precision, recipe.precision)
     AcceleratorState._reset_state()  # else a process could train in one precision only
     # Told so, accelerate also joins several CPU processes (torchrun) instead of running them side by side.
@@ -118,7 +121,8 @@ def train(
         accelerator.wait_for_everyone()  # now all of the teachers' outputs are there
         stage.hold()
         run.begin()
-        return Loop(run, stage, accelerator, report).run(stop)
+        with run.told_if_unwritable():
+            return Loop(run, stage, accelerator, report).run(stop)
 
 
 class Loop:
@@ -147,6 +151,7 @@ class Loop:
         if (state := run.load()) is not None:
             self._restore(state)
         run.cut_metrics(self.start)
+        self.finite = Finite(network, accelerator)
 
     @property
     def result(self) -> nn.Module:
@@ -198,27 +203,30 @@ class Loop:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             terms = self._step(batch)
-
-            if done % recipe.log_every == 0 or done == recipe.iterations:
+            self.finite.see(torch.stack(list(terms.values())).sum(), done)
+            last = done == recipe.iterations
+            log, validate = done % recipe.log_every == 0 or last, done % recipe.validate_every == 0 or last
+            if log or validate or done in recipe.snapshots:
+                self._check_finite(done)
+            if log:
                 now = time.monotonic()
                 row = self._everywhere({name: value.detach() for name, value in terms.items()})
-                if not math.isfinite(sum(row.values())):
-                    raise UserError(f"the loss of iteration {done} is {sum(row.values())}; lower optimizer.lr")
                 row |= {"loss": sum(row.values()), **self._everywhere(self.method.parts())}
                 row |= {"lr": rate, "it/s": (done - since) / (now - mark)}
                 mark, since = now, done
                 if main:
                     self._log(board, done, row)
-            if main and (done % recipe.validate_every == 0 or done == recipe.iterations):
+            if main and validate:
                 values = self.stage.validate(self.result)
-                self._log(board, done, {"validation PSNR-Y": sum(values) / len(values)})
+                self._log(board, done, {PSNR: sum(values) / len(values)})
                 write_image(
                     self.run_folder.path / "samples" / f"{done:06d}.png",
                     self.stage.sample(self.result).numpy(),
                 )
                 mark, since = time.monotonic(), done
             stopping = self._stopping(stop, done)
-            if done % recipe.checkpoint_every == 0 or done == recipe.iterations or stopping:
+            if done % recipe.checkpoint_every == 0 or last or stopping:
+                self._check_finite(done)
                 self.seconds += time.monotonic() - began
                 began = time.monotonic()
                 self._save(done)
@@ -228,11 +236,25 @@ class Loop:
                 name = f"{recipe.name}@{done}"
                 path = self.run_folder.path / "snapshots" / f"{name}_x{recipe.scale}.safetensors"
                 self._save_weights(path, name)
-            if stopping and done < recipe.iterations:
+            if stopping and not last:
                 raise Interrupted(f"stopped at iteration {done} of {recipe.iterations}; saved")
         if board is not None:
             board.close()
         return self._finish()
+
+    def _check_finite(self, done: int) -> None:
+        """Stop where the loss or the weights have ceased to be finite, and keep the batch that did it."""
+        if (fault := self.finite.fault(done)) is None:
+            return
+        first, what, here = fault
+        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
+        file = self.run_folder.path / "non-finite" / f"{first:06d}{f'-{rank}' if ranks > 1 else ''}.safetensors"
+        if here:
+            keep_batch(file, next(self.stage.batches(first - 1, first, rank, ranks, ahead=0)), first)
+        raise UserError(
+            f"{what} of iteration {first} is not finite; lower optimizer.lr. Its batch is kept in {file}. "
+            f"{self.run_folder.saved()}"
+        )
 
     def _step(self, batch: Any) -> dict[str, Tensor]:
         """One update; returns the loss terms."""
@@ -268,7 +290,10 @@ class Loop:
         if board is not None:
             for name, value in numbers.items():
                 board.add_scalar(name, value, iteration)
-        self.report({"iteration": iteration, "iterations": self.recipe.iterations, **numbers})
+        event: dict[str, Any] = {"iteration": iteration, "iterations": self.recipe.iterations, **numbers}
+        if PSNR in numbers and (fallen := falls(Measured(self.run_folder.path).read())):
+            event["fall"] = fallen[-1] if fallen[-1]["iteration"] == iteration else None
+        self.report(event)
 
     def _save_weights(self, path: Path, name: str) -> None:
         recipe = self.recipe
@@ -281,6 +306,7 @@ class Loop:
         values = self.stage.validate(self.result)
         online = bool(recipe.teachers) and recipe.teacher_outputs == "online"
         card = {
+            "format": CARD_FORMAT,
             "name": recipe.name,
             "network": recipe.network,
             "scale": recipe.scale,
@@ -301,6 +327,7 @@ class Loop:
                 "psnr": round(sum(values) / len(values), 4),
                 "protocol": str(PAPER),
             },
+            "falls": falls(Measured(folder.path).read()),
             "teachers": {name: weights_hash(net) for name, net in self.stage.frozen.items()},
             "deviations": recipe.deviations(),
             "versions": {

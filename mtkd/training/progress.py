@@ -62,6 +62,12 @@ class TrainingProgress:
         if (psnr := event.get("validation PSNR-Y")) is not None:
             self.psnr = f"held out {psnr:.3f} dB"
             self.logged = 0.0
+        if fall := event.get("fall"):
+            self.console.print(
+                f"held-out PSNR fell to {fall['psnr']:.2f} dB at iteration {fall['iteration']:,}, "
+                f"{fall['best'] - fall['psnr']:.2f} dB below its best; a lower optimizer.lr may help",
+                soft_wrap=True,
+            )
         terms = [f"{name} {value:.5f}" for name, value in event.items() if name.startswith(("L", "alpha"))]
         speed = [f"{event['it/s']:.1f} it/s"] if "it/s" in event else []
         self._show(

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from mtkd import networks
-from mtkd.errors import UserError, unknown_name
+from mtkd.errors import UserError, check_format, unknown_name
 from mtkd.home import home
 from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
 from mtkd.networks.bicubic import Bicubic
@@ -28,6 +28,8 @@ from mtkd.zoo import community
 from mtkd.zoo.checkpoints import Header, load_state, read_header, read_state
 
 BUNDLED = Path(__file__).parent / "weights"
+CARD_FORMAT = "mtkd-run/1"
+"""What a card calls the form of its run folder; the first ones did not say, and are read alike."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,7 @@ class Model:
     def card(self) -> dict[str, Any]:
         """The card beside the weights; empty when there is none."""
         path = self.path.with_name("card.json" if self.path.name == "model.safetensors" else self.path.stem + ".json")
-        try:
-            return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-        except (OSError, ValueError, TypeError) as error:
-            raise UserError(f"{path}: not a readable card ({error})") from error
+        return read_card(path) if path.is_file() else {}
 
     def snapshots(self) -> dict[int, Model]:
         """The model on its way, by the number of steps; without its end."""
@@ -99,6 +98,20 @@ class Model:
             return int(counted)  # when it was brought: spandrel may be gone
         with torch.device("meta"):
             return networks.parameter_count(self.build())
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """What a model's card, or a run's, says.
+
+    Raises:
+        UserError: unreadable, or written by a newer version.
+    """
+    try:
+        card = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: not a readable card ({error})") from error
+    check_format(card.get("format", CARD_FORMAT), CARD_FORMAT, path)
+    return card
 
 
 def _step(name: str, of: str) -> int | None:

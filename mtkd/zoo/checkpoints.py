@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from mtkd.errors import UserError
+from mtkd.errors import UserError, check_format
 from mtkd.images import atomic_write
 
 FORMAT = "mtkd/1"
@@ -93,8 +93,7 @@ def read_header(path: Path) -> Header:
         raise UserError(f"{path}: not a readable safetensors file ({error})") from error
     if "format" not in meta:
         raise UserError(f"{path}: has no MTKD header (network, scale); it was not written by this project")
-    if meta["format"] != FORMAT:
-        raise UserError(f"{path}: format {meta['format']}, this version reads {FORMAT}; update mtkd")
+    check_format(meta["format"], FORMAT, path)
     try:
         teachers = tuple(json.loads(meta.get("teachers", "[]")))
         return Header(meta["name"], meta["network"], int(meta["scale"]), teachers)

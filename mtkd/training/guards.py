@@ -1,0 +1,67 @@
+"""What a training is stopped for, numbers that are not finite, and what is told of it, a fall in quality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from mtkd.data.patches import Batch
+from mtkd.images import atomic_write
+
+NOTABLE_FALL = 1.0
+"""dB below the best validation so far that are worth a word."""
+PSNR = "validation PSNR-Y"
+"""What the PSNR of the held-out images is called in ``metrics.jsonl``."""
+
+
+class Finite:
+    """Knows the first iteration whose loss was not finite; a GPU is not waited for until somebody asks."""
+
+    def __init__(self, network: nn.Module, accelerator: Accelerator) -> None:
+        self.network, self.accelerator = network, accelerator
+        self._first = torch.zeros((), dtype=torch.long, device=accelerator.device)
+
+    def see(self, loss: Tensor, iteration: int) -> None:
+        """Take note of one iteration's loss."""
+        new = (self._first == 0) & ~loss.detach().isfinite()
+        self._first = torch.where(new, iteration, self._first)
+
+    def fault(self, iteration: int) -> tuple[int, str, bool] | None:
+        """Where numbers ceased to be finite, what of, and whether in this process; None if they are.
+
+        Of several processes all must ask at the same ``iteration``, the one just done, and all get one answer.
+        """
+        weights = bool(torch.stack([p.detach().isfinite().all() for p in self.network.parameters()]).all())
+        own = int(self._first) or (0 if weights else iteration)
+        everywhere = self.accelerator.gather(torch.tensor([own], device=self.accelerator.device)).tolist()
+        found = [first for first in everywhere if first]
+        if not found:
+            return None
+        return min(found), "the loss" if int(self._first) else "a weight", own == min(found)
+
+
+def keep_batch(path: Path, batch: Batch, iteration: int) -> None:
+    """Write what the iteration was trained on as safetensors: ``lr_image``, ``hr_image``, ``output NAME``."""
+    tensors = {"lr_image": batch.lr_image, "hr_image": batch.hr_image}
+    tensors |= {f"output {name}": value for name, value in batch.outputs.items()}
+    content = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, {"iteration": str(iteration)})
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def falls(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
+    """The validations that lie more than :data:`NOTABLE_FALL` dB below the best before: iteration, psnr, best."""
+    found, best = [], float("-inf")
+    for row in rows:
+        if (psnr := row.get(PSNR)) is None:
+            continue
+        if best - psnr > NOTABLE_FALL:
+            found.append({"iteration": row["iteration"], "psnr": round(psnr, 4), "best": round(best, 4)})
+        best = max(best, psnr)
+    return found

@@ -1,0 +1,121 @@
+"""Old and new: what an earlier version wrote is read, what a later one wrote is refused with advice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mtkd import zoo
+from mtkd.errors import UserError, check_format
+from mtkd.training import checkpoint as checkpoints
+from mtkd.training import jobs
+from mtkd.training.checkpoint import RunFolder
+from mtkd.training.loop import train
+from mtkd.zoo import catalog
+from mtkd.zoo import checkpoints as weights
+from mtkd.zoo.checkpoints import Header, read_header, save_weights
+from tests.training.conftest import small_recipe, write_images
+
+
+@pytest.mark.parametrize("found", ["mtkd/1", "mtkd/2", "mtkd/3"])
+def test_what_is_known_is_read(found: str) -> None:
+    check_format(found, "mtkd/3", "file")
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ("mtkd/4", "file: written by a newer mtkd (format mtkd/4; this one reads mtkd/3); update mtkd"),
+        ("mtkd/10", "newer"),
+        ("mtkd-run/1", "file: format 'mtkd-run/1' is none of mtkd"),
+        ("mtkd/", "is none of mtkd"),
+        ("mtkd/-1", "is none of mtkd"),
+        ("mtkd/1x", "is none of mtkd"),
+        (f"mtkd/{'9' * 5000}", "is none of mtkd"),
+        (None, "file: format 'None' is none of mtkd"),
+        (1, "is none of mtkd"),
+        (["mtkd/1"], "is none of mtkd"),
+    ],
+)
+def test_what_is_newer_or_none_is_refused(found: Any, message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        check_format(found, "mtkd/3", "file")
+    assert message in str(refused.value)
+    assert len(str(refused.value)) < 100
+
+
+@pytest.fixture
+def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a finished run, in the list of runs."""
+    monkeypatch.setenv("MTKD_HOME", str(tmp_path))
+    folder = tmp_path / "runs" / "small_x2"
+    train(small_recipe(write_images(tmp_path / "images")), folder, False, lambda _: None)
+    return folder
+
+
+def change_card(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    path = folder / "card.json"
+    card = json.loads(path.read_text())
+    change(card)
+    path.write_text(json.dumps(card))
+
+
+def test_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ada_x2.safetensors"
+    header = Header("ada", "edsr_tiny", 2)
+    save_weights(path, zoo.load("edsr_tiny-scratch", 4), header)
+    monkeypatch.setattr(weights, "FORMAT", "mtkd/2")
+    assert read_header(path) == header  # today's files, read by the next version
+    save_weights(path, zoo.load("edsr_tiny-scratch", 4), header)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match=r"newer mtkd \(format mtkd/2; this one reads mtkd/1\); update mtkd"):
+        read_header(path)
+
+
+def test_checkpoints(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (finished / "finished.json").unlink()
+    recipe = checkpoints.read_recipe(finished)
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_FORMAT", "mtkd-checkpoint/2")
+    state = RunFolder(finished, recipe, resume=True).load()
+    assert state is not None and state["iteration"] == recipe.iterations
+    RunFolder(finished, recipe, resume=True).save(state | {"format": "mtkd-checkpoint/2"})
+    monkeypatch.undo()
+    before = (finished / "checkpoints" / "latest.pt").read_bytes()
+    with pytest.raises(UserError, match="newer mtkd"):
+        train(recipe, finished, True, lambda _: None)
+    assert (finished / "checkpoints" / "latest.pt").read_bytes() == before
+
+
+def test_an_older_run_is_read(finished: Path) -> None:
+    """The first runs did not say their form."""
+    change_card(finished, lambda card: [card.pop(key) for key in ("format", "falls")])
+    recipe = checkpoints.read_recipe(finished)
+    assert train(recipe, finished, True, lambda _: None)["name"] == "small"
+    assert jobs.look(finished).state == "finished"
+    assert jobs.look(finished).psnr is not None
+    assert zoo.find("small", 2).card["seed"] == recipe.seed
+    bundled = next(model for model in zoo.models() if model.bundled)
+    assert "format" not in bundled.card
+
+
+def test_a_newer_run_is_refused(finished: Path) -> None:
+    assert json.loads((finished / "card.json").read_text())["format"] == catalog.CARD_FORMAT
+    change_card(finished, lambda card: card.update(format="mtkd-run/7"))
+    with pytest.raises(UserError, match=r"card.json: written by a newer mtkd \(format mtkd-run/7"):
+        train(checkpoints.read_recipe(finished), finished, True, lambda _: None)
+    run = jobs.look(finished)
+    assert run.state == "damaged" and "update mtkd" in run.note
+    with pytest.raises(UserError, match="update mtkd"):
+        _ = zoo.find("small", 2).card
+
+
+def test_a_checkpoint_of_another_kind_is_no_checkpoint(finished: Path) -> None:
+    (finished / "finished.json").unlink()
+    torch.save({"format": "something/1"}, finished / "checkpoints" / "latest.pt")
+    with pytest.raises(UserError, match="format 'something/1' is none of mtkd-checkpoint"):
+        train(checkpoints.read_recipe(finished), finished, True, lambda _: None)
