@@ -11,7 +11,19 @@ SHOWN = 40
 
 
 class UserError(ValueError):
-    """A mistake in what the user gave: says what was wrong, where, and what to do."""
+    """A mistake in what the user gave: says what was wrong, where, and what to do, in one line.
+
+    What it quotes may hold anything: line ends become spaces, other signs that a terminal would obey are written out.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(map(_shown, message)))
+
+
+def _shown(sign: str) -> str:
+    if sign.isprintable():
+        return sign
+    return " " if sign.isspace() else sign.encode("unicode_escape").decode()
 
 
 def check_format(found: object, newest: str, source: object) -> None:
@@ -34,8 +46,8 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:
     >>> str(unknown_name("network", "edsr_mimi", ["edsr_mini", "rcan_mini"]))
     "unknown network 'edsr_mimi'; did you mean 'edsr_mini'? Known: edsr_mini, rcan_mini"
     """
-    names = sorted(known)
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    names, name = sorted(known), str(name)[:80]
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"; did you mean '{near[0]}'?" if near else "."
     shown = ", ".join(names[:SHOWN]) + (f", ... ({len(names)} in all)" if len(names) > SHOWN else "")
     return UserError(f"unknown {kind} '{name}'{hint} Known: {shown or 'none'}")

@@ -25,7 +25,7 @@ from torch import Tensor
 from mtkd.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF", "WEBP", "PPM", "GIF")
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
 """What is decoded. Pillow knows many more, some of which (EPS) start other programs; GIF is here to be told apart."""
 UNFINISHED = ".unfinished"
 """What the name of a file ends in while it is being written."""
@@ -41,19 +41,28 @@ def _to_rgb(image: Image.Image, name: str) -> UInt8Image:
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
         raise UserError(f"{name}: an animation or multi-page file; save the one frame you want as an image")
     image = ImageOps.exif_transpose(image)
+    if image.mode == "F":
+        raise UserError(f"{name}: floating-point samples have no agreed range; save it with 8 bits a channel")
+    out = np.empty((image.height, image.width, 3), np.uint8)
+    rows = 1_000_000 // image.width + 1  # a part at a time: the steps need memory
+    for top in range(0, image.height, rows):
+        part = image.crop((0, top, image.width, min(top + rows, image.height)))
+        out[top : top + rows] = _part_to_rgb(part, name)
+    return out
+
+
+def _part_to_rgb(image: Image.Image, name: str) -> UInt8Image:
     if image.mode.startswith("I"):  # 16-bit grey (PIL keeps 32-bit integers for some files)
         grey = np.asarray(image)
         if grey.min() < 0 or grey.max() > 65535:
             raise UserError(f"{name}: integer samples outside 0..65535; save it with 8 bits a channel")
         eight = ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 / 255 is 257
-        return np.ascontiguousarray(np.repeat(eight[..., None], 3, axis=2))
-    if image.mode == "F":
-        raise UserError(f"{name}: floating-point samples have no agreed range; save it with 8 bits a channel")
+        return np.repeat(eight[..., None], 3, axis=2)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image)
-    return np.array(image.convert("RGB"))
+    return np.asarray(image.convert("RGB"))
 
 
 def decode(file: str | Path | IO[bytes], name: str | None = None) -> UInt8Image:

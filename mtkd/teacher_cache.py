@@ -25,6 +25,27 @@ DEAD_AFTER = 3600.0
 """Seconds after which a file that is still being written has been given up: one image takes far less."""
 
 
+def read_output(path: Path) -> Tensor:
+    """One cached output, (3, H, W) float16, mapped into memory.
+
+    Raises:
+        UserError: damaged, or no cached output.
+    """
+    try:
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            shape, in_columns, kind = np.lib.format.read_array_header_1_0(file)
+            start, size = file.tell(), path.stat().st_size
+        if in_columns or kind != np.float16 or len(shape) != 3 or size != start + 2 * math.prod(shape):
+            raise ValueError(f"{shape} of {kind} in {size} bytes")
+    except Exception as error:  # damaged headers make the reader raise almost anything
+        raise UserError(f"{path}: damaged; remove it, and it is computed again") from error
+    # torch closes the file once it is mapped. numpy keeps one descriptor an image, and 1,024 of them, the common limit,
+    # are fewer than three teachers' outputs on BSDS400.
+    whole = torch.from_file(str(path), shared=False, size=size // 2, dtype=torch.float16)
+    return whole[start // 2 :].view(shape)
+
+
 class TeacherCache:
     """A frozen network's output on every image of a set, float16, neither clamped nor rounded.
 
@@ -75,15 +96,7 @@ class TeacherCache:
 
     def _image(self, index: int) -> Tensor:
         if index not in self._open:
-            path = self._file(self.pairs[index])
-            with path.open("rb") as file:
-                np.lib.format.read_magic(file)
-                shape, _, _ = np.lib.format.read_array_header_1_0(file)
-                start = file.tell() // 2
-            # torch closes the file once it is mapped. numpy keeps one descriptor an image, and 1,024 of them,
-            # the common limit, are fewer than three teachers' outputs on BSDS400.
-            whole = torch.from_file(str(path), shared=False, size=start + math.prod(shape), dtype=torch.float16)
-            self._open[index] = whole[start:].view(shape)
+            self._open[index] = read_output(self._file(self.pairs[index]))
         return self._open[index]
 
     def bytes(self) -> int:

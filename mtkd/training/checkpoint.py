@@ -9,20 +9,19 @@ from __future__ import annotations
 import io
 import json
 import os
-import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from filelock import FileLock, Timeout
 
 from mtkd.errors import UserError, check_format
 from mtkd.images import atomic_write, remove_unfinished
-from mtkd.training.recipe import Recipe, parse
+from mtkd.training.recipe import Recipe, parse, read_yaml
 from mtkd.zoo.catalog import read_card
+from mtkd.zoo.checkpoints import load_torch
 
 CHECKPOINT_FORMAT = "mtkd-checkpoint/1"
 
@@ -143,23 +142,11 @@ class RunFolder:
         """
         if not self.checkpoint.exists():
             return None
-        try:
-            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-            found = state["format"]
-        except (
-            OSError,
-            RuntimeError,
-            EOFError,
-            KeyError,
-            TypeError,
-            ValueError,
-            pickle.UnpicklingError,
-        ) as error:
-            raise UserError(
-                f"{self.checkpoint}: unreadable checkpoint; move the run folder away and start again"
-            ) from error
-        check_format(found, CHECKPOINT_FORMAT, self.checkpoint)
-        return dict(state)
+        state = load_torch(self.checkpoint)
+        if not isinstance(state, dict) or "format" not in state:
+            raise UserError(f"{self.checkpoint}: not a checkpoint; move the run folder away and start again")
+        check_format(state["format"], CHECKPOINT_FORMAT, self.checkpoint)
+        return state
 
     def cut_metrics(self, iteration: int) -> None:
         """Forget what was measured after ``iteration``: a resumed run measures it again."""
@@ -184,7 +171,6 @@ def read_recipe(folder: Path) -> Recipe:
         UserError: not a run folder, or a damaged recipe.
     """
     path = folder / "recipe.yaml"
-    try:
-        return parse(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a readable recipe; is {folder} a run folder?") from error
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; is {folder} a run folder?")
+    return parse(read_yaml(path), str(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -17,6 +18,12 @@ from mtkd.errors import UserError, unknown_name
 from mtkd.home import data_folder
 from mtkd.images import find_images
 from mtkd.resize import Border
+
+MAX_CHARACTERS = 1_000_000
+"""Of a YAML file; those of this project have some thousands."""
+MAX_NODES = 100_000
+"""Keys and values in it."""
+MAX_DIGITS = 30
 
 
 class _Strict(BaseModel):
@@ -149,10 +156,10 @@ class Recipe(_Strict):
     teacher_outputs: Literal["cached", "online"] = "cached"
     self_ensemble: bool = False
     """Average every teacher's output over the 8 orientations of its input (beyond the paper)."""
-    seed: int = Field(0, ge=0)
-    lr_patch: int = Field(64, ge=8)
-    batch: int = Field(16, ge=1)
-    iterations: int = Field(250_000, ge=1)
+    seed: int = Field(0, ge=0, lt=1 << 63)
+    lr_patch: int = Field(64, ge=8, le=4096)
+    batch: int = Field(16, ge=1, le=65_536)
+    iterations: int = Field(250_000, ge=1, le=1_000_000_000)
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     ema: float | None = Field(None, gt=0, lt=1)
@@ -214,7 +221,7 @@ class Recipe(_Strict):
 def explain(error: ValidationError, source: str, model: type[BaseModel]) -> str:
     """The first problem that pydantic found in a YAML file of the form ``model``, as one line for its author."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = _short(".".join(str(part) for part in first["loc"]))
     if first["type"] == "extra_forbidden":
         *parents, key = map(str, first["loc"])
         known = _keys(model, parents)
@@ -223,7 +230,7 @@ def explain(error: ValidationError, source: str, model: type[BaseModel]) -> str:
         return f"{source}: {cause}"
     if first["type"] == "missing":
         return f"{source}: key '{where}' is missing"
-    return f"{source}: {where}: {first['msg']} (got {first['input']!r})"
+    return f"{source}: {where}: {first['msg']} (got {_short(reprlib.repr(first['input']))})"
 
 
 def _keys(model: Any, parents: Sequence[str]) -> list[str]:
@@ -269,10 +276,48 @@ def assign(content: dict[str, Any], assignment: str) -> None:
         if not isinstance(child, dict):
             raise UserError(f"--set {assignment}: '{parent}' holds no keys")
         content = child
+    content[last] = _loaded(text, f"--set {assignment}", "not a YAML value")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose aliases may not stand for much: a few of them in one another are more than any memory holds."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        if _nodes(node, {}) > MAX_NODES:
+            raise yaml.YAMLError(f"more than {MAX_NODES:,} values once its aliases (*name) are written out")
+        return super().construct_document(node)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        if len(node.value) > MAX_DIGITS:  # those of thousands of digits cannot even be written out again
+            raise yaml.YAMLError(f"a number of more than {MAX_DIGITS} digits")
+        return int(super().construct_yaml_int(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+
+
+def _nodes(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many nodes there are with all aliases written out; one that holds itself counts as too many."""
+    if id(node) not in known:
+        known[id(node)] = MAX_NODES + 1
+        held = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
+        children = held if isinstance(node, yaml.CollectionNode) else []
+        known[id(node)] = 1 + sum(_nodes(child, known) for child in children)
+    return known[id(node)]
+
+
+def _loaded(text: str, source: str, problem: str) -> Any:
+    """A YAML text; dates, numbers and nesting that its reader cannot cope with are the author's mistakes too."""
     try:
-        content[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"--set {assignment}: not a YAML value") from error
+        return yaml.load(text, _Loader)
+    except Exception as error:
+        why = " ".join(str(error).split())
+        raise UserError(f"{source}: {problem} ({_short(why, 200)})") from error
+
+
+def _short(text: str, characters: int = 80) -> str:
+    """The beginning of what may be of any length."""
+    return text if len(text) <= characters else f"{text[:characters]}..."
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -282,9 +327,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: unreadable, not YAML, or not a mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{path}: not a readable YAML file ({' '.join(str(error).split())})") from error
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_CHARACTERS + 1)
+    except (UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{path}: not a readable YAML file ({error})") from error
+    if len(text) > MAX_CHARACTERS:
+        raise UserError(f"{path}: more than {MAX_CHARACTERS:,} characters; not a file of this kind")
+    content = _loaded(text, str(path), "not a readable YAML file")
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds no mapping of keys to values")
     return content

@@ -9,6 +9,7 @@ import hashlib
 import json
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,20 +114,48 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on odd pickle protocols
-            content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(f"{path}: damaged, or holds more than weights; refused, nothing of it was run") from error
     except Exception as error:  # damaged files make the reader raise almost anything
-        reason = str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__
-        raise UserError(f"{path}: not a readable weights file ({reason})") from error
+        raise UserError(f"{path}: not a readable weights file ({_reason(error)})") from error
+    content = load_torch(path)
     for key in ("params_ema", "params"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     if not (isinstance(content, Mapping) and content and all(map(_is_weight, content.items()))):
         raise UserError(f"{path}: holds no state dict of tensors")
+    _check_size(path, sum(value.numel() * value.element_size() for value in content.values()))
     return dict(content)
+
+
+def load_torch(path: Path) -> Any:
+    """What torch has saved, tensors and plain containers; nothing in the file is executed.
+
+    Raises:
+        UserError: unreadable, holds anything else, or is much larger unpacked than the file.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                _check_size(path, sum(member.file_size for member in archive.infolist()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on odd pickle protocols
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path}: damaged, or holds more than weights; refused, nothing of it was run") from error
+    except Exception as error:  # damaged files make the reader raise almost anything
+        raise UserError(f"{path}: not a readable weights file ({_reason(error)})") from error
+
+
+def _check_size(path: Path, claimed: int) -> None:
+    """Weights are not packed: a small file with large ones would fill the memory (tied ones may count twice)."""
+    if claimed > 4 * path.stat().st_size:
+        raise UserError(f"{path}: claims {claimed:,} bytes of content in a file of {path.stat().st_size:,}; refused")
+
+
+def _reason(error: Exception) -> str:
+    """The beginning of another library's message."""
+    return str(error).partition("\n")[0].partition(". ")[0][:200] or type(error).__name__
 
 
 def _is_weight(item: tuple[Any, Any]) -> bool:
