@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import platform
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from mtkd import __version__
 from mtkd.data.benchmarks import BenchmarkImage
 from mtkd.errors import UserError
-from mtkd.images import find_images, read_image, to_tensor
+from mtkd.images import data_hash, find_images, read_image, to_tensor
 from mtkd.metrics import PAPER, Protocol, psnr, ssim
+from mtkd.zoo.checkpoints import weights_hash
 
 
 @dataclass(frozen=True)
@@ -28,22 +31,34 @@ class Score:
 
 @dataclass(frozen=True)
 class SetScore:
-    """A set's numbers: the means over its images of the per-image values (section 0)."""
+    """A set's numbers: the means over its images of the per-image values (section 0).
+
+    ``provenance`` says what was measured with what: ``weights`` (of the network, with an aggregator's teachers),
+    ``images_hash`` (of the HR files) and ``versions``.
+    """
 
     psnr: float
     ssim: float
     images: int
     protocol: str
     scores: tuple[Score, ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
         """The numbers without the single images, for ``--json``."""
         row = asdict(self)
-        del row["scores"]
-        return row
+        del row["scores"], row["provenance"]
+        return {**row, **self.provenance}
 
 
-def summarise(scores: Sequence[Score], protocol: Protocol = PAPER) -> SetScore:
+def versions() -> dict[str, str]:
+    """What a stored number was made with."""
+    return {"mtkd": __version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def summarise(
+    scores: Sequence[Score], protocol: Protocol = PAPER, provenance: Mapping[str, Any] | None = None
+) -> SetScore:
     """The means of per-image scores."""
     count = len(scores)
     return SetScore(
@@ -52,6 +67,7 @@ def summarise(scores: Sequence[Score], protocol: Protocol = PAPER) -> SetScore:
         count,
         str(protocol),
         tuple(scores),
+        provenance or {},
     )
 
 
@@ -82,7 +98,13 @@ def evaluate(
             raise UserError(f"{image.hr}: {error}") from error
         if progress:
             progress(number + 1, len(images))
-    return summarise(scores, replace(PAPER, lr="derived") if any(image.derived for image in images) else PAPER)
+    provenance = {
+        "weights": weights_hash(network),
+        "images_hash": data_hash(image.hr for image in images),
+        "versions": versions(),
+    }
+    derived = any(image.derived for image in images)
+    return summarise(scores, replace(PAPER, lr="derived") if derived else PAPER, provenance)
 
 
 def _stem(path: Path, scale: int) -> str:
@@ -100,7 +122,7 @@ def score_folders(sr_folder: Path, hr_folder: Path, scale: int, protocol: Protoc
         UserError: an SR image without an HR image, or of another size.
     """
     references = {_stem(p, scale): p for p in find_images(hr_folder) if not p.stem.endswith("_LR")}
-    scores = []
+    scores, used = [], []
     for path in find_images(sr_folder):
         reference = references.get(_stem(path, scale))
         if reference is None:
@@ -112,9 +134,10 @@ def score_folders(sr_folder: Path, hr_folder: Path, scale: int, protocol: Protoc
                 f"{path}: {sr.shape[1]} x {sr.shape[0]}, but {reference.name} is "
                 f"{hr.shape[1]} x {hr.shape[0]}; SR and HR must have equal sizes"
             )
+        used.append(reference)
         hr = hr[: sr.shape[0], : sr.shape[1]]
         try:
             scores.append(Score(path.name, psnr(sr, hr, scale, protocol), ssim(sr, hr, scale, protocol)))
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
-    return summarise(scores, protocol)
+    return summarise(scores, protocol, {"images_hash": data_hash(used), "versions": versions()})

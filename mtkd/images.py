@@ -6,12 +6,13 @@ On disk and for people an image is ``uint8`` RGB; networks see float32 RGB in [0
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -132,6 +133,14 @@ def find_images(folder: str | Path) -> list[Path]:
     if not found:
         raise UserError(f"{folder}: no images ({', '.join(SUFFIXES)})")
     return found
+
+
+def data_hash(files: Iterable[Path]) -> str:
+    """SHA-256 over names and contents of image files, 16 hex digits: identifies the images of a run or a set."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from mtkd import zoo
 from mtkd.data.examples import EXAMPLES
 from mtkd.images import read_image, to_tensor, to_uint8, write_image
 from mtkd.networks.bicubic import Bicubic
-from mtkd.zoo.checkpoints import Header, save_weights
+from mtkd.zoo.checkpoints import Header, save_weights, weights_hash
 from tests.conftest import Run
 from tests.test_evaluate import fake_set
 from tests.training.conftest import DISTILL, write_images, write_model, write_recipe
@@ -479,7 +479,7 @@ def test_score_as_json(run: Run, tmp_path: Path) -> None:
     outcome = run("score", *scored_folders(tmp_path), "--scale", 2, "--json")
     assert outcome.code == 0 and outcome.err == ""
     content = json.loads(outcome.out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert list(content) == ["scale", "psnr", "ssim", "images", "protocol", "per_image"]
+    assert list(content) == ["scale", "psnr", "ssim", "images", "protocol", "images_hash", "versions", "per_image"]
     assert (content["scale"], content["images"], content["protocol"]) == (2, 2, "Y, crop = scale, uint8")
     first, second = content["per_image"]
     assert first["image"] == "a_x2.png" and 5 < first["psnr"] < 40 and 0 < first["ssim"] < 1
@@ -542,7 +542,10 @@ def test_benchmark_as_json(run: Run, tmp_path: Path) -> None:
         ("bicubic", "Other", 1),
     ]
     for row in rows:
-        assert list(row) == ["model", "scale", "set", "psnr", "ssim", "images", "protocol"]
+        measured = ["model", "scale", "set", "psnr", "ssim", "images", "protocol"]
+        assert list(row) == [*measured, "weights", "images_hash", "versions"]
+        assert row["weights"] == weights_hash(zoo.load(row["model"], 2))
+        assert row["versions"]["torch"] == torch.__version__
         assert row["scale"] == 2 and row["protocol"] == "Y, crop = scale, uint8"
         assert isinstance(row["psnr"], float) and 0 < row["ssim"] < 1
 

@@ -15,9 +15,9 @@ from typing import Any, Literal
 from mtkd import zoo
 from mtkd.errors import UserError, unknown_name
 from mtkd.experiments.plan import Plan, Table
+from mtkd.images import data_hash
 from mtkd.methods import runs_teacher
 from mtkd.training.recipe import Data, Recipe
-from mtkd.training.stages import data_hash
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from mtkd.zoo.checkpoints import read_header
 NAME = "records.sqlite"
 MEASURED = Path(__file__).parent / "measured"
 """Records of the project's own runs, a file a size; see :mod:`~mtkd.experiments.evidence`."""
-FORMAT = 1
+FORMAT = 2
+"""The first one had no ``weights`` and ``measured_with``."""
 
 RUNS = {
     "digest": "TEXT",
@@ -46,8 +47,11 @@ RUNS = {
     "recipe": "TEXT",
     "deviations": "TEXT",
     "curve": "TEXT",
+    "weights": "TEXT",
+    "measured_with": "TEXT",
 }
-"""Columns of ``runs``. The last five are JSON; ``curve`` is [[iteration, held-out PSNR], ...]."""
+"""Columns of ``runs``. From ``teachers`` to ``curve`` they are JSON, and so is the last, the versions that its scores
+were measured with; ``curve`` is [[iteration, held-out PSNR], ...], ``weights`` the hash of what was measured."""
 
 SCORES = {
     "digest": "TEXT",
@@ -125,6 +129,8 @@ def _run(folder: Path) -> dict[str, Any]:
     }
     for key in ("teachers", "versions", "recipe", "deviations"):
         made[key] = json.dumps(card.get(key))
+    measured = dict(next(iter(read_scores(folder).values()), {}))
+    made |= {"weights": measured.get("weights"), "measured_with": json.dumps(measured.get("versions"))}
     return {column: card.get(column) for column in RUNS} | made
 
 
@@ -192,7 +198,7 @@ def read(path: Path) -> Records:
     """
     runs, rows = _rows(path)
     for run in runs:
-        for column in ("teachers", "versions", "recipe", "deviations", "curve"):
+        for column in ("teachers", "versions", "recipe", "deviations", "curve", "measured_with"):
             run[column] = json.loads(run[column])
     scores: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
     for row in rows:
@@ -212,15 +218,13 @@ def _rows(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as table:
             (found,) = table.execute("PRAGMA user_version").fetchone()
-            if found != FORMAT:
-                raise UserError(f"{path}: records of format {found}, this version reads {FORMAT}; update mtkd")
+            if not 1 <= found <= FORMAT:
+                raise UserError(f"{path}: records of format {found}, this version reads 1 to {FORMAT}; update mtkd")
+            table.row_factory = sqlite3.Row
             runs, scores = (
-                [
-                    dict(zip(columns, row, strict=True))
-                    for row in table.execute(f"SELECT {', '.join(columns)} FROM {name}")
-                ]
-                for name, columns in (("runs", RUNS), ("scores", SCORES))
+                [dict(row) for row in table.execute(f"SELECT * FROM {name}")] for name in ("runs", "scores")
             )
-            return runs, scores
+            older = {"weights": None, "measured_with": "null"}
+            return [older | row for row in runs], scores
     except sqlite3.Error as error:
         raise UserError(f"{path}: not a table of runs ({error})") from error

@@ -26,12 +26,12 @@ from mtkd.data.patches import ImagePair, ImagePairs
 from mtkd.errors import UserError
 from mtkd.evaluate import evaluate
 from mtkd.experiments.matrix import Run, Task, run_folder, what_decides
-from mtkd.images import UInt8Image, atomic_write
+from mtkd.images import UInt8Image, atomic_write, data_hash
 from mtkd.teacher_cache import TeacherCache
 from mtkd.training.checkpoint import Busy, read_recipe
 from mtkd.training.loop import Interrupted, Report, stop_flag, train
 from mtkd.training.recipe import Data, parse
-from mtkd.training.stages import data_hash, frozen_network
+from mtkd.training.stages import frozen_network
 from mtkd.zoo.checkpoints import weights_hash
 
 HELD_OUT = "held out"
@@ -116,7 +116,8 @@ def needed(tasks: Mapping[str, Task], place: Place) -> dict[str, Task]:
 
 
 def read_scores(folder: Path) -> dict[str, Any]:
-    """``scores.json`` of a run folder: by set ``{"protocol", "images_hash", "images": [{image, psnr, ssim}]}``."""
+    """``scores.json`` of a run folder: by set ``{"protocol", "images": [{image, psnr, ssim}]}`` and the provenance of
+    :class:`~mtkd.evaluate.SetScore`, of which the first runs have ``images_hash`` alone."""
     path = folder / "scores.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
@@ -251,7 +252,7 @@ def _measure(task: Task, place: Place, report: Report) -> None:
         result = evaluate(network, images, run.scale, place.device, progress)
         scores[set_name] = {
             "protocol": result.protocol,
-            "images_hash": images_hash,
+            **result.provenance,
             "images": [{"image": s.image, "psnr": round(s.psnr, 4), "ssim": round(s.ssim, 5)} for s in result.scores],
         }
     if run.recipe is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import json
-import platform
 import signal
 import threading
 import time
@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 
-from mtkd import __version__
 from mtkd.errors import UserError
+from mtkd.evaluate import versions
 from mtkd.images import write_image
 from mtkd.metrics import PAPER
 from mtkd.networks import parameter_count
@@ -33,7 +33,7 @@ from mtkd.training.measured import Measured
 from mtkd.training.recipe import Recipe
 from mtkd.training.stages import Stage, prepare
 from mtkd.zoo.catalog import CARD_FORMAT
-from mtkd.zoo.checkpoints import Header, save_weights, weights_hash
+from mtkd.zoo.checkpoints import Header, load_state, read_state, save_weights, weights_hash
 
 Report = Callable[[Mapping[str, Any]], None]
 """Called with {"task", "done", "of"} while preparing and {"iteration", "iterations", ...numbers} while training."""
@@ -330,16 +330,16 @@ class Loop:
             "falls": falls(Measured(folder.path).read()),
             "teachers": {name: weights_hash(net) for name, net in self.stage.frozen.items()},
             "deviations": recipe.deviations(),
-            "versions": {
-                "mtkd": __version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
+            "versions": versions(),
             "device": str(self.accelerator.device.type),
             "recipe": recipe.model_dump(mode="json"),
         }
         if self.accelerator.is_main_process:
-            self._save_weights(folder.path / "model.safetensors", recipe.name)
+            path = folder.path / "model.safetensors"
+            self._save_weights(path, recipe.name)
+            kept = copy.deepcopy(self.result)
+            load_state(kept, read_state(path), str(path))  # it may have been rounded to float16
+            card["weights"] = weights_hash(kept)
             folder.write_json("card.json", card)
             folder.write_json("finished.json", {"iterations": recipe.iterations})
         return card

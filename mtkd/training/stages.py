@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from mtkd import networks, zoo
 from mtkd.data.patches import Batch, ImagePair, ImagePairs, Patches, made_ahead
 from mtkd.errors import UserError
-from mtkd.images import to_uint8
+from mtkd.images import data_hash, to_uint8
 from mtkd.infer import SelfEnsemble
 from mtkd.methods import Method, create
 from mtkd.metrics import psnr
@@ -137,14 +136,6 @@ def frozen_network(
     """A network that is learned from, as the recipe wants it: see :func:`mtkd.zoo.load`."""
     network = zoo.load(name, scale, device, sources)
     return SelfEnsemble(network).eval() if self_ensemble else network
-
-
-def data_hash(files: Iterable[Path]) -> str:
-    """SHA-256 over names and contents of image files, 16 hex digits: identifies the images of a run."""
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
 
 
 def prepare(

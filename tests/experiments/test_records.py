@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from mtkd import zoo
 from mtkd.errors import UserError
 from mtkd.experiments import records
 from mtkd.experiments.matrix import run_folder
 from mtkd.experiments.plan import Plan
 from mtkd.experiments.runner import HELD_OUT
+from mtkd.zoo.checkpoints import weights_hash
 from tests.experiments.conftest import graph
 
 
@@ -37,11 +39,28 @@ def test_the_table_says_what_the_folders_say(tiny: Plan, out: Path) -> None:
         for key in ("network", "method", "iterations", "parameters", "teacher_passes", "seconds", "teachers", "recipe"):
             assert row[key] == card[key], key
         assert row["held_out_psnr"] == card["held_out"]["psnr"] and row["images"] == card["data"]["hash"]
+        if (folder / "scores.json").exists():
+            assert row["weights"] == weights_hash(zoo.load(run.name, 2, sources=[out]))
+            assert row["measured_with"] == card["versions"]
         logged = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         curve = [(r["iteration"], r["validation PSNR-Y"]) for r in logged if "validation PSNR-Y" in r]
         assert len(curve) >= 2 and [tuple(point) for point in row["curve"]] == [
             (iteration, pytest.approx(value, abs=1e-4)) for iteration, value in curve
         ]
+
+
+def test_records_of_the_first_format_are_read(out: Path) -> None:
+    """They had two columns less."""
+    path = records.rebuild(out)
+    now = records.read(path)
+    with closing(sqlite3.connect(path)) as table, table:
+        for column in ("weights", "measured_with"):
+            table.execute(f"ALTER TABLE runs DROP COLUMN {column}")
+        table.execute("PRAGMA user_version = 1")
+    then = records.read(path)
+    assert then.scores == now.scores
+    for digest, run in now.runs.items():
+        assert then.runs[digest] == run | {"weights": None, "measured_with": None}
 
 
 def test_scores_are_kept_image_by_image(tiny: Plan, out: Path) -> None:
@@ -123,5 +142,5 @@ def test_a_table_that_is_none(out: Path, tmp_path: Path) -> None:
     path = records.rebuild(out)
     with closing(sqlite3.connect(path)) as table:
         table.execute("PRAGMA user_version = 99")
-    with pytest.raises(UserError, match="records of format 99, this version reads 1; update mtkd"):
+    with pytest.raises(UserError, match="records of format 99, this version reads 1 to 2; update mtkd"):
         records.read(path)
