@@ -16,7 +16,7 @@ from ..shared import Shared, model_choices, scale_of, told
 DETECT = "as detected"
 _OFF = (
     "Checkpoints can be added where the explorer serves one computer alone: install it there, and start it with "
-    "`mtkd demo`."
+    "`mtkd demo` (or here with `--trust`, where all who come may do so)."
 )
 _HELP = (
     "EDSR, RCAN and SwinIR: safetensors, BasicSR's `.pth`, the original programs' `.pt`; with the extra `community` "
@@ -31,7 +31,7 @@ _COLUMNS = ["model", "scale", "role", "network", "parameters", "from the file", 
 
 def build(shared: Shared, tab: gr.Tab) -> None:
     """Lay out the tab and connect it; where strangers may come, it only says why it is off."""
-    if not shared.local:
+    if not shared.trusted:
         gr.Markdown(_OFF)
         return
     with gr.Row(equal_height=False):
