@@ -66,11 +66,12 @@ class Doors:
         headers, path = Headers(scope=scope), scope["path"]
         refused = self._refusal(scope["method"], path, headers)
         if refused:
-            status, why = refused
-            await PlainTextResponse(why, status, {"Connection": "close"})(scope, receive, send)
+            await _read_away(receive, headers)
+            await PlainTextResponse(refused[1], refused[0], {"Connection": "close"})(scope, receive, send)
             return
         with self.pictures.expecting(int(headers["content-length"]) if _is_upload(path) else 0) as fits:
             if not fits:
+                await _read_away(receive, headers)
                 why = "The explorer's share of the disk is full. Try again in a few minutes."
                 await PlainTextResponse(why, 507, {"Connection": "close"})(scope, receive, send)
                 return
@@ -118,6 +119,14 @@ class Doors:
             await send(message)
 
         return with_headers
+
+
+async def _read_away(receive: Receive, headers: Headers) -> None:
+    """Who is still sending does not hear why not; what is far too large is cut off."""
+    length = headers.get("content-length", "")
+    more = length.isdecimal() and 0 < int(length) <= LARGEST_UPLOAD
+    while more:
+        more = (await receive()).get("more_body", False)
 
 
 def _is_upload(path: str) -> bool:

@@ -35,7 +35,7 @@ IDLE = 600
 """Seconds that an upload stays which no page has; older ones go when there is no more room."""
 DAY = 86_400
 _ADDRESS = "gradio_api/file="
-CLOSED = 20
+CLOSED = 6
 """Seconds from a page's closing to the end of its files: a connection that broke for a moment comes back."""
 
 
@@ -171,7 +171,7 @@ class Pictures:
                 self._expected -= size
 
     def _make_room(self) -> bool:
-        files = [(path.stat(), path) for path in self._uploads() if path.is_file()]
+        files = [(path.stat(), path) for path in self._uploads()]
         total = self._expected + sum(stat.st_size for stat, _ in files)
         for stat, path in sorted(files, key=lambda file: file[0].st_mtime):
             if total <= SPACE or stat.st_mtime > time.time() - IDLE:
@@ -180,10 +180,9 @@ class Pictures:
             total -= stat.st_size
         return total <= SPACE
 
-    def _uploads(self) -> Iterator[Path]:
-        for top in self.folder.iterdir():
-            if top not in self._kept and top != self.made:
-                yield from top.rglob("*") if top.is_dir() else (top,)
+    def _uploads(self) -> list[Path]:
+        tops = [top for top in self.folder.iterdir() if top not in self._kept and top != self.made]
+        return [file for top in tops for file in (top.iterdir() if top.is_dir() else [top]) if file.is_file()]
 
     def _tidy_up(self) -> None:
         while not self._ended.wait(min(self.closed, 5) / 2):
@@ -198,7 +197,7 @@ class Pictures:
                 self._drop(name)
         used = {path for session in self._sessions.values() for path in session.uploads}
         for path in self._uploads():
-            if path.is_file() and path not in used and now - path.stat().st_mtime > IDLE:
+            if path not in used and now - path.stat().st_mtime > IDLE:
                 _remove(path)
         groups = sorted(self.made.glob("*/*"), key=lambda path: path.stat().st_mtime)
         total = sum(file.stat().st_size for group in groups for file in group.iterdir())

@@ -154,7 +154,8 @@ def _who(page: gr.Blocks, host: str, local: bool, trusted: bool) -> str:
     elif local:
         reach = f"{page.local_url}: this computer alone"
     else:
-        reach = f"{page.local_url}: every computer that reaches {host}"
+        everywhere = host in ("0.0.0.0", "::", "")
+        reach = f"{page.local_url}: everybody who reaches {'this computer' if everywhere else host} through a network"
     may = "on (they act as you, on your files)" if trusted and not local else "on" if trusted else "off (--trust)"
     return f"The explorer is at {reach}. Train, Bring your own and folders: {may}. Ctrl-C ends it."
 
