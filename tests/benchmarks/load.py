@@ -27,7 +27,7 @@ from mtkd.images import to_uint8
 from tests.app.conftest import served
 from tests.app.plain import as_file, ask, call, event, png, send
 
-BOUND = 300
+BOUND = 400
 """MB by which the server's memory may grow from the second quarter of the time to the last one."""
 LOW = "Low resolution: enlarge it (nothing to compare with)"
 MODELS = ["bicubic", "edsr_tiny-mtkd"]
