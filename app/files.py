@@ -114,7 +114,7 @@ class Pictures:
         with self._lock:
             for upload in filter(None, uploads):
                 path = Path(upload)
-                if path.is_relative_to(self.folder) and not path.is_relative_to(self.made):
+                if path.is_relative_to(self.folder) and not {self.made, *self._kept} & set(path.parents):
                     self._session(_who_asks()).uploads.add(path)
                     with contextlib.suppress(OSError):
                         os.utime(path)

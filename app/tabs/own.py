@@ -112,6 +112,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     after = [models, chosen, shared.models]
     gr.on([file.clear, network.input, scale.input], _unseen, None, [found, put], **_INTERNAL)
     path.change(lambda path: (None, *_unseen()) if path else gr.skip(), path, [file, found, put], **_INTERNAL)
+    file.upload(shared.had, file, None, **_INTERNAL)
     dropped = file.upload(lambda: ("", *_unseen()), None, [path, found, put], **_INTERNAL)
     dropped.then(inspect, source, seen, show_progress_on=[found], **_INTERNAL)
     gr.on([look.click, path.submit], inspect, source, seen, api_name="inspect_checkpoint", show_progress_on=[found])

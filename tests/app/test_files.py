@@ -73,6 +73,19 @@ def test_a_closed_page_takes_its_files_along_and_no_others(pictures):
     assert not shared.exists() and list(pictures.made.iterdir()) == []
 
 
+def test_examples_are_nobodys(pictures):
+    """They lie among the uploads, and pages use them: they stay."""
+    example = upload(pictures, "example", age=files.IDLE + 1)
+    pictures.watch(lambda name: None)
+    as_session("a")
+    pictures.use(str(example))
+    pictures.closed = 0
+    pictures.close("a")
+    time.sleep(0.01)
+    pictures.tidy()
+    assert example.exists()
+
+
 def test_what_no_page_has_goes_after_a_while(pictures):
     old, new = upload(pictures, "1", age=files.IDLE + 1), upload(pictures, "2")
     kept = upload(pictures, "3", age=files.IDLE + 1)
