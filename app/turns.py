@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,16 +25,20 @@ COMPUTING: dict[str, Any] = {"concurrency_id": "networks", "concurrency_limit": 
 LARGE = 2_000_000
 """Pixels of a result that needs so much memory that only :data:`LARGE_AT_ONCE` such are begun."""
 LARGE_AT_ONCE = 2
+SHARE = 0.25
+"""Seconds of a turn before it is passed on: a small comparison ends within one, and waits once."""
 
 
 class Turns:
-    """A lock that is handed on in the order of asking.
+    """A lock that is handed on in the order of asking, after ``share`` seconds.
 
     What holds it calls :meth:`pass_on` wherever it can be left for a moment, after a model, a tile or a picture: the
     next one's turn comes, and its own again after all that waited. Memory holds one network's features at a time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, share: float = SHARE) -> None:
+        self.share = share
+        self._since = 0.0
         self._lock = threading.Lock()
         self._waiting: deque[threading.Event] = deque()
         self._taken = False
@@ -41,12 +46,14 @@ class Turns:
 
     def __enter__(self) -> None:
         with self._lock:
-            if not self._taken:
-                self._taken = True
-                return
             mine = threading.Event()
-            self._waiting.append(mine)
+            if self._taken:
+                self._waiting.append(mine)
+            else:
+                self._taken = True
+                mine.set()
         mine.wait()
+        self._since = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
@@ -56,8 +63,8 @@ class Turns:
                 self._taken = False
 
     def pass_on(self) -> None:
-        """Have the next turn after those that wait."""
-        if self._waiting:
+        """Have the next turn after those that wait, unless this one has just begun."""
+        if self._waiting and time.monotonic() - self._since >= self.share:
             self.__exit__()
             self.__enter__()
 

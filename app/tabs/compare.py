@@ -146,8 +146,10 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> list[Any]:
         """Enlarge the image with every chosen model."""
+        if path is None:
+            raise gr.Error("Choose an example or drop an image first.", print_exception=False)
         scale = scale_of(scale_text)
-        with told(path or "", *_folders(others)), shared.turns.for_size(_pixels(path, mode, scale)):
+        with told(path, *_folders(others)), shared.turns.for_size(_pixels(path, mode, scale)):
             shared.pictures.use(path, *(others or []))
             comparison = _compare(path, mode, scale, names, others or [], shared.turns.between(progress))
             return _shown(comparison, shared.pictures.group(), look, shared.turns)
@@ -316,10 +318,8 @@ def _folders(paths: list[str] | None) -> list[str]:
     return [f"{Path(path).parent}{os.sep}" for path in paths or []]
 
 
-def _pixels(path: str | None, mode: str, scale: int) -> int:
+def _pixels(path: str, mode: str, scale: int) -> int:
     """Of the result, from the file's head: what is too large is not decoded."""
-    if path is None:
-        raise gr.Error("Choose an example or drop an image first.", print_exception=False)
     try:
         with Image.open(path) as image:
             pixels = image.width * image.height * (1 if mode == HAS_TRUTH else scale**2)

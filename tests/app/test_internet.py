@@ -28,9 +28,17 @@ EVIL = "http://evil.example"
 
 
 @pytest.fixture(scope="module")
-def public() -> Iterator[str]:
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file where Gradio keeps what other apps of the same user made: it would give them out."""
+    path = tmp_path_factory.mktemp("gradio") / "other.png"
+    path.write_bytes(PICTURE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def public(elsewhere: Path) -> Iterator[str]:
     """An explorer that everybody on the network can reach."""
-    with served("--host", "0.0.0.0") as (address, _):
+    with served("--host", "0.0.0.0", GRADIO_EXAMPLES_CACHE=str(elsewhere.parent)) as (address, _):
         yield address
 
 
@@ -102,6 +110,10 @@ def test_what_the_page_shows_is_given_out_but_no_link_from_there(any_address, se
     folder.symlink_to(secret.parent)
     for path in (link, folder / "secret.txt", there.parents[2], there.parent, there.parents[1] / "made"):
         assert ask(any_address, "GET", f"/gradio_api/file={path}")[0] == 403, path
+
+
+def test_files_of_other_apps_stay_theirs(public, elsewhere):
+    assert ask(public, "GET", f"/gradio_api/file={elsewhere}")[0] == 403
 
 
 @pytest.mark.parametrize("number", range(len(TAKING)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import psutil
-from numpy import median
 
 from tests.app.conftest import served
 from tests.benchmarks.load import run
@@ -14,5 +13,5 @@ def test_everyone_gets_the_own_answer_and_a_large_image_stops_nobody(tmp_path):
         report = run(address, psutil.Process(process.pid), users=3, seconds=12)
     assert report.problems == []
     assert len(report.alone) >= 3 and len(report.beside) >= 6 and report.large
-    assert median(report.beside) < min(report.large) / 2, report.markdown()
+    assert max(report.beside) < min(report.large) / 2, report.markdown()
     assert report.growth < 600  # it is too short to tell growth from warming up

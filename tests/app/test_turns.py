@@ -16,7 +16,7 @@ from tests.app.plain import post
 
 
 def test_a_long_computation_lets_all_that_wait_go_between():
-    turns, order, began = Turns(), [], threading.Barrier(2)
+    turns, order, began = Turns(share=0), [], threading.Barrier(2)
 
     def long() -> None:
         with turns:
@@ -45,7 +45,7 @@ def test_a_long_computation_lets_all_that_wait_go_between():
 
 
 def test_one_at_a_time():
-    turns, inside, most = Turns(), [], []
+    turns, inside, most = Turns(share=0), [], []
 
     def work() -> None:
         with turns:
