@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # it counts all of them anew after each
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -22,9 +26,11 @@ from mtkd.explore import default_models
 from mtkd.explore.costs import multiply_adds
 from mtkd.explore.outputs import loaded
 
-from .files import Pictures
+from .doors import LARGEST_FILE, Doors, fetch_nothing
+from .files import SESSIONS, Pictures
 from .shared import Shared
 from .tabs import ablations, attribution, compare, framework, own, results, train, wavelets
+from .turns import WAITING, limit_waiting
 
 _ASSETS = Path(__file__).parent / "assets"
 _TITLE = "MTKD explorer"
@@ -42,20 +48,21 @@ _TABS = {
 }
 
 
-def build(pictures: Pictures, local: bool = True) -> gr.Blocks:
-    """The page: one tab a file in ``tabs``; ``local`` as in :class:`~mtkd_app.shared.Shared`."""
-    with gr.Blocks(title=_TITLE, fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)) as page:
+def build(pictures: Pictures, trusted: bool = True) -> gr.Blocks:
+    """The page: one tab a file in ``tabs``; ``trusted`` as in :class:`~mtkd_app.shared.Shared`."""
+    with gr.Blocks(title=_TITLE, fill_width=True, analytics_enabled=False) as page:
         gr.Markdown(
             f"# {_TITLE}\nSeveral large super-resolution networks teach a small one: compare teachers, "
             "the aggregator that merges them (MT), and students, pixel by pixel.",
             elem_id="title",
         )
         tabs = gr.Tabs(selected="compare")
-        shared = Shared.create(page, tabs, pictures, local)  # not among the tabs: Gradio counts them by place
+        shared = Shared.create(page, tabs, pictures, trusted)  # not among the tabs: Gradio counts them by place
         with tabs:
             for name, (title, tab) in _TABS.items():
                 with gr.Tab(title, id=name) as opened:
                     tab.build(shared, opened)
+        page.unload(_closing(pictures))
     _last_choice_counts(page)
     return page
 
@@ -83,11 +90,21 @@ def theme() -> gr.themes.Base:
     )
 
 
-def launch(host: str | None = None, port: int | None = None, browser: bool = False) -> None:
-    """Serve the page until interrupted.
+def launch(
+    host: str | None = None,
+    port: int | None = None,
+    browser: bool = False,
+    share: bool = False,
+    trust: bool = False,
+) -> None:
+    """Serve the page until interrupted or terminated.
 
-    ``host`` and ``port`` default to ``GRADIO_SERVER_NAME`` (else 127.0.0.1) and ``GRADIO_SERVER_PORT`` (else the
-    first free port from 7860).
+    Args:
+        host: defaults to ``GRADIO_SERVER_NAME``, else 127.0.0.1.
+        port: defaults to ``GRADIO_SERVER_PORT``, else the first free one from 7860.
+        share: also on the internet, through Gradio's tunnel.
+        trust: whoever reaches the page may train, bring checkpoints and read folders; on where only this computer
+            reaches it.
 
     Raises:
         UserError: the port is taken, or the host is no address of this machine.
@@ -98,23 +115,61 @@ def launch(host: str | None = None, port: int | None = None, browser: bool = Fal
             raise UserError(f"GRADIO_SERVER_PORT={text}: not a number")
         port = int(text)
     _check_free(host, port)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing stays on the disk
     threading.Thread(target=_warm_up, daemon=True).start()
-    local = _is_loopback(host)
+    fetch_nothing()
+    local = _is_loopback(host) and not share
+    trusted = local or trust
     with Pictures() as pictures:
-        page = build(pictures, local).queue(max_size=32, default_concurrency_limit=1)
+        page = build(pictures, trusted).queue(max_size=WAITING, default_concurrency_limit=4, api_open=False)
+        limit_waiting(page)
+        doors = Middleware(Doors, pictures=pictures, also=lambda: _public(page), framed=not trusted)
         page.launch(
             server_name=host,
             server_port=port,
             inbrowser=browser,
-            share=False,
+            share=share,
+            quiet=True,
             ssr_mode=False,
-            allowed_paths=[str(pictures.folder)],
-            max_file_size="64mb",
+            run_history=False,
+            enable_monitoring=False,
+            state_session_capacity=SESSIONS,
+            max_file_size=LARGEST_FILE,
             footer_links=["api", "settings"],
             theme=theme(),
             css_paths=sorted(_ASSETS.glob("*.css")),
-            app_kwargs={"middleware": [_only_called(host)]} if local else None,
+            app_kwargs={"middleware": [*([_only_called(host)] if local else []), doors]},
+            prevent_thread_lock=True,
         )
+        pictures.watch(lambda name: page.state_holder.session_data.pop(name, None))
+        print(_who(page, host, local, trusted), flush=True)
+        page.block_thread()
+
+
+def _who(page: gr.Blocks, host: str, local: bool, trusted: bool) -> str:
+    """Who can reach the page, and what they may do there."""
+    if page.share_url:
+        reach = f"{page.share_url}: everybody on the internet who has this address"
+    elif local:
+        reach = f"{page.local_url}: this computer alone"
+    else:
+        everywhere = host in ("0.0.0.0", "::", "")
+        reach = f"{page.local_url}: everybody who reaches {'this computer' if everywhere else host} through a network"
+    may = "on (they act as you, on your files)" if trusted and not local else "on" if trusted else "off (--trust)"
+    return f"The explorer is at {reach}. Train, Bring your own and folders: {may}. Ctrl-C ends it."
+
+
+def _public(page: gr.Blocks) -> str | None:
+    """Host of the public link, once there is one."""
+    return urlsplit(page.share_url).netloc if page.share_url else None
+
+
+def _closing(pictures: Pictures) -> Any:
+    def closing(request: gr.Request) -> None:
+        pictures.close(request.session_hash)
+
+    return closing
 
 
 def _only_called(host: str) -> Middleware:

@@ -16,6 +16,7 @@ from mtkd.errors import UserError
 from mtkd.explore import Comparison, default_models
 
 from .files import Pictures
+from .turns import Turns
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class Shared:
         region: the :class:`~mtkd.explore.figures.Region` drawn last, in HR pixels, or None.
         scale: the radio of the Compare tab, "×4".
         models: the names checked in the Compare tab.
-        local: served to this computer alone: folders of the disk may be read, and programs started.
+        trusted: whoever reaches the page may read folders of this computer and start programs: served to it alone, or
+            asked for.
+        turns: held while networks run.
     """
 
     page: gr.Blocks
@@ -41,10 +44,11 @@ class Shared:
     region: gr.State
     scale: gr.Radio
     models: gr.CheckboxGroup
-    local: bool
+    trusted: bool
+    turns: Turns
 
     @classmethod
-    def create(cls, page: gr.Blocks, tabs: gr.Tabs, pictures: Pictures, local: bool) -> Shared:
+    def create(cls, page: gr.Blocks, tabs: gr.Tabs, pictures: Pictures, trusted: bool) -> Shared:
         """The shared parts; ``scale`` and ``models`` are laid out (rendered) by the Compare tab."""
         scales = sorted({model.scale for model in zoo.models()}) or [4]
         now = 4 if 4 in scales else scales[-1]
@@ -56,8 +60,13 @@ class Shared:
             gr.State(None),
             gr.Radio([f"×{s}" for s in scales], value=f"×{now}", label="Scale", render=False),
             gr.CheckboxGroup(**model_choices(now), label="Models", elem_id="models", render=False),
-            local,
+            trusted,
+            Turns(),
         )
+
+    def had(self, sent: str | list[str] | None) -> None:
+        """What was uploaded stays as long as its page: for events of uploading."""
+        self.pictures.use(*([sent] if isinstance(sent, str) else sent or []))
 
     def on_new_comparison(self, tab: gr.Tab, within: str) -> gr.Textbox:
         """A hidden text that changes when the tab is seen with a comparison that it has not been filled from.

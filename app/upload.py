@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gradio as gr
 from gradio.data_classes import ImageData
 
@@ -16,4 +18,13 @@ class UploadedImage(gr.Image):
     is_template = True
 
     def preprocess(self, payload: ImageData | None) -> str | None:  # type: ignore[override]
-        return None if payload is None else payload.path
+        """The path, which Gradio does not look at where a request calls it no file: only uploads are opened.
+
+        Raises:
+            Error: it is none of the files that were uploaded.
+        """
+        if payload is None:
+            return None
+        if not Path(payload.path or "").resolve().is_relative_to(Path(self.GRADIO_CACHE).resolve()):
+            raise gr.Error("Upload the image: the explorer opens no path.", print_exception=False)
+        return payload.path

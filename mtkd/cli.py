@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from functools import partial
@@ -35,20 +36,42 @@ def _commands(context: typer.Context) -> None:
 @app.command()
 def demo(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on [default: GRADIO_SERVER_NAME, else 127.0.0.1].")
+        str | None,
+        typer.Option(
+            help="Address to listen on; 0.0.0.0: everybody on your networks can open the page "
+            "[default: GRADIO_SERVER_NAME, else 127.0.0.1: this computer alone]."
+        ),
     ] = None,
     port: Annotated[
         int | None,
         typer.Option(help="Port [default: GRADIO_SERVER_PORT, else the first free one from 7860]."),
     ] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = False,
+    share: Annotated[
+        bool,
+        typer.Option(
+            "--share",
+            help="Also put the page on the internet, through Gradio's tunnel: everybody who has the address it prints "
+            "can open it.",
+        ),
+    ] = False,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            help="With --host or --share: whoever reaches the page may train, bring checkpoints and read this "
+            "computer's folders, as you.",
+        ),
+    ] = False,
 ) -> None:
     """Open the explorer: teachers, aggregator and students side by side."""
     try:
         from mtkd_app.main import launch
     except ImportError as error:
         raise UserError(f"the explorer needs the extra 'app': pip install 'mtkd[app]' ({error})") from error
-    launch(host=host, port=port, browser=browser)
+    launch(host=host, port=port, browser=browser, share=share, trust=trust)
+    sys.stdout.flush()
+    os._exit(0)  # a thread in the midst of a network would end the process as a crash
 
 
 @app.command()

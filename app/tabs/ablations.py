@@ -26,6 +26,7 @@ from mtkd.explore.results import Results, load
 from mtkd.explore.viewer import gradio_parts
 
 from ..shared import Shared, told
+from ..turns import COMPUTING
 
 SIZE = "mini"
 _FIRST = ("scratch", "kd", "mtkd", "v5", "v6", "v7")
@@ -83,7 +84,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         """The chosen variants on the compared picture, and their recorded numbers."""
         if comparison is None:
             raise gr.Error("Compare something first: this tab looks at its picture.", print_exception=False)
-        with told():
+        with told(), shared.turns:
             found = _found(comparison, table)
             if not found:
                 text = f"No student of this table is trained at ×{comparison.scale} here."
@@ -95,10 +96,10 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             needed = [v.name for v in picked] + ([reference] if reference != TRUTH else [])
             image = comparison.lr_image if comparison.hr_image is None else comparison.hr_image
             truth = comparison.hr_image is not None
-            seen = compare(image, list(dict.fromkeys(needed)), comparison.scale, truth,
-                           lambda name, done, of: progress((done, of), desc=name, unit="models"))  # fmt: skip
+            tell = shared.turns.between(lambda name, done, of: progress((done, of), desc=name, unit="models"))
+            seen = compare(image, list(dict.fromkeys(needed)), comparison.scale, truth, tell)
             drawn = panes(seen, [v.name for v in picked], reference, _captions(seen, picked),
-                          shared.pictures.group().save)  # fmt: skip
+                          shared.turns.between(shared.pictures.group().save))  # fmt: skip
         marked = {"panes": drawn, "reference": reference}
         text = f"Measured: mean PSNR-Y over {where}, ± standard deviation over seeds ({results.protocol})."
         if printed and printed != where:
@@ -123,27 +124,27 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             why = "No student was chosen." if steps else f"No student was kept on its way at ×{comparison.scale}."
             return [why, {"panes": []}, None]
         at = steps[min(int(place), len(steps) - 1)]
-        with told():
-            drawn = training_panes(comparison, names, at, shared.pictures.group().save)
+        with told(), shared.turns:
+            drawn = training_panes(comparison, names, at, shared.turns.between(shared.pictures.group().save))
         value = {"panes": drawn, "reference": TRUTH if comparison.hr_image is not None else None, "columns": len(drawn)}
         return [f"After **{at:,}** steps of {steps[-1]:,}", value, training_curve(names, comparison.scale, at)]
 
     private = {"api_visibility": "private"}
     inputs, outputs = [shared.comparison, table, against, chosen], [viewer, note, numbers, cost]
     steps_in, steps_out = [shared.comparison, models, step], [which, way, curve]
-    shown = {"show_progress_on": [viewer]}
+    shown = {"show_progress_on": [viewer], **COMPUTING}
     news = shared.on_new_comparison(tab, "ablation-viewer")
     filled = news.change(fill, [shared.comparison, table], [chosen, models, step], show_progress="hidden", **private)
     filled.then(first, inputs, outputs, **shown, **private).then(
-        walk, steps_in, steps_out, show_progress_on=[way], **private
+        walk, steps_in, steps_out, show_progress_on=[way], **private, **COMPUTING
     )
     table.input(_variants, [shared.comparison, table], chosen, show_progress="hidden", **private).then(
         show, inputs, outputs, **shown, **private
     )
     chosen.input(show, inputs, outputs, api_name="ablations", **shown)
     against.input(show, inputs, outputs, **shown, **private)
-    models.input(walk, steps_in, steps_out, api_name="training_steps", show_progress="hidden")
-    step.change(walk, steps_in, steps_out, show_progress="hidden", **private)
+    models.input(walk, steps_in, steps_out, api_name="training_steps", show_progress="hidden", **COMPUTING)
+    step.change(walk, steps_in, steps_out, show_progress="hidden", **private, **COMPUTING)
 
 
 def _results(comparison: Comparison) -> tuple[Results, str]:

@@ -27,6 +27,7 @@ from mtkd.explore.region import Region
 from mtkd.explore.viewer import gradio_parts
 
 from ..shared import Shared, told
+from ..turns import COMPUTING
 
 OFFICIAL = "official code"
 """Among the rules: finite differences, gradients at the right end of each step."""
@@ -110,7 +111,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             middle = Region.of([*at.split(","), 1, 1]) if at else Region.of(look.get("region")) or region
             window = window_in(comparison, middle, int(size))
             asked = question(comparison, model, window, sigma, path)
-            first = Shown(asked, asked.saliency(), True)
+            with shared.turns:
+                first = Shown(asked, asked.saliency(), True)
         box = [window.top, window.left, window.size, window.size]
         place = {"region": box} if look else {"region": box, "layer": "on the image", "zoom": 1}
         preview = first.panes(comparison, lambda name, image: group.save(f"preview {name}", image))
@@ -120,7 +122,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         first_look = [box, note, {"headers": _COLUMNS, "data": []}, *waiting]
         yield [{**value, "view": place}, *first_look]
         with told():
-            for count, found in answer_in_steps(asked, int(steps), *_rule(rule)):
+            for count, found in answer_in_steps(asked, int(steps), *_rule(rule), shared.turns):
                 progress((count, int(steps)), desc="attribution", unit="steps")
                 if found is None:  # told again: Gradio takes a skipped value in a stream for the one before it
                     yield [value, *first_look]
@@ -146,8 +148,9 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     ) -> Iterator[list[Any]]:
         """Fig. 4 on the image that the paper shows, or the one that stands in for it."""
         with told():
-            title, asked_of, asked = paper_question(comparison.scale if comparison else 4, int(size), sigma, path)
-            for count, found in answer_in_steps(asked, int(steps), *_rule(rule)):
+            with shared.turns:
+                title, asked_of, asked = paper_question(comparison.scale if comparison else 4, int(size), sigma, path)
+            for count, found in answer_in_steps(asked, int(steps), *_rule(rule), shared.turns):
                 progress((count, int(steps)), desc="attribution", unit="steps")
                 if found is None:
                     yield [gr.skip()] * 3
@@ -172,14 +175,13 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     news = shared.on_new_comparison(tab, "lam-viewer")
     news.change(fill, [shared.comparison, model], [model, where, asks], **private)
     viewer.select(looked, [where, answered], [where, asks], **private)
-    shown = {"show_progress_on": [made], "concurrency_id": "attribution", "concurrency_limit": 2,
-             "trigger_mode": "always_last"}  # fmt: skip
+    shown = {"show_progress_on": [made], "trigger_mode": "always_last", **COMPUTING}
     started = [go.click(explain, inputs, outputs, api_name="explain", **shown)]
     for event in (asks.change, model.input):
         started.append(event(explain, inputs, outputs, api_visibility="private", **shown))
     started.append(
         own.click(paper, [shared.comparison, size, sigma, steps, rule, path], [drawn, png, pdf], api_name="figure_4",
-                  show_progress_on=[made], concurrency_id="attribution")
+                  show_progress_on=[made], **COMPUTING)
     )  # fmt: skip
     stopped = cancel.click(lambda: None, cancels=started, **private)
     stopped.then(lambda: _CANCELLED, None, made, **private)

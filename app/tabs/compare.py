@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
+from PIL import Image
 
 from mtkd.data.benchmarks import benchmark, present
 from mtkd.data.examples import EXAMPLES
@@ -26,6 +27,7 @@ from mtkd.images import UInt8Image, read_image
 
 from ..files import PictureGroup
 from ..shared import Shared, model_choices, scale_of, told
+from ..turns import COMPUTING, Turns
 from ..upload import UploadedImage
 from . import figure
 
@@ -33,6 +35,8 @@ HAS_TRUTH = "High resolution: shrink it, enlarge it again, compare with the orig
 NO_TRUTH = "Low resolution: enlarge it (nothing to compare with)"
 LARGEST = 16_000_000
 """Pixels of a result: 4K (8.3 million) and somewhat more."""
+MOST_OTHERS = 16
+"""Results from elsewhere in one comparison."""
 _COLUMNS = {
     "name": "model",
     "role": "role",
@@ -82,7 +86,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
                 elem_id="image",
             )
             gr.Examples([[str(e.path)] for e in EXAMPLES], [image], label="Examples")
-            if shared.local:
+            if shared.trusted:
                 _benchmark_picker(image, scale, mode)
             mode.render()
             scale.render()
@@ -142,34 +146,13 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> list[Any]:
         """Enlarge the image with every chosen model."""
-        comparison = _compare(path, mode, scale_of(scale_text), names, others or [], progress)
-        group = shared.pictures.group()
-        region = _region_in(comparison, look)
-        look = {**look, "region": [*vars(region).values()] if region else None} if look else None
-        panes = comparison.panes(group.save, region)
-        value = {"panes": panes, "reference": TRUTH if comparison.hr_image is not None else None}
-        if look:
-            value["view"] = look
-        names_of = list(comparison.pictures())
-        pair = (names_of[1], names_of[-1])
-        results = {f"{r.name}_x{comparison.scale}": r.image for r in comparison.results}
-        best_map = comparison.best_teacher()
-        return [
-            comparison,
-            panes,
-            region,
-            value,
-            _rows(comparison, region),
-            f"{_HELP} {_protocol(comparison)}",
-            gr.DownloadButton(_ARCHIVE, group.zip(f"results_x{comparison.scale}", results), interactive=True),
-            gr.DownloadButton(_NUMBERS, group.text("numbers.csv", comparison.csv(region)), interactive=True),
-            gr.Accordion(visible=best_map is not None),
-            best_map[0] if best_map else None,
-            _legend(best_map[1]) if best_map else "",
-            gr.Dropdown(names_of, value=pair[0]),
-            gr.Dropdown(names_of, value=pair[1]),
-            _pair(comparison, *pair),
-        ]
+        if path is None:
+            raise gr.Error("Choose an example or drop an image first.", print_exception=False)
+        scale = scale_of(scale_text)
+        with told(path, *_folders(others)), shared.turns.for_size(_pixels(path, mode, scale)):
+            shared.pictures.use(path, *(others or []))
+            comparison = _compare(path, mode, scale, names, others or [], shared.turns.between(progress))
+            return _shown(comparison, shared.pictures.group(), look, shared.turns)
 
     def again(
         path: str | None,
@@ -206,17 +189,14 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         value = {"panes": panes, "reference": TRUTH if comparison.hr_image is not None else None}
         return [look, region, value, _rows(comparison, region)]
 
-    @lru_cache(maxsize=64)
-    def kept_in(comparison: Comparison) -> PictureGroup:
-        """One folder a comparison, however often its view changes."""
-        return shared.pictures.group()
-
-    def saved(comparison: Comparison | None, region: Region | None, look: dict[str, Any]) -> list[Any]:
+    def saved(
+        comparison: Comparison | None, panes: list[dict[str, Any]], region: Region | None, look: dict[str, Any]
+    ) -> list[Any]:
         """The link's query and the files of what is seen."""
         if comparison is None:
             return ["", gr.skip(), gr.skip()]
         with told():
-            view, group = _view(comparison, region, look), kept_in(comparison)
+            view, group = _view(comparison, region, look), PictureGroup.of(panes[0]["layers"]["image"])
         files = (("Save this view", "view.json", view.json()), (_NUMBERS, "numbers.csv", comparison.csv(region)))
         buttons = [gr.DownloadButton(label, group.text(name, text), interactive=True) for label, name, text in files]
         return [view.query(), *buttons]
@@ -238,6 +218,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
 
     def from_file(path: str) -> list[Any]:
         """The inputs of a saved view."""
+        shared.pictures.use(path)
         with told(path):
             return _inputs(shared, from_json(Path(path).read_text(encoding="utf-8", errors="replace")))
 
@@ -263,17 +244,19 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     def then_saved(event: Any) -> None:
         event.success(
             saved,
-            [state, shared.region, where],
+            [state, shown, shared.region, where],
             [query, keep, numbers],
             api_visibility="private",
             show_progress="hidden",
         ).then(None, query, None, js=_TO_ADDRESS_BAR, api_visibility="private")
 
-    then_saved(go.click(again, [*inputs, where, state], outputs, api_name="compare", show_progress_on=[viewer]))
+    then_saved(
+        go.click(again, [*inputs, where, state], outputs, api_name="compare", show_progress_on=[viewer], **COMPUTING)
+    )
     place = gr.Textbox(visible=False, label="TOP,LEFT,HEIGHT,WIDTH in pixels of the result")
     place.submit(measured, [state, place], table, api_name="region")
     hidden = {"api_visibility": "private", "show_progress": "hidden"}
-    run = {"api_visibility": "private", "show_progress_on": [viewer]}
+    run = {"api_visibility": "private", "show_progress_on": [viewer], **COMPUTING}
     then_saved(shared.page.load(from_link, None, given, **hidden).then(compare, [*inputs, where], outputs, **run))
     then_saved(opened.upload(from_file, opened, given, **hidden).success(compare, [*inputs, where], outputs, **run))
     then_saved(
@@ -285,9 +268,11 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             show_progress="hidden",
         )
     )
+    for uploaded in (image, others):
+        uploaded.upload(shared.had, uploaded, None, **hidden)
     link.click(None, None, None, js=_COPY_LINK, api_visibility="private")
     for dropdown in (left, right):
-        dropdown.input(_pair, [state, left, right], slider, api_visibility="private", show_progress="hidden")
+        dropdown.input(_pair, [shown, left, right], slider, api_visibility="private", show_progress="hidden")
 
 
 def _benchmark_picker(image: gr.Image, scale: gr.Radio, mode: gr.Radio) -> None:
@@ -329,36 +314,74 @@ def _benchmark_picker(image: gr.Image, scale: gr.Radio, mode: gr.Radio) -> None:
     chosen.input(choose, [folder, scale, chosen], [image, mode], api_visibility="private")
 
 
+def _folders(paths: list[str] | None) -> list[str]:
+    return [f"{Path(path).parent}{os.sep}" for path in paths or []]
+
+
+def _pixels(path: str, mode: str, scale: int) -> int:
+    """Of the result, from the file's head: what is too large is not decoded."""
+    try:
+        with Image.open(path) as image:
+            pixels = image.width * image.height * (1 if mode == HAS_TRUTH else scale**2)
+    except Exception:  # reading it tells what is wrong
+        return 0
+    if pixels > LARGEST:
+        raise UserError(
+            f"the result would have {pixels / 1e6:.1f} million pixels, the limit is {LARGEST // 1_000_000} "
+            "million: cut the image into parts, or use `mtkd upscale`"
+        )
+    return int(pixels)
+
+
 def _compare(
-    path: str | None, mode: str, scale: int, names: list[str], others: list[str], progress: gr.Progress
+    path: str, mode: str, scale: int, names: list[str], others: list[str], progress: Callable[..., Any]
 ) -> Comparison:
-    if path is None:
-        raise gr.Error("Choose an example or drop an image first.", print_exception=False)
     if not names:
         raise gr.Error("Choose at least one model.", print_exception=False)
+    if len(others) > MOST_OTHERS:
+        raise UserError(f"{len(others)} results from elsewhere: at most {MOST_OTHERS} at once")
 
     def show(name: str, done: int, of: int) -> None:
         progress((done, of), desc=name or "pictures", unit="models")
 
-    with told(path):
-        image = read_image(path)
-        pixels = image.shape[0] * image.shape[1] * (1 if mode == HAS_TRUTH else scale**2)
-        if pixels > LARGEST:
-            raise UserError(
-                f"the result would have {pixels / 1e6:.1f} million pixels, the limit is {LARGEST // 1_000_000} "
-                "million: cut the image into parts, or use `mtkd upscale`"
-            )
-        elsewhere: dict[str, UInt8Image] = {}
-        for other in others:
-            if (name := Path(other).stem) in elsewhere:
-                raise UserError(f"two results from elsewhere are named {name}; rename one of the files")
-            elsewhere[name] = _other(other)
-        return run_models(image, list(dict.fromkeys(names)), scale, mode == HAS_TRUTH, show, elsewhere)
+    image = read_image(path)
+    elsewhere: dict[str, UInt8Image] = {}
+    for other in others:
+        if (name := Path(other).stem) in elsewhere:
+            raise UserError(f"two results from elsewhere are named {name}; rename one of the files")
+        _pixels(other, HAS_TRUTH, scale)
+        elsewhere[name] = read_image(other)
+    return run_models(image, list(dict.fromkeys(names)), scale, mode == HAS_TRUTH, show, elsewhere)
 
 
-def _other(path: str) -> UInt8Image:
-    with told(str(Path(path).parent) + os.sep):
-        return read_image(path)
+def _shown(comparison: Comparison, group: PictureGroup, look: dict[str, Any] | None, turns: Turns) -> list[Any]:
+    """All that the tab shows of a comparison; what the session keeps of it lies on disk."""
+    region = _region_in(comparison, look)
+    look = {**look, "region": [*vars(region).values()] if region else None} if look else None
+    panes = comparison.panes(turns.between(group.save), region)
+    value = {"panes": panes, "reference": TRUTH if comparison.hr_image is not None else None}
+    if look:
+        value["view"] = look
+    names_of = list(comparison.pictures())
+    pair = (names_of[1], names_of[-1])
+    results = {f"{r.name}_x{comparison.scale}": r.name for r in comparison.results}
+    best_map = comparison.best_teacher()
+    return [
+        comparison.stored(group.mapped),
+        panes,
+        region,
+        value,
+        _rows(comparison, region),
+        f"{_HELP} {_protocol(comparison)}",
+        gr.DownloadButton(_ARCHIVE, group.zip(f"results_x{comparison.scale}", results), interactive=True),
+        gr.DownloadButton(_NUMBERS, group.text("numbers.csv", comparison.csv(region)), interactive=True),
+        gr.Accordion(visible=best_map is not None),
+        str(group.write("best teacher", best_map[0])) if best_map else None,
+        _legend(best_map[1]) if best_map else "",
+        gr.Dropdown(names_of, value=pair[0]),
+        gr.Dropdown(names_of, value=pair[1]),
+        _pair(panes, *pair),
+    ]
 
 
 def _rows(comparison: Comparison, region: Region | None = None) -> Any:
@@ -394,7 +417,7 @@ def _region_in(comparison: Comparison, look: dict[str, Any] | None) -> Region | 
     return region
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _pictured(comparison: Comparison) -> SavedView:
     """The picture of a view, looked for among the examples or encoded once."""
     image = comparison.lr_image if comparison.hr_image is None else comparison.hr_image
@@ -439,11 +462,12 @@ def _inputs(shared: Shared, view: SavedView) -> list[Any]:
     ]
 
 
-def _pair(comparison: Comparison | None, left: str, right: str) -> tuple[np.ndarray, np.ndarray] | None:
-    if comparison is None:
+def _pair(panes: list[dict[str, Any]], left: str, right: str) -> tuple[str, str] | None:
+    """The files of two of the viewer's pictures."""
+    addresses = {pane["name"]: pane["layers"]["image"] for pane in panes}
+    if left not in addresses or right not in addresses:
         return None
-    pictures = comparison.pictures()
-    return pictures[left], pictures[right]
+    return tuple(str(PictureGroup.of(addresses[name]).path(name)) for name in (left, right))  # type: ignore[return-value]
 
 
 def _protocol(comparison: Comparison) -> str:

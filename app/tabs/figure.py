@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,7 @@ from mtkd.explore.paper_figures import PRESETS, Row, busiest_region, crops_figur
 from mtkd.explore.region import Region
 
 from ..shared import Shared, told
+from ..turns import COMPUTING
 
 SIDE = 48
 """Of the region of the most detail, where none was drawn: HR pixels."""
@@ -52,7 +54,8 @@ def build(shared: Shared) -> None:
         with told():
             if comparison is None:
                 raise UserError("Compare something first")
-            rows = _rows(comparison, region, presets.get(source), progress)
+            with shared.turns:
+                rows = _rows(comparison, region, presets.get(source), shared.turns.between(progress))
             progress(None, desc="drawing")
             figure = crops_figure(rows)
         name = presets.get(source, "figure")
@@ -62,10 +65,10 @@ def build(shared: Shared) -> None:
                  for form, path in zip(("png", "pdf"), paths, strict=True)]  # fmt: skip
         return [gr.Image(paths[0], visible=True), *files]
 
-    make.click(draw, [shared.comparison, shared.region, source], [picture, png, pdf], api_name="figure")
+    make.click(draw, [shared.comparison, shared.region, source], [picture, png, pdf], api_name="figure", **COMPUTING)
 
 
-def _rows(comparison: Comparison, region: Region | None, preset: str | None, progress: gr.Progress) -> list[Row]:
+def _rows(comparison: Comparison, region: Region | None, preset: str | None, progress: Callable[..., Any]) -> list[Row]:
     if preset is None:
         image = comparison.pictures()["ground truth" if comparison.hr_image is not None else "LR"]
         return [Row(comparison, region or busiest_region(image, SIDE, SIDE))]

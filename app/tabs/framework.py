@@ -14,7 +14,9 @@ from mtkd.explore.framework import Place, Step, busiest_window, run, steps, wind
 from mtkd.explore.trace import Windows
 
 from ..diagram import drawing
+from ..files import PictureGroup
 from ..shared import Shared, told
+from ..turns import COMPUTING
 
 _SCRIPT = (Path(__file__).parents[1] / "assets" / "framework.js").read_text(encoding="utf-8")
 _WAIT = '<p class="fw-wait">The first comparison is still running; the framework appears when it is done.</p>'
@@ -77,8 +79,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     )
     shown = gr.State(None)
 
-    def save(step: Step) -> list[str]:
-        group = shared.pictures.group()
+    def save(step: Step, group: PictureGroup) -> list[str]:
         return [group.save(f"{step.id}-{number}", picture.image) for number, picture in enumerate(step.pictures)]
 
     def show(
@@ -90,11 +91,14 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         if comparison is None or (before and before.of is comparison):
             return gr.skip(), gr.skip()
         with told():
-            made = run(comparison, lambda name, done, of: progress((done, of), desc=name, unit="networks"))
+            tell = shared.turns.between(lambda name, done, of: progress((done, of), desc=name, unit="networks"))
+            with shared.turns:
+                made = run(comparison, tell)
         windows = made.trace.windows if made.trace else None
         place = busiest_window(made.comparison, windows.size) if windows else (0, 0)
-        found = steps(made, place)
-        now = Shown(comparison, made.comparison, windows, place, found, {step.id: save(step) for step in found})
+        found, group = steps(made, place), shared.pictures.group()
+        addresses = {step.id: save(step, group) for step in found}
+        now = Shown(comparison, made.comparison, windows, place, found, addresses)
         return now.value(), now
 
     def choose(before: Shown | None, event: gr.EventData) -> tuple[Any, Any]:
@@ -104,10 +108,15 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         with told():
             step = window_step(before.part, before.windows, place)
         found = [step if old.id == step.id else old for old in before.steps]
-        now = replace(before, place=place, steps=found, addresses={**before.addresses, step.id: save(step)})
+        now = replace(
+            before,
+            place=place,
+            steps=found,
+            addresses={**before.addresses, step.id: save(step, shared.pictures.group())},
+        )
         return now.value(), now
 
     inputs, results = [shared.comparison, shown], [view, shown]
     news = shared.on_new_comparison(tab, "framework")
-    news.change(show, inputs, results, api_name="framework", show_progress_on=[view])
+    news.change(show, inputs, results, api_name="framework", show_progress_on=[view], **COMPUTING)
     view.select(choose, shown, results, api_visibility="private", show_progress="hidden")

@@ -16,7 +16,7 @@ from ..shared import Shared, model_choices, scale_of, told
 DETECT = "as detected"
 _OFF = (
     "Checkpoints can be added where the explorer serves one computer alone: install it there, and start it with "
-    "`mtkd demo`."
+    "`mtkd demo` (or here with `--trust`, where all who come may do so)."
 )
 _HELP = (
     "EDSR, RCAN and SwinIR: safetensors, BasicSR's `.pth`, the original programs' `.pt`; with the extra `community` "
@@ -31,7 +31,7 @@ _COLUMNS = ["model", "scale", "role", "network", "parameters", "from the file", 
 
 def build(shared: Shared, tab: gr.Tab) -> None:
     """Lay out the tab and connect it; where strangers may come, it only says why it is off."""
-    if not shared.local:
+    if not shared.trusted:
         gr.Markdown(_OFF)
         return
     with gr.Row(equal_height=False):
@@ -112,6 +112,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     after = [models, chosen, shared.models]
     gr.on([file.clear, network.input, scale.input], _unseen, None, [found, put], **_INTERNAL)
     path.change(lambda path: (None, *_unseen()) if path else gr.skip(), path, [file, found, put], **_INTERNAL)
+    file.upload(shared.had, file, None, **_INTERNAL)
     dropped = file.upload(lambda: ("", *_unseen()), None, [path, found, put], **_INTERNAL)
     dropped.then(inspect, source, seen, show_progress_on=[found], **_INTERNAL)
     gr.on([look.click, path.submit], inspect, source, seen, api_name="inspect_checkpoint", show_progress_on=[found])

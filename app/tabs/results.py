@@ -95,7 +95,10 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         results, at = _results(), scale_of(scale_text)
         images = set_name or results.default_set(at)
         points = results.points(at, images)
-        seconds = results.seconds(points, at, tell) if axis == "seconds" else None
+        seconds = None
+        if axis == "seconds":
+            with shared.turns:
+                seconds = results.seconds(points, at, shared.turns.between(tell))
         return plots.tradeoff(points, axis, f"{images} ×{at}", seconds)
 
     def fill(table: str, scale_text: str, set_name: str, metric: Any, label: str | None) -> list[Any]:

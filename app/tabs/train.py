@@ -19,7 +19,7 @@ from ..train_view import label, status
 
 _OFF = (
     "Training starts programs on the explorer's computer, so it is on only where that serves itself alone: "
-    "`mtkd demo` without `--host`."
+    "`mtkd demo` without `--host` or `--share` (or with `--trust`, where all who come may do so)."
 )
 _HELP = (
     "A training is a process of its own. It goes on when this page or the explorer is closed, and is found again here."
@@ -32,7 +32,7 @@ _COMPARE = "() => { document.querySelector('#go')?.click(); window.scrollTo(0, 0
 
 def build(shared: Shared, tab: gr.Tab) -> None:
     """Lay out the tab and connect it; where others may come, it only says why it is off."""
-    if not shared.local:
+    if not shared.trusted:
         gr.Markdown(_OFF)
         return
     with gr.Row(equal_height=False):

@@ -14,6 +14,7 @@ from mtkd.explore.wavelet_plots import energy, losses_by_band
 from mtkd.explore.wavelets import Pair, choices, energy_table
 
 from ..shared import Shared, told
+from ..turns import COMPUTING
 
 _COLUMNS = ["band", "what", "mean |difference|", "contribution", "share"]
 _INTRO = """The wavelet loss (Eq. 3) splits the difference of two pictures into subbands: **LL** is the blurred picture,
@@ -78,12 +79,13 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         if comparison is None or not first or not second:
             raise gr.Error("Compare something first: this tab looks at the results.", print_exception=False)
         progress((0, 3), desc="subbands")
-        with told():
+        tell = shared.turns.between(progress)
+        with told(), shared.turns:
             pair = Pair(comparison, first, second, int(levels), wavelet, loss)
-            panes = pair.panes(shared.pictures.group().save)
-            progress((1, 3), desc="losses")
+            panes = pair.panes(shared.turns.between(shared.pictures.group().save))
+            tell((1, 3), desc="losses")
             by_band = pair.by_band()
-            progress((2, 3), desc="energies")
+            tell((2, 3), desc="energies")
             reference, energies = energy_table(comparison, int(levels), wavelet)
         rows = pair.table()
         full, full_difference = pair.ranges()
@@ -106,10 +108,10 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     news = shared.on_new_comparison(tab, "wavelet-viewer")
     pair = [first, second]
     filled = news.change(fill, [shared.comparison, *pair], pair, api_visibility="private", show_progress="hidden")
-    filled.then(show, inputs, outputs, api_visibility="private", show_progress_on=[viewer])
+    filled.then(show, inputs, outputs, api_visibility="private", show_progress_on=[viewer], **COMPUTING)
     for number, control in enumerate((first, second, levels, wavelet, loss)):
         name = {"api_name": "subbands"} if number == 0 else {"api_visibility": "private"}
-        control.input(show, inputs, outputs, show_progress_on=[viewer], **name)
+        control.input(show, inputs, outputs, show_progress_on=[viewer], **COMPUTING, **name)
 
 
 def _first_pair(comparison: Comparison) -> tuple[str, str]:

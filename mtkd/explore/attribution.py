@@ -8,10 +8,11 @@ import queue
 import threading
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,12 +65,23 @@ class Cancelled(Exception):  # noqa: N818
     """Nobody waits for the answer any more."""
 
 
+class Turn(Protocol):
+    """A lock that can be handed on to others between two steps."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *_: object) -> object: ...
+
+    def pass_on(self) -> None:
+        """Have the next turn after those that wait."""
+
+
 def answer_in_steps(
-    asked: Question, steps: int, rule: Rule, compat: Any = None
+    asked: Question, steps: int, rule: Rule, compat: Any = None, turn: Turn | None = None
 ) -> Iterator[tuple[int, Explanation | None]]:
     """Walk the path in a thread of its own; yields how many steps are done, at the end with the answer.
 
-    Closing the iterator stops the walk at its next step.
+    Closing the iterator stops the walk at its next step. ``turn`` is held while it walks, and passed on at each step.
 
     Raises:
         UserError: see :meth:`~mtkd.explain.explanation.Question.answer`.
@@ -81,10 +93,14 @@ def answer_in_steps(
         if closed.is_set():
             raise Cancelled
         told.put((done, None))
+        if turn:
+            turn.pass_on()
 
     def walk() -> None:
         try:
-            told.put((steps, asked.answer(steps, rule, compat, progress)))
+            with turn or nullcontext():
+                found = asked.answer(steps, rule, compat, progress)
+            told.put((steps, found))
         except Exception as error:
             told.put(error)
 

@@ -7,7 +7,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
@@ -75,6 +75,12 @@ class Comparison:
             KeyError: it was not among the compared models.
         """
         return {result.name: result for result in self.results}[name]
+
+    def stored(self, store: Callable[[str, UInt8Image], UInt8Image]) -> Comparison:
+        """The same, with what ``store`` gives back for each image, by a name: for images kept elsewhere."""
+        results = tuple(replace(r, image=store(f"result {r.name}", r.image)) for r in self.results)
+        hr_image = None if self.hr_image is None else store("HR", self.hr_image)
+        return replace(self, lr_image=store("LR", self.lr_image), hr_image=hr_image, results=results)
 
     def table(self) -> list[dict[str, Any]]:
         """One row a result: its fields without the image, and its gains in PSNR, ``over_bicubic`` and ``over_scratch``.

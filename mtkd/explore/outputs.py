@@ -98,12 +98,27 @@ class Outputs:
 
     def _run(self, network: nn.Module, lr_image: UInt8Image, scale: int, tiles: Tiles | None) -> Output:
         if not isinstance(network, MultiTeacher):
-            began = time.perf_counter()
-            return Output(upscale(network, to_tensor(lr_image), scale, progress=tiles), time.perf_counter() - began)
+            return _timed(lambda told: upscale(network, to_tensor(lr_image), scale, progress=told), tiles)
         teachers = [self(teacher, lr_image, scale, tiles) for teacher in network.aggregator.teachers]
+        images = [teacher.sr for teacher in teachers]
+        merged = _timed(lambda told: aggregate(network.aggregator, images, progress=told), tiles)
+        return Output(merged.sr, sum(teacher.seconds for teacher in teachers) + merged.seconds)
+
+
+def _timed(run: Callable[[Tiles], Tensor], tiles: Tiles | None) -> Output:
+    """The output and its time, without that of telling how far it is: others may run meanwhile."""
+    telling = 0.0
+
+    def told(done: int, of: int) -> None:
+        nonlocal telling
         began = time.perf_counter()
-        sr = aggregate(network.aggregator, [teacher.sr for teacher in teachers], progress=tiles)
-        return Output(sr, sum(teacher.seconds for teacher in teachers) + time.perf_counter() - began)
+        if tiles:
+            tiles(done, of)
+        telling += time.perf_counter() - began
+
+    began = time.perf_counter()
+    sr = run(told)
+    return Output(sr, time.perf_counter() - began - telling)
 
 
 outputs = Outputs()

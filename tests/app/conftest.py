@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -48,6 +49,7 @@ def served(*arguments: str, **environment: str) -> Iterator[tuple[str, subproces
     )
     try:
         wait_until_it_answers(f"http://127.0.0.1:{port}/", process)
+        threading.Thread(target=process.stdout.read, daemon=True).start()  # a full pipe would hold the server up
         yield f"http://127.0.0.1:{port}/", process
     finally:
         process.terminate()

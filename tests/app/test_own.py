@@ -270,7 +270,7 @@ def test_layout_does_not_break(browser: Any, server: str) -> None:
 
 def test_off_where_strangers_may_come() -> None:
     with Pictures() as pictures:
-        page = build(pictures, local=False)
+        page = build(pictures, trusted=False)
     tab = next(b for b in page.blocks.values() if isinstance(b, gr.Tab) and b.id == "own")
     assert [type(child) for child in tab.children] == [gr.Markdown]
     assert "one computer alone" in tab.children[0].value

@@ -10,8 +10,10 @@ import sys
 from urllib.parse import urlsplit
 
 import gradio as gr
+import pytest
+from gradio import networking
 from mtkd_app.files import Pictures
-from mtkd_app.main import build
+from mtkd_app.main import build, launch
 
 from tests.app.conftest import free_port, wait_until_it_answers
 
@@ -64,3 +66,45 @@ def test_every_picture_component_is_lossless():
         shown = [c for c in components if isinstance(c, (gr.Image, gr.ImageSlider, gr.Gallery))]
         assert len(shown) >= 3
         assert {c.format for c in shown} == {"png"}
+
+
+@pytest.mark.parametrize(
+    ("options", "trains", "told"),
+    [
+        ({}, True, "this computer alone"),
+        ({"trust": True}, True, "this computer alone"),
+        ({"host": "0.0.0.0"}, False, "everybody who reaches this computer through a network"),
+        ({"host": "0.0.0.0", "trust": True}, True, "they act as you"),
+        ({"share": True}, False, "everybody on the internet who has this address"),
+        ({"share": True, "trust": True}, True, "they act as you"),
+    ],
+)
+def test_who_may_come_is_told_and_strangers_only_look(options, trains, told, monkeypatch, capsys):
+    """Served in this process, with a tunnel that leads nowhere."""
+    monkeypatch.setattr(networking, "setup_tunnel", lambda **_: "http://abc.tunnel.example")
+    seen = {}
+
+    def block(page: gr.Blocks) -> None:
+        names = {one.api_name for one in page.fns.values()}
+        seen["trains"] = {"train_start", "add_checkpoint", "sets_in"} <= names
+        seen["some"] = bool({"train_start", "add_checkpoint", "sets_in"} & names)
+        for host in ("abc.tunnel.example", f"127.0.0.1:{page.server_port}"):
+            connection = http.client.HTTPConnection("127.0.0.1", page.server_port, timeout=30)
+            headers = {"Host": host, "Origin": f"{'https' if 'abc' in host else 'http'}://{host}"}
+            connection.request("GET", "/config", headers=headers)
+            answer = connection.getresponse()
+            seen[host[:3]] = answer.status, answer.headers["content-security-policy"]
+            connection.close()
+        page.close(verbose=False)
+
+    monkeypatch.setattr(gr.Blocks, "block_thread", block)
+    launch(**options, port=free_port())
+    out = capsys.readouterr().out
+    assert seen["trains"] == seen["some"] == trains
+    assert told in out and out.count("The explorer is at") == 1
+    assert ("off (--trust)" in out) == (not trains)
+    public = bool({"host", "share"} & options.keys())
+    assert seen["127"] == (200, "frame-ancestors 'self'" if trains else None)
+    assert seen["abc"][0] == (200 if public else 400)
+    if "share" in options:
+        assert "https://abc.tunnel.example" in out

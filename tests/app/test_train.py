@@ -296,7 +296,7 @@ def test_programs_can_do_the_same(address):
 
 def test_served_to_others_it_is_off():
     with Pictures() as pictures:
-        config = build(pictures, local=False).get_config_file()
+        config = build(pictures, trusted=False).get_config_file()
     names = {str(event["api_name"]) for event in config["dependencies"]}
     assert "compare" in names and not any(name.startswith("train_") for name in names)
     texts = [str(component["props"].get("value")) for component in config["components"]]
