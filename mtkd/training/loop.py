@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import signal
 import threading
@@ -23,17 +22,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 
 from mtkd.errors import UserError
-from mtkd.evaluate import versions
 from mtkd.images import write_image
-from mtkd.metrics import PAPER
-from mtkd.networks import parameter_count
+from mtkd.training.card import make_card
 from mtkd.training.checkpoint import RunFolder
 from mtkd.training.guards import PSNR, Finite, falls, keep_batch
 from mtkd.training.measured import Measured
 from mtkd.training.recipe import Recipe
 from mtkd.training.stages import Stage, prepare
-from mtkd.zoo.catalog import CARD_FORMAT
-from mtkd.zoo.checkpoints import Header, load_state, read_state, save_weights, weights_hash
+from mtkd.zoo.checkpoints import Header, save_weights
 
 Report = Callable[[Mapping[str, Any]], None]
 """Called with {"task", "done", "of"} while preparing and {"iteration", "iterations", ...numbers} while training."""
@@ -302,44 +298,14 @@ class Loop:
         save_weights(path, self.result, header, getattr(torch, recipe.save_dtype))
 
     def _finish(self) -> dict[str, Any]:
-        recipe, folder = self.recipe, self.run_folder
-        values = self.stage.validate(self.result)
-        online = bool(recipe.teachers) and recipe.teacher_outputs == "online"
-        card = {
-            "format": CARD_FORMAT,
-            "name": recipe.name,
-            "network": recipe.network,
-            "scale": recipe.scale,
-            "parameters": parameter_count(self.result),
-            "method": recipe.method.name,
-            "iterations": recipe.iterations,
-            "teacher_passes": recipe.iterations * (self.method.teacher_passes + online * len(self.method.outputs)),
-            "seed": recipe.seed,
-            "seconds": round(self.seconds),
-            "data": {
-                "train": recipe.data.train,
-                "images": len(self.stage.patches.pairs),
-                "hash": self.stage.data_hash,
-                **recipe.data.record(recipe.scale),
-            },
-            "held_out": {
-                "images": len(values),
-                "psnr": round(sum(values) / len(values), 4),
-                "protocol": str(PAPER),
-            },
-            "falls": falls(Measured(folder.path).read()),
-            "teachers": {name: weights_hash(net) for name, net in self.stage.frozen.items()},
-            "deviations": recipe.deviations(),
-            "versions": versions(),
-            "device": str(self.accelerator.device.type),
-            "recipe": recipe.model_dump(mode="json"),
-        }
+        """Write weights and card, and at last that the run is finished."""
+        folder = self.run_folder
+        weights = folder.path / "model.safetensors"
         if self.accelerator.is_main_process:
-            path = folder.path / "model.safetensors"
-            self._save_weights(path, recipe.name)
-            kept = copy.deepcopy(self.result)
-            load_state(kept, read_state(path), str(path))  # it may have been rounded to float16
-            card["weights"] = weights_hash(kept)
+            self._save_weights(weights, self.recipe.name)
+        self.accelerator.wait_for_everyone()
+        card = make_card(self.stage, self.result, weights, self.seconds, Measured(folder.path).read())
+        if self.accelerator.is_main_process:
             folder.write_json("card.json", card)
-            folder.write_json("finished.json", {"iterations": recipe.iterations})
+            folder.write_json("finished.json", {"iterations": self.recipe.iterations})
         return card

@@ -1,0 +1,64 @@
+"""The card of a finished run: what was trained, on what, how, and how good it has become."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from mtkd.evaluate import versions
+from mtkd.metrics import PAPER
+from mtkd.networks import parameter_count
+from mtkd.training.guards import falls
+from mtkd.training.stages import Stage
+from mtkd.zoo.catalog import CARD_FORMAT
+from mtkd.zoo.checkpoints import load_state, read_state, weights_hash
+
+
+def make_card(
+    stage: Stage, network: nn.Module, weights: Path, seconds: float, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What ``card.json`` says.
+
+    Args:
+        network: as it was trained; its PSNR is that of these weights.
+        weights: the file that they were written to, perhaps rounded: ``weights`` is the hash of what it holds.
+        rows: of ``metrics.jsonl``.
+    """
+    recipe, values = stage.recipe, stage.validate(network)
+    online = bool(recipe.teachers) and recipe.teacher_outputs == "online"
+    kept = copy.deepcopy(network)
+    load_state(kept, read_state(weights), str(weights))
+    return {
+        "format": CARD_FORMAT,
+        "name": recipe.name,
+        "network": recipe.network,
+        "scale": recipe.scale,
+        "parameters": parameter_count(network),
+        "weights": weights_hash(kept),
+        "method": recipe.method.name,
+        "iterations": recipe.iterations,
+        "teacher_passes": recipe.iterations * (stage.method.teacher_passes + online * len(stage.method.outputs)),
+        "seed": recipe.seed,
+        "seconds": round(seconds),
+        "data": {
+            "train": recipe.data.train,
+            "images": len(stage.patches.pairs),
+            "hash": stage.data_hash,
+            **recipe.data.record(recipe.scale),
+        },
+        "held_out": {
+            "images": len(values),
+            "psnr": round(sum(values) / len(values), 4),
+            "protocol": str(PAPER),
+        },
+        "falls": falls(rows),
+        "teachers": {name: weights_hash(net) for name, net in stage.frozen.items()},
+        "deviations": recipe.deviations(),
+        "versions": versions(),
+        "device": stage.device.type,
+        "recipe": recipe.model_dump(mode="json"),
+    }
