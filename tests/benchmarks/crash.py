@@ -1,8 +1,8 @@
 """Kills trainings at random moments, resumes them, and compares their ends with that of one left alone.
 
 ``python -m tests.benchmarks.crash --kills 100 --write`` makes ``results/crash.md``. A killed process is one that was
-forked with everything imported: it runs ``mtkd train`` and gets SIGKILL either after a random time or in the middle of
-a random file operation (opening, renaming, removing in its folders), so that every phase is met.
+forked with everything imported: it runs ``mtkd train`` and gets SIGKILL after a random time, or before or during a
+random file operation (opening, renaming, removing in its folders), so that every phase is met.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ PHASES = {
     "finished.json": "end",
 }
 """Phases by what the name of a file holds that they write."""
+MANNERS = ("time", "before", "during")
+"""Killed at a random time; when a file operation is about to begin; a fraction of a millisecond later."""
 FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.chmod"}
 SMALL = {
     "iterations": 12,
@@ -53,7 +55,8 @@ SMALL = {
     "schedule": {"kind": "cosine", "warmup": 3},
     "ema": 0.9,
 }
-KINDS = {"aggregate": {**AGGREGATE, "batch": 1}, "distill": DISTILL}
+KINDS = {"aggregate": {**AGGREGATE, "batch": 1}, "distill": {**DISTILL, "network": "edsr_mini"}}
+"""Of edsr_mini a checkpoint has 6 MB: long enough in the writing to be hit."""
 
 
 def _live(recipe: str, run: str, cache: str, log: str, zoo: str, at: int, events: Any) -> None:
@@ -113,8 +116,9 @@ class Harness:
         self.alone = self._life("reference")
         assert self.alone.code == 0, (self.folder / "reference.log").read_text()
 
-    def _life(self, name: str, at: int = 0, after: float | None = None) -> Life:
-        """One process, killed at a file operation, or so many seconds after its first one, or not at all."""
+    def _life(self, name: str, at: int = 0, during: int = 0, after: float | None = None) -> Life:
+        """One process, killed before a file operation, or when this process hears of it, or so many seconds after the
+        first one, or not at all."""
         receiver, sender = self.context.Pipe(duplex=False)
         paths = [
             self.recipe,
@@ -137,6 +141,8 @@ class Harness:
                 phases.append(receiver.recv())
             except EOFError:
                 break
+            if len(phases) == during:
+                process.kill()
             if len(phases) == 1:
                 began = time.monotonic()
                 deadline = None if after is None else began + after
@@ -160,10 +166,10 @@ class Harness:
 
     def _once_more(self, name: str, killing: bool) -> bool:
         """One more process; whether it was killed."""
-        manner = self.rng.choice(["file", "time"]) if killing else "none"
-        at = self.rng.randint(1, len(self.alone.phases)) if manner == "file" else 0
+        manner = self.rng.choice(MANNERS) if killing else "none"
+        at, during = (self._operation() if manner == one else 0 for one in ("before", "during"))
         after = self.rng.uniform(0, self.alone.seconds) if manner == "time" else None
-        life = self._life(name, at, after)
+        life = self._life(name, at, during, after)
         said = (self.folder / f"{name}.log").read_text()
         assert "Traceback" not in said, said
         if life.code == -signal.SIGKILL:
@@ -171,6 +177,11 @@ class Harness:
             return True
         assert life.code == 0, said
         return False
+
+    def _operation(self) -> int:
+        """The number of a file operation of a random phase: each phase is as likely, however few it has."""
+        phase = self.rng.choice(sorted(set(self.alone.phases)))
+        return self.rng.choice([at for at, found in enumerate(self.alone.phases, 1) if found == phase])
 
     def _check_whole(self, name: str) -> None:
         """After a kill: whatever has its final name is whole; of the metrics at most the last line is cut."""
@@ -255,8 +266,8 @@ def main() -> None:
         "weights, checkpoint, metrics, samples, snapshots and cached outputs of one that was left alone, byte for "
         "byte (but for times), and left no other file.",
         "",
-        "| stage | in the phase | at a random time | in a random file operation |",
-        "|---|---|--:|--:|",
+        "| stage | in the phase | at a random time | before a file operation | during or after it |",
+        "|---|---|--:|--:|--:|",
     ]
     ends = 0
     for number, kind in enumerate(KINDS):
@@ -266,7 +277,8 @@ def main() -> None:
             attack.run(share)
         ends += attack.ends
         for phase in sorted({phase for phase, _ in attack.kills}):
-            lines.append(f"| {kind} | {phase} | {attack.kills[phase, 'time']} | {attack.kills[phase, 'file']} |")
+            numbers = " | ".join(str(attack.kills[phase, manner]) for manner in MANNERS)
+            lines.append(f"| {kind} | {phase} | {numbers} |")
     lines += ["", f"{ends} trainings. CPU, one thread. Made by `python -m tests.benchmarks.crash --write`."]
     text = "\n".join(lines) + "\n"
     print(text)

@@ -262,7 +262,9 @@ def options(rounds: int) -> Iterator[str]:
         compiled = networks.build(name, SCALE).to(DEVICE)
         compiled.load_state_dict(network.state_dict())
         expected, fast = network(batch.lr_image).detach(), torch.compile(compiled, dynamic=False)
-        tried.append(("torch.compile", _own_step(fast, batch), float((fast(batch.lr_image) - expected).abs().max().detach())))
+        tried.append(
+            ("torch.compile", _own_step(fast, batch), float((fast(batch.lr_image) - expected).abs().max().detach()))
+        )
         if name == "swinir_lightweight":
             if not CUDA:
                 tried.append(("fused attention", _sdpa(plain), None))

@@ -18,7 +18,7 @@ from tests.training.conftest import DISTILL, write_recipe
 
 
 @pytest.mark.parametrize(
-    ("kind", "kills"), [("distill", 6), *(pytest.param(kind, 50, marks=pytest.mark.slow) for kind in KINDS)]
+    ("kind", "kills"), [("distill", 8), *(pytest.param(kind, 50, marks=pytest.mark.slow) for kind in KINDS)]
 )
 def test_a_training_killed_at_any_moment_ends_as_if_left_alone(kind: str, kills: int, tmp_path: Path) -> None:
     attack = harness(tmp_path, kind, seed=kills)
