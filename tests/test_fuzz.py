@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import random
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +87,6 @@ def test_any_assignment(path: list[str], value: str) -> None:
 @MANY
 @given(st.binary(max_size=300), st.sampled_from(sorted(corpus.whole_images())))
 def test_any_bytes_behind_the_beginning_of_a_picture(data: bytes, name: str) -> None:
-    import io
-
     start = corpus.whole_images()[name][:40]
     try:
         image = decode(io.BytesIO(start + data))
@@ -99,8 +99,6 @@ def test_any_bytes_behind_the_beginning_of_a_picture(data: bytes, name: str) -> 
 @MANY
 @given(st.text(max_size=200) | st.binary(max_size=200))
 def test_any_text_as_yaml_or_card(content: str | bytes) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         path.write_bytes(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
