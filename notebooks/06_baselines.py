@@ -525,9 +525,9 @@ for student_title, table in TABLES.items():
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# At our size no such lead is recorded: over one seed CrossKD, as we reconstruct it, is ahead of MTKD, and DUKD level with
-# it. The paper's numbers for DUKD and CrossKD are taken from their publications,
-# trained elsewhere (Sec. 5.1); ours all come from one loop with the same data, steps, optimiser and seeds.
+# At our size no such lead is recorded: over one seed CrossKD, as we reconstruct it, is ahead of MTKD, and DUKD level
+# with it. The paper's numbers for DUKD and CrossKD are taken from their publications, trained elsewhere (Sec. 5.1);
+# ours all come from one loop with the same data, steps, optimiser and seeds.
 #
 # ## What to take along
 #

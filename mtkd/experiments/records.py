@@ -17,6 +17,7 @@ from typing import Any
 from mtkd.errors import UserError
 from mtkd.experiments.runner import read_scores
 from mtkd.images import atomic_write
+from mtkd.training.measured import HELD_OUT_PSNR
 from mtkd.zoo import Model
 from mtkd.zoo.catalog import read_card
 from mtkd.zoo.checkpoints import read_header
@@ -113,7 +114,7 @@ def _run(folder: Path) -> dict[str, Any]:
     curve = []
     if (folder / "metrics.jsonl").is_file():
         rows = map(json.loads, (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
-        curve = [[r["iteration"], round(r["validation PSNR-Y"], 4)] for r in rows if "validation PSNR-Y" in r]
+        curve = [[r["iteration"], round(r[HELD_OUT_PSNR], 4)] for r in rows if HELD_OUT_PSNR in r]
     weights = folder / "model.safetensors"
     model = Model(read_header(weights), weights, bundled=False) if weights.is_file() else None
     made = {

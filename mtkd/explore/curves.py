@@ -10,10 +10,9 @@ from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 
 from mtkd.explore.colours import PALETTE
 from mtkd.explore.plotting import FAINT, INK
-from mtkd.training.measured import Curve
+from mtkd.training.measured import HELD_OUT_PSNR, Curve
 
-PSNR = "validation PSNR-Y"
-_NO_LOSS = {PSNR, "lr", "it/s"}
+_NO_LOSS = {HELD_OUT_PSNR, "lr", "it/s"}
 
 
 def training_figure(curves: Mapping[str, Curve], iterations: int) -> go.Figure:
@@ -33,8 +32,8 @@ def training_figure(curves: Mapping[str, Curve], iterations: int) -> go.Figure:
         colour = INK if name == "loss" else next(colours)
         line = {"color": colour, "width": 1.4 if band else 2, "dash": "dot" if band else "solid"}
         figure.add_trace(_trace(curves[name], _title(name), line), 1, 1)
-    if PSNR in curves:
-        trace = _trace(curves[PSNR], "held-out PSNR", {"color": PALETTE[2], "width": 2})
+    if HELD_OUT_PSNR in curves:
+        trace = _trace(curves[HELD_OUT_PSNR], "held-out PSNR", {"color": PALETTE[2], "width": 2})
         figure.add_trace(trace.update(mode="lines+markers", showlegend=False, hovertemplate="%{y:.3f} dB"), 1, 2)
     figure.update_layout(
         height=340,

@@ -13,11 +13,10 @@ from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
 from mtkd.images import atomic_write
+from mtkd.training.measured import HELD_OUT_PSNR
 
 NOTABLE_FALL = 1.0
 """dB below the best validation so far that are worth a word."""
-PSNR = "validation PSNR-Y"
-"""What the PSNR of the held-out images is called in ``metrics.jsonl``."""
 
 
 class Finite:
@@ -59,7 +58,7 @@ def falls(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:
     """The validations that lie more than :data:`NOTABLE_FALL` dB below the best before: iteration, psnr, best."""
     found, best = [], float("-inf")
     for row in rows:
-        if (psnr := row.get(PSNR)) is None:
+        if (psnr := row.get(HELD_OUT_PSNR)) is None:
             continue
         if best - psnr > NOTABLE_FALL:
             found.append({"iteration": row["iteration"], "psnr": round(psnr, 4), "best": round(best, 4)})

@@ -26,7 +26,7 @@ from mtkd.home import home
 from mtkd.images import atomic_write
 from mtkd.training.devices import check_device, environment
 from mtkd.training.guards import falls
-from mtkd.training.measured import Measured
+from mtkd.training.measured import HELD_OUT_PSNR, Measured
 from mtkd.training.recipe import Recipe, parse, read_yaml
 from mtkd.training.request import check
 from mtkd.zoo.catalog import read_card
@@ -213,7 +213,7 @@ def look(folder: Path) -> Run:
     numbers = measured(folder)
     known |= {
         "iteration": numbers.iteration,
-        "psnr": numbers.last("validation PSNR-Y"),
+        "psnr": numbers.last(HELD_OUT_PSNR),
         "speed": numbers.speed,
     }
     started = float(job.get("started", 0))

@@ -25,8 +25,8 @@ from mtkd.errors import UserError
 from mtkd.images import write_image
 from mtkd.training.card import make_card
 from mtkd.training.checkpoint import RunFolder
-from mtkd.training.guards import PSNR, Finite, falls, keep_batch
-from mtkd.training.measured import Measured
+from mtkd.training.guards import Finite, falls, keep_batch
+from mtkd.training.measured import HELD_OUT_PSNR, Measured
 from mtkd.training.recipe import Recipe
 from mtkd.training.stages import Stage, prepare
 from mtkd.zoo.checkpoints import Header, save_weights
@@ -214,7 +214,7 @@ class Loop:
                     self._log(board, done, row)
             if main and validate:
                 values = self.stage.validate(self.result)
-                self._log(board, done, {PSNR: sum(values) / len(values)})
+                self._log(board, done, {HELD_OUT_PSNR: sum(values) / len(values)})
                 write_image(
                     self.run_folder.path / "samples" / f"{done:06d}.png",
                     self.stage.sample(self.result).numpy(),
@@ -287,7 +287,7 @@ class Loop:
             for name, value in numbers.items():
                 board.add_scalar(name, value, iteration)
         event: dict[str, Any] = {"iteration": iteration, "iterations": self.recipe.iterations, **numbers}
-        if PSNR in numbers and (fallen := falls(Measured(self.run_folder.path).read())):
+        if HELD_OUT_PSNR in numbers and (fallen := falls(Measured(self.run_folder.path).read())):
             event["fall"] = fallen[-1] if fallen[-1]["iteration"] == iteration else None
         self.report(event)
 

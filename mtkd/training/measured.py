@@ -12,6 +12,8 @@ from typing import Any
 Curve = tuple[list[int], list[float]]
 """Iterations, and a value at each."""
 
+HELD_OUT_PSNR = "validation PSNR-Y"
+"""What the PSNR of the held-out images is called among the numbers."""
 _RECENT = 20
 """Measurements that the present speed is taken from."""
 

@@ -10,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from mtkd.training.measured import HELD_OUT_PSNR
+
 
 class Silent:
     """Shows nothing: for programs, and where nobody looks."""
@@ -59,7 +61,7 @@ class TrainingProgress:
         if "task" in event:
             self._show(event["task"], event["done"], event["of"], "")
             return
-        if (psnr := event.get("validation PSNR-Y")) is not None:
+        if (psnr := event.get(HELD_OUT_PSNR)) is not None:
             self.psnr = f"held out {psnr:.3f} dB"
             self.logged = 0.0
         if fall := event.get("fall"):

@@ -20,12 +20,9 @@ from mtkd.explore.colours import PALETTE
 from mtkd.explore.comparison import data_uri
 from mtkd.explore.plotting import blank
 from mtkd.training.loop import train
-from mtkd.training.measured import Curve, Measured
+from mtkd.training.measured import HELD_OUT_PSNR, Curve, Measured
 from mtkd.training.recipe import Recipe
 from mtkd.training.request import shortened
-
-HELD_OUT_PSNR = "validation PSNR-Y"
-"""The curve of the held-out image, dB."""
 
 
 class Controls(interactive):  # type: ignore[misc]
