@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import signal
 import threading
@@ -18,7 +19,6 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import InitProcessGroupKwargs
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 
 from mtkd.errors import UserError
@@ -39,6 +39,18 @@ PATIENCE = timedelta(hours=6)
 """How long processes wait for each other: one of them may compute or validate meanwhile."""
 AGREE_EVERY = 10
 """Iterations after which several processes tell each other of signals."""
+
+
+@torch.no_grad()
+def average_weights(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Take the weights of update ``step`` (from 1) into their exponential moving average.
+
+    The weights of update ``i`` have the share ``decay ** (step - i)``, over the sum of all shares: the random weights
+    before the first update have none, as in Adam's corrected moments (Kingma and Ba 2015, Sec. 3). Without the
+    correction they keep ``decay ** step``: a third after 1,100 updates at 0.999.
+    """
+    share = (1 - decay) / (1 - decay**step)
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), share)
 
 
 class Interrupted(Exception):  # noqa: N818
@@ -129,8 +141,7 @@ class Loop:
         self.run_folder, self.stage, self.recipe = run, stage, recipe
         self.accelerator, self.report = accelerator, report
         network = stage.network.to(accelerator.device)
-        ema = get_ema_multi_avg_fn(recipe.ema) if recipe.ema else None  # type: ignore[no-untyped-call]
-        self.average = AveragedModel(network, multi_avg_fn=ema) if ema else None
+        self.average = copy.deepcopy(network) if recipe.ema else None
         adam = recipe.optimizer
         self.method = stage.method.to(accelerator.device)
         trained = [*network.parameters(), *self.method.parameters()]
@@ -152,7 +163,7 @@ class Loop:
     @property
     def result(self) -> nn.Module:
         """The network that is validated and kept: the moving average, where there is one."""
-        return self.average.module if self.average else self.network
+        return self.network if self.average is None else self.average
 
     def _restore(self, state: dict[str, Any]) -> None:
         if state.get("images", self.stage.data_hash) != self.stage.data_hash:
@@ -163,8 +174,9 @@ class Loop:
         self.network.load_state_dict(state["network"])
         self.method.load_state_dict(state["method"])
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.average:
-            self.average.load_state_dict(state["average"])
+        if self.average is not None:
+            average = {k.removeprefix("module."): v for k, v in state["average"].items() if k != "n_averaged"}
+            self.average.load_state_dict(average)  # the names that were removed are those of older checkpoints
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.start, self.seconds = state["iteration"], state["seconds"]
@@ -181,7 +193,7 @@ class Loop:
             "recipe": self.recipe.dump(),
             "images": self.stage.data_hash,
         }
-        if self.average:
+        if self.average is not None:
             state["average"] = self.average.state_dict()
         if self.accelerator.scaler is not None:
             state["scaler"] = self.accelerator.scaler.state_dict()
@@ -199,6 +211,8 @@ class Loop:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             terms = self._step(batch)
+            if self.average is not None and recipe.ema is not None:
+                average_weights(self.average, self.network, recipe.ema, done)
             self.finite.see(torch.stack(list(terms.values())).sum(), done)
             last = done == recipe.iterations
             log, validate = done % recipe.log_every == 0 or last, done % recipe.validate_every == 0 or last
@@ -260,8 +274,6 @@ class Loop:
             parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
         self.optimizer.step()
         self.optimizer.zero_grad()
-        if self.average:
-            self.average.update_parameters(self.network)
         return terms
 
     def _everywhere(self, numbers: Mapping[str, Tensor]) -> dict[str, float]:

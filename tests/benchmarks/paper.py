@@ -4,7 +4,8 @@ Teachers with random weights; on a CUDA device LR 64, batch 16 (Sec. 4.2), on a 
 
 - authors: teachers and aggregator run on every batch, and gradients flow through them, as in the public code;
 - online: they run on every batch, without gradients;
-- cached: their outputs are crops of files made once; the batch is cut within the step;
+- cached: their outputs are crops of files made once; the batch is cut within the step (on a CUDA device there, from
+  images and outputs that it holds, as the training loop does it);
 - own: the trained network's step alone (Stage 1: the aggregator with its loss; Stage 2: the student, L1 to the truth).
 
 Then what each way to run the student's step faster gives, and how far its output moves. All steps that are compared
@@ -66,6 +67,8 @@ class Ways:
         self.teachers: dict[str, nn.Module] = {}
         self.student = student
         self.plain = Patches(source.pairs, LR_PATCH, BATCH, 0)
+        if CUDA:
+            source.hold(DEVICE)
         self.fixed = source(0).to(DEVICE)
 
     def frozen(self) -> None:

@@ -56,7 +56,7 @@ def test_dry_run_of_every_size_without_its_data_or_teachers(run: Run, monkeypatc
     """Planning a paper-size graph needs neither DIV2K nor the published weights."""
     monkeypatch.delenv("MTKD_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
-    for size, first in (("mini", "edsr_mini"), ("small", "edsr_baseline"), ("paper", "edsr")):
+    for size, first in (("mini", "edsr_mini"), ("small", "edsr_small"), ("paper", "edsr")):
         outcome = run("matrix", "table5", "--size", size, "--only", "v1", "--scales", "4", "--dry-run", "--json")
         assert outcome.code == 0
         told = json.loads(outcome.out)

@@ -27,7 +27,7 @@ def test_the_small_chain(run: Run, tmp_path: Path) -> None:
     (table,) = json.loads(run("matrix", "report", "table3", *options, "--json").out)["tables"]
     rows = {row["label"]: row for row in table["rows"]}
     assert all("held out" in rows[label]["measured"] for label in ("scratch", "kd", "mtkd"))
-    assert rows["MT"]["model"] == "aggregator" and rows["full"]["model"] == "edsr_baseline"
+    assert rows["MT"]["model"] == "aggregator_small" and rows["full"]["model"] == "edsr_small"
     folders = {path.parent.name.split("_x4")[0]: path.parent for path in tmp_path.glob("runs/*/card.json")}
-    assert json.loads((folders["aggregator"] / "card.json").read_text())["parameters"] == 418_083  # Table 1: 0.42 M
-    assert {"edsr_baseline", "rcan_lightweight", "swinir_lightweight", "edsr_mini-mtkd"} <= folders.keys()
+    assert json.loads((folders["aggregator_small"] / "card.json").read_text())["parameters"] == 418_083  # Table 1
+    assert {"edsr_small", "rcan_small", "swinir_small", "edsr_mini-mtkd"} <= folders.keys()
