@@ -297,3 +297,9 @@ def test_a_signal_stops_the_graph_wherever_it_comes(
     assert seen[-1] == last
     assert len(list(tmp_path.glob("*/finished.json"))) == finished_runs
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_build_for_gpus_without_one_works_on_the_cpu(tiny: Plan, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(torch._C, "_accelerator_getAccelerator", lambda: torch.device("cuda"))
+    assert not torch.accelerator.is_available()
+    assert Place(tmp_path, None, tiny.images()).device == torch.device("cpu")
