@@ -132,7 +132,7 @@ say(
 
 # %% [markdown]
 # With the SwinIR student (one seed) the loss matters: the same target gains three to six times as much under L1 and DCT
-# losses. Two methods that look into the teacher's features, AT and CrossKD, gain more than any of them.
+# losses. The methods that look into the teacher's features, AT, FAKD and CrossKD, gain more than any of them.
 
 # %%
 say(
@@ -142,6 +142,7 @@ say(
     ("L1 loss (v5)", "swinir_controls", "v5", "scratch"),
     ("DCT loss (v6)", "swinir_controls", "v6", "scratch"),
     ("the attention maps of its teacher (AT)", "table4", "at", "scratch"),
+    ("what its teacher's features find alike (FAKD)", "table4", "fakd", "scratch"),
     ("its features in the teacher's head (CrossKD)", "table4", "crosskd", "scratch"),
 )
 
@@ -169,15 +170,15 @@ def quality(network: SuperResolutionNetwork) -> float:
 
 
 lines = ["| SwinIR student | PSNR | without attention in block 1 | in block 2 |", "|---|--:|--:|--:|"]
-for method in ("scratch", "kd", "mtkd", "at", "crosskd"):
+for method in ("scratch", "kd", "mtkd", "at", "fakd", "crosskd"):
     student = mtkd.load(f"swinir_tiny-{method}", scale=4)
     changes = [f"{without_attention(student, block):+.2f}" for block in (0, 1)]
     lines.append(f"| {method} | {quality(student):.2f} | {' | '.join(changes)} |")
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# After 10,000 steps the attention of the second block is of no use to the students of scratch, KD and MTKD, and the two
-# methods that compare features inside the networks have put it to work. So this student misses the bar, we think,
+# After 10,000 steps the attention of the second block is of no use to the students of scratch, KD and MTKD, and the
+# three methods that compare features inside the networks have put it to work. So this student misses the bar, we think,
 # because it is not trained to its end, and MT's image alone does not tell its second block where to look. Arithmetic
 # is not the cause: in float32 (`mtkd train mini/swinir_tiny-scratch --set precision=fp32`) the first 3,000 steps went
 # the same way; and AT, whose student was trained on a GPU, departs from scratch after the same 2,000 steps on a CPU.
