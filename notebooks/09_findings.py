@@ -214,7 +214,7 @@ say(
 # Over three seeds the order is not the paper's: the DCT loss is ahead of the wavelet loss, L1 level with it.
 # The bands alone without LL (v7) are worse than no distillation at all, as in the paper. That loss is blind to the mean
 # of the error, but brightness is not what the student loses by it: notebook 7 looks where its error lies. Of the
-# choices that the paper makes (K = 1, alpha = 0.1) none is worse than its neighbours (one seed each).
+# choices that the paper makes (K = 1, Haar, alpha = 0.1) none is worse than its neighbours (one seed each).
 
 # %%
 say(
