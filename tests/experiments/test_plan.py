@@ -130,7 +130,8 @@ def on_meta(name: str, scale: int) -> nn.Module:
 @pytest.mark.parametrize("size", SIZES)
 def test_every_model_is_sound(size, scale):
     plan = PLANS[size]
-    network = {t["name"]: t["network"] for t in plan.teachers.values() if "name" in t}  # named apart from its network
+    named = [t for t in plan.teachers.values() if isinstance(t, dict) and "name" in t]
+    network = {teacher["name"]: teacher["network"] for teacher in named}
     assert len(set(plan.names())) == (0 if size == "paper" else 3) + 6 + 3 * len(plan.variants)
     for name in plan.names():
         found = plan.recipe(name, scale)
