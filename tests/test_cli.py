@@ -143,14 +143,15 @@ def test_one_model_in_two_folders_is_that_of_the_first(
     assert [row["network"] for row in rows] == ["edsr_mini"]
 
 
-@pytest.mark.parametrize("damage", ["text", "cut", "foreign", "unknown network", "other weights", "no teacher", "card"])
-def test_an_unreadable_model_is_named(
-    damage: str, refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "broken_x2.safetensors"
+@pytest.mark.parametrize("damage", ["text", "cut", "foreign", "unknown network", "card"])
+def test_an_unreadable_model_is_named_and_leaves_the_others(
+    damage: str, run: Run, refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    path = write_model(tmp_path, "edsr_mini", "edsr_tiny", 1)  # would be found in place of the bundled one
+    write_model(tmp_path, "whole", "edsr_tiny", 1)
     monkeypatch.setenv("MTKD_ZOO", str(tmp_path))
-    write_model(tmp_path, "broken", "edsr_tiny", 1)
-    source = photo(tmp_path / "lr.png")
+    before = json.loads(run("models", "--json").out)
     network = torch.nn.Conv2d(3, 3, 3)
     if damage == "text":
         path.write_text("not weights")
@@ -161,28 +162,45 @@ def test_an_unreadable_model_is_named(
 
         save_file(network.state_dict(), path)
     elif damage == "unknown network":
-        save_weights(path, network, Header("broken", "edsr_tyni", 2))
-    elif damage == "other weights":
-        save_weights(path, network, Header("broken", "edsr_tiny", 2))
-    elif damage == "no teacher":
-        write_model(tmp_path, "broken", "aggregator_mini", 1, teachers=("ada", "gone"))
+        save_weights(path, network, Header("edsr_mini", "edsr_tyni", 2))
     else:
         path.with_suffix(".json").write_text('{"iterations": ')
-    used = ("models", "--json") if damage == "card" else ("upscale", source, "-o", tmp_path / "o.png", "--scale", 2)
-    said = refused(*used, *(() if damage == "card" else ("--model", "broken")))
     message = {
-        "text": "not a readable safetensors file",
-        "cut": "not a readable safetensors file",
-        "foreign": "has no MTKD header",
-        "unknown network": "unknown network 'edsr_tyni'; did you mean 'edsr_tiny'?",
-        "other weights": "weights of another network: missing body.0.conv1.bias",
-        "no teacher": "unknown model 'ada'",
-        "card": "not a readable card",
+        "text": "edsr_mini_x2.safetensors: not a readable safetensors file",
+        "cut": "edsr_mini_x2.safetensors: not a readable safetensors file",
+        "foreign": "edsr_mini_x2.safetensors: has no MTKD header",
+        "unknown network": "edsr_mini_x2.safetensors: unknown network 'edsr_tyni'; did you mean 'edsr_tiny'?",
+        "card": "edsr_mini_x2.json: not a readable card",
     }[damage]
-    assert message in said
-    assert damage == "no teacher" or "broken_x2." in said
-    if damage in ("text", "cut", "foreign", "unknown network"):
-        assert message in refused("models", "--json")
+    for _ in range(2):
+        after = run("models", "--json")
+        assert after.code == 0
+        bundled = [row for row in json.loads(after.out) if (row["name"], row["scale"]) == ("edsr_mini", 2)]
+        assert [row["bundled"] for row in bundled] == [True]
+        assert [row for row in before if row["path"] != str(path)] == [
+            row for row in json.loads(after.out) if row not in bundled
+        ]
+    (said,) = caplog.messages  # once, however often the models are looked up
+    assert said.startswith("left out: ") and message in said
+    source = photo(tmp_path / "lr.png")
+    use = ("upscale", source, "-o", tmp_path / "o.png", "--scale", 2, "--model")
+    assert message in refused(*use, "edsr_mini")
+    assert run(*use, "whole").code == 0
+
+
+@pytest.mark.parametrize("damage", ["other weights", "no teacher"])
+def test_a_model_that_cannot_be_built_is_named(
+    damage: str, refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MTKD_ZOO", str(tmp_path))
+    if damage == "other weights":
+        save_weights(tmp_path / "broken_x2.safetensors", torch.nn.Conv2d(3, 3, 3), Header("broken", "edsr_tiny", 2))
+        message = "broken_x2.safetensors: weights of another network: missing body.0.conv1.bias"
+    else:
+        write_model(tmp_path, "broken", "aggregator_mini", 1, teachers=("ada", "gone"))
+        message = "unknown model 'ada'"
+    source = photo(tmp_path / "lr.png")
+    assert message in refused("upscale", source, "-o", tmp_path / "o.png", "--scale", 2, "--model", "broken")
 
 
 # --- upscale

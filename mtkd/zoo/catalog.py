@@ -3,16 +3,19 @@
 Models are looked up in the folders that the caller names, then in those of ``MTKD_ZOO`` (separated like ``PATH``), then
 in ``models`` and ``runs`` of :func:`mtkd.home.home`, then in the bundled zoo. A folder is a run folder with
 ``model.safetensors`` and ``card.json``, or holds run folders, or ``NAME_xS.safetensors`` files with ``NAME_xS.json``
-cards. A model may have been kept on its way, as ``snapshots/NAME@STEP_xS.safetensors`` beside its weights; it is then
-named ``NAME@STEP``.
+cards. What cannot be read, weights or card, is left out with a warning: one file must not take the others away. A model
+may have been kept on its way, as ``snapshots/NAME@STEP_xS.safetensors`` beside its weights; it is then named
+``NAME@STEP``.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +56,7 @@ class Model:
         """``teacher``, ``aggregator`` or ``student``."""
         return "teacher" if self.header.network == community.NETWORK else networks.specs()[self.header.network].role
 
-    @property
+    @cached_property
     def card(self) -> dict[str, Any]:
         """The card beside the weights; empty when there is none."""
         path = self.path.with_name("card.json" if self.path.name == "model.safetensors" else self.path.stem + ".json")
@@ -133,24 +136,49 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def models(scale: int | None = None, sources: Sequence[Path] = ()) -> list[Model]:
-    """All trained models (of one scale), teachers first, then aggregators, then students."""
+    """All trained models that can be read (of one scale), teachers first, then aggregators, then students."""
+    return _look(scale, sources)[0]
+
+
+def _look(scale: int | None, sources: Sequence[Path]) -> tuple[list[Model], dict[str, UserError]]:
+    """The models, and what is wrong with the files that hold none, by ``NAME_xS`` or the run folder's name."""
     found: dict[tuple[str, int], Model] = {}
+    unread: dict[str, UserError] = {}
     for folder in folders(sources):
         for path in _files(folder):
-            header = read_header(path)
-            if header.network not in (*networks.specs(), community.NETWORK):
-                raise UserError(f"{path}: {unknown_name('network', header.network, networks.specs())}")
-            if scale in (None, header.scale):
-                found.setdefault((header.name, header.scale), Model(header, path, folder == BUNDLED))
+            try:
+                model = _read(path, folder == BUNDLED)
+            except UserError as error:
+                unread[path.parent.name if path.name == "model.safetensors" else path.stem] = error
+                _warn(str(error))
+                continue
+            if scale in (None, model.scale):
+                found.setdefault((model.name, model.scale), model)
     order = ["teacher", "aggregator", "student"]
-    return sorted(found.values(), key=lambda m: (m.scale, order.index(m.role), m.name))
+    return sorted(found.values(), key=lambda m: (m.scale, order.index(m.role), m.name)), unread
+
+
+def _read(path: Path, bundled: bool) -> Model:
+    header = read_header(path)
+    if header.network not in (*networks.specs(), community.NETWORK):
+        raise UserError(f"{path}: {unknown_name('network', header.network, networks.specs())}")
+    model = Model(header, path, bundled)
+    _ = model.card  # refuses a damaged one
+    return model
+
+
+@cache
+def _warn(problem: str) -> None:
+    """Once in a process: a page looks its models up again and again."""
+    logging.getLogger("mtkd").warning("left out: %s", problem)
 
 
 def find(name: str, scale: int, sources: Sequence[Path] = ()) -> Model:
     """One model by name and scale, or one on its way (``NAME@STEP``); ``sources`` are folders looked up first.
 
     Raises:
-        UserError: unknown name or step (the nearest is suggested), or a scale it was not trained for.
+        UserError: unknown name or step (the nearest is suggested), a scale it was not trained for, or a file of that
+            name that cannot be read.
     """
     if "@" in name:
         model = find(name.split("@")[0], scale, sources)
@@ -158,7 +186,9 @@ def find(name: str, scale: int, sources: Sequence[Path] = ()) -> Model:
         if name not in kept:
             raise unknown_name(f"step of {model.name} x{scale}", name, kept)
         return kept[name]
-    known = models(sources=sources)
+    known, unread = _look(None, sources)
+    if error := unread.get(f"{name}_x{scale}"):
+        raise error  # rather than a namesake in another folder
     for model in known:
         if (model.name, model.scale) == (name, scale):
             return model

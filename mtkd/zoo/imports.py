@@ -43,7 +43,7 @@ def add(found: Found, name: str | None = None, replace: bool = False) -> Model:
         UserError: the name is not allowed, is that of a bundled model, or is taken.
     """
     header = Header(name or found.header.name, found.header.network, found.header.scale, found.header.teachers)
-    model = Model(header, folder() / f"{header.name}_x{header.scale}.safetensors", False)
+    model = Model(header, _path(header), False)
     old = _check_name(header, replace)
     for teacher in header.teachers:
         try:
@@ -80,6 +80,10 @@ def remove(name: str, scale: int) -> Path:
     return _set_aside(model)
 
 
+def _path(header: Header) -> Path:
+    return folder() / f"{header.name}_x{header.scale}.safetensors"
+
+
 def _check_name(header: Header, replace: bool) -> Model | None:
     """The own model that is to be replaced, if there is one."""
     name = header.name
@@ -92,6 +96,8 @@ def _check_name(header: Header, replace: bool) -> Model | None:
         raise UserError(f"name '{name}' is that of a bundled model; choose another")
     taken = next((model for model in namesakes if model.scale == header.scale), None)
     if taken is None:
+        if (path := _path(header)) in folder().glob("*.safetensors"):
+            raise UserError(f"{path}: is there, but cannot be read as a model; move it away")
         return None
     if taken.path.parent != folder():
         raise UserError(f"name '{name}' is that of a model in {taken.path.parent}; choose another")

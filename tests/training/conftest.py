@@ -32,15 +32,17 @@ def write_images(folder: Path) -> Path:
 
 def write_model(
     zoo: Path, name: str, network: str, seed: int, scale: int = SCALE, teachers: tuple[str, ...] = ()
-) -> None:
-    """A network with random weights that are not those of a fresh one, under ``name`` in a zoo folder."""
+) -> Path:
+    """A network with random weights that are not those of a fresh one, under ``name`` in a zoo folder; its file."""
     torch.manual_seed(seed)
     options = {"teachers": teachers} if teachers else {}
     module = networks.build(network, scale, **options)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-    save_weights(zoo / f"{name}_x{scale}.safetensors", module, Header(name, network, scale, teachers))
+    path = zoo / f"{name}_x{scale}.safetensors"
+    save_weights(path, module, Header(name, network, scale, teachers))
+    return path
 
 
 def recipe_content(images: Path, **changes: Any) -> dict[str, Any]:

@@ -319,6 +319,18 @@ def test_names_of_models_elsewhere_are_refused(tmp_path: Path, home: Path, monke
     assert not home.exists()
 
 
+def test_a_file_that_cannot_be_read_is_not_written_over(tmp_path: Path) -> None:
+    found = imports.inspect(saved(tmp_path / "a.pth", state_of("edsr_tiny", 4)))
+    imports.folder().mkdir(parents=True)
+    damaged = imports.folder() / "mine_x4.safetensors"
+    damaged.write_text("once a model")
+    for replace in (False, True):
+        with pytest.raises(UserError, match=r"mine_x4\.safetensors: is there, but cannot be read as a model; move it"):
+            imports.add(found, "mine", replace)
+    assert damaged.read_text() == "once a model"
+    assert imports.add(found, "other").path.is_file()
+
+
 def test_nothing_is_replaced_or_removed_for_good(tmp_path: Path) -> None:
     first, second = (saved(tmp_path / f"{n}.pth", state_of(n, 4)) for n in ("edsr_tiny", "rcan_tiny"))
     imports.add(imports.inspect(first), "mine")
