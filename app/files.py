@@ -27,8 +27,8 @@ from gradio.context import LocalContext
 from PIL import Image
 
 PREFIX = "mtkd-explorer-"
-GROUPS, SESSIONS = 64, 256
-"""So many groups of pictures of a session stay, and so many sessions."""
+GROUPS, SESSIONS = 8, 256
+"""So many groups of pictures of a slot stay, the one that is shown and those being made, and so many sessions."""
 SPACE = 2 << 30
 """Bytes of all uploads together, and again of all that was made from them."""
 IDLE = 600
@@ -44,7 +44,7 @@ class Session:
     """What one page has on disk."""
 
     folder: Path
-    groups: deque[Path] = field(default_factory=deque)
+    groups: dict[str, deque[Path]] = field(default_factory=dict)
     uploads: set[Path] = field(default_factory=set)
     used: float = field(default_factory=time.time)
     closed: float | None = None
@@ -98,15 +98,16 @@ class Pictures:
 
     # --- sessions
 
-    def group(self) -> PictureGroup:
-        """A new, empty folder of the session that asks; its oldest one goes."""
+    def group(self, slot: str) -> PictureGroup:
+        """A new, empty folder of the session that asks, for what one place shows; that place's oldest one goes."""
         with self._lock:
             session = self._session(_who_asks())
             path = session.folder / uuid.uuid4().hex
             path.mkdir(parents=True)
-            session.groups.append(path)
-            while len(session.groups) > GROUPS:
-                shutil.rmtree(session.groups.popleft(), ignore_errors=True)
+            groups = session.groups.setdefault(slot, deque())
+            groups.append(path)
+            while len(groups) > GROUPS:
+                shutil.rmtree(groups.popleft(), ignore_errors=True)
         return PictureGroup(path)
 
     def use(self, *uploads: str | None) -> None:

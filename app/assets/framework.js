@@ -44,6 +44,7 @@ root.addEventListener("keydown", (event) => {
   const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
   if (!step || !event.target.matches(".fw-pick")) return;
   event.preventDefault();
+  if (event.repeat) return; // each choice is computed: a key that is held would fill the queue
   const { row, column } = props.value.windows;
   choose(row + step[0], column + step[1]);
 });

@@ -99,7 +99,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             tell = shared.turns.between(lambda name, done, of: progress((done, of), desc=name, unit="models"))
             seen = compare(image, list(dict.fromkeys(needed)), comparison.scale, truth, tell)
             drawn = panes(seen, [v.name for v in picked], reference, _captions(seen, picked),
-                          shared.turns.between(shared.pictures.group().save))  # fmt: skip
+                          shared.turns.between(shared.pictures.group("variants").save))  # fmt: skip
         marked = {"panes": drawn, "reference": reference}
         text = f"Measured: mean PSNR-Y over {where}, ± standard deviation over seeds ({results.protocol})."
         if printed and printed != where:
@@ -125,7 +125,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             return [why, {"panes": []}, None]
         at = steps[min(int(place), len(steps) - 1)]
         with told(), shared.turns:
-            drawn = training_panes(comparison, names, at, shared.turns.between(shared.pictures.group().save))
+            drawn = training_panes(comparison, names, at, shared.turns.between(shared.pictures.group("steps").save))
         value = {"panes": drawn, "reference": TRUTH if comparison.hr_image is not None else None, "columns": len(drawn)}
         return [f"After **{at:,}** steps of {steps[-1]:,}", value, training_curve(names, comparison.scale, at)]
 

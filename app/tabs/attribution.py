@@ -103,7 +103,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         """Attribute the detail in a window of a model's result: first a preview, then the map."""
         if comparison is None or not model:
             raise gr.Error("Compare something first: this tab looks at the results.", print_exception=False)
-        group = shared.pictures.group()
+        group = shared.pictures.group("attribution")
         with told():
             _check(comparison, size, sigma, steps)
             if model not in models(comparison):
@@ -155,7 +155,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
                 if found is None:
                     yield [gr.skip()] * 3
         assert found is not None
-        group = shared.pictures.group()
+        group = shared.pictures.group("paper")
         files = [group.file(f"fig4.{form}", figure(asked_of, asked, found, form)) for form in ("png", "pdf")]
         buttons = [gr.DownloadButton(f"Fig. 4 as {form}", path, interactive=True)
                    for form, path in zip(("PNG", "PDF"), files, strict=True)]  # fmt: skip

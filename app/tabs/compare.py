@@ -87,7 +87,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             )
             gr.Examples([[str(e.path)] for e in EXAMPLES], [image], label="Examples")
             if shared.trusted:
-                _benchmark_picker(image, scale, mode)
+                _benchmark_picker(shared, image, scale, mode)
             mode.render()
             scale.render()
             models.render()
@@ -152,7 +152,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         with told(path, *_folders(others)), shared.turns.for_size(_pixels(path, mode, scale)):
             shared.pictures.use(path, *(others or []))
             comparison = _compare(path, mode, scale, names, others or [], shared.turns.between(progress))
-            return _shown(comparison, shared.pictures.group(), look, shared.turns)
+            return _shown(comparison, shared.pictures.group("compare"), look, shared.turns)
 
     def again(
         path: str | None,
@@ -275,8 +275,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         dropdown.input(_pair, [shown, left, right], slider, api_visibility="private", show_progress="hidden")
 
 
-def _benchmark_picker(image: gr.Image, scale: gr.Radio, mode: gr.Radio) -> None:
-    """Images of benchmark sets in a folder of this computer; choosing one makes its HR file the image.
+def _benchmark_picker(shared: Shared, image: gr.Image, scale: gr.Radio, mode: gr.Radio) -> None:
+    """Images of benchmark sets in a folder of this computer; choosing one makes a copy of its HR file the image.
 
     Its LR image is made anew; of Set5 and Set14 it equals the official one bit for bit (tests/test_resize.py).
     """
@@ -297,8 +297,14 @@ def _benchmark_picker(image: gr.Image, scale: gr.Radio, mode: gr.Radio) -> None:
             return gr.skip(), gr.skip()
         name, _, wanted = choice.partition(" ")
         with told():
-            images = benchmark(Path(folder), name, scale_of(scale_text))
-        return next(str(one.hr) for one in images if one.name == wanted), HAS_TRUTH
+            images = {one.name: one.hr for one in benchmark(Path(folder), name, scale_of(scale_text))}
+            if wanted not in images:
+                raise UserError(f"{choice} is not in this folder: look there again")
+            try:
+                copy = shared.pictures.group("image").file(images[wanted].name, images[wanted].read_bytes())
+            except OSError as error:
+                raise UserError(f"{choice}: {error.strerror}") from error
+        return copy, HAS_TRUTH
 
     with gr.Accordion("From a folder of benchmark sets", open=False):
         folder = gr.Textbox(
@@ -440,12 +446,8 @@ def _view(comparison: Comparison, region: Region | None, look: dict[str, Any]) -
 
 def _inputs(shared: Shared, view: SavedView) -> list[Any]:
     """Image, mode, scale, models and place of a view."""
-    group = shared.pictures.group()
     image = view.image()
-    if image is None:
-        path: Any = gr.skip()
-    else:
-        path = str(group.write("image", image))
+    path: Any = gr.skip() if image is None else str(shared.pictures.group("image").write("image", image))
     choices = model_choices(view.scale)
     names = [name for name in dict.fromkeys(view.models) if name] or choices["value"]
     missing = [name for name in names if name not in choices["choices"]]

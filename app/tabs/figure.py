@@ -59,7 +59,7 @@ def build(shared: Shared) -> None:
             progress(None, desc="drawing")
             figure = crops_figure(rows)
         name = presets.get(source, "figure")
-        group = shared.pictures.group()
+        group = shared.pictures.group("figure")
         paths = [group.file(f"{name}.{form}", render(figure, form)) for form in ("png", "pdf")]
         files = [gr.DownloadButton(form.upper(), path, interactive=True)
                  for form, path in zip(("png", "pdf"), paths, strict=True)]  # fmt: skip

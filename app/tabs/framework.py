@@ -96,7 +96,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
                 made = run(comparison, tell)
         windows = made.trace.windows if made.trace else None
         place = busiest_window(made.comparison, windows.size) if windows else (0, 0)
-        found, group = steps(made, place), shared.pictures.group()
+        found, group = steps(made, place), shared.pictures.group("framework")
         addresses = {step.id: save(step, group) for step in found}
         now = Shown(comparison, made.comparison, windows, place, found, addresses)
         return now.value(), now
@@ -112,7 +112,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             before,
             place=place,
             steps=found,
-            addresses={**before.addresses, step.id: save(step, shared.pictures.group())},
+            addresses={**before.addresses, step.id: save(step, shared.pictures.group("window"))},
         )
         return now.value(), now
 

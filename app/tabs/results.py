@@ -12,7 +12,6 @@ from mtkd.experiments.records import NAME
 from mtkd.explore import plots
 from mtkd.explore.result_rows import View
 from mtkd.explore.results import SCALES, SET_NAMES, Results, load, titles
-from mtkd.images import atomic_write
 
 from .. import results_html as made
 from ..shared import Shared, scale_of, told
@@ -180,12 +179,8 @@ def _notes(*sentences: str) -> str:
 
 
 def _csv(shared: Shared, view: View) -> str:
-    folder = shared.pictures.folder / "results"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{view.table}_x{view.scale}_{view.set_name.replace(' ', '-')}_{view.metric}.csv"
-    with atomic_write(path) as temporary:
-        temporary.write_text(view.csv(), encoding="utf-8")
-    return str(path)
+    name = f"{view.table}_x{view.scale}_{view.set_name.replace(' ', '-')}_{view.metric}.csv"
+    return shared.pictures.group("results").text(name, view.csv())
 
 
 # --- for programs

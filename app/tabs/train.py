@@ -184,8 +184,8 @@ def _runs(shared: Shared, tab: gr.Tab, form: list[Any], device: gr.Dropdown, sta
             changed[plot] = gr.Plot(figure, visible=figure is not None)
         if other or now["sample"] != seen.get("sample"):
             text = f"Held-out image after step {int(picture.stem):,}: LR, output, ground truth" if picture else ""
-            image = read_image(picture) if picture else None
-            changed[sample] = gr.Image(image, label=text, visible=picture is not None)
+            path = str(shared.pictures.group("sample").write("sample", read_image(picture))) if picture else None
+            changed[sample] = gr.Image(path, label=text, visible=picture is not None)
         if other or now["log"] != seen.get("log"):
             changed[log] = "\n".join(now["log"][-_LOG_LINES:])
         return changed

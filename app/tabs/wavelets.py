@@ -82,7 +82,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         tell = shared.turns.between(progress)
         with told(), shared.turns:
             pair = Pair(comparison, first, second, int(levels), wavelet, loss)
-            panes = pair.panes(shared.turns.between(shared.pictures.group().save))
+            panes = pair.panes(shared.turns.between(shared.pictures.group("wavelets").save))
             tell((1, 3), desc="losses")
             by_band = pair.by_band()
             tell((2, 3), desc="energies")

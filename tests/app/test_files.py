@@ -50,7 +50,7 @@ def test_a_closed_page_takes_its_files_along_and_no_others(pictures):
     made = {}
     for name in ("first", "second"):
         as_session(name)
-        made[name] = pictures.group().write("a", IMAGE)
+        made[name] = pictures.group("compare").write("a", IMAGE)
         pictures.use(str(shared), None)
     as_session("first")
     pictures.use(str(own))
@@ -99,12 +99,19 @@ def test_numbers_of_groups_and_sessions_are_limited(pictures, monkeypatch):
     monkeypatch.setattr(files, "GROUPS", 3)
     monkeypatch.setattr(files, "SESSIONS", 2)
     as_session("a")
-    groups = [pictures.group() for _ in range(4)]
+    groups = [pictures.group("compare") for _ in range(4)]
     assert [group.folder.exists() for group in groups] == [False, True, True, True]
     for name in ("b", "c"):
         as_session(name)
-        pictures.group()
+        pictures.group("compare")
     assert not groups[3].folder.exists() and len(list(pictures.made.iterdir())) == 2
+
+
+def test_what_is_shown_outlives_all_that_is_made_elsewhere(pictures):
+    as_session("a")
+    shown = pictures.group("compare").write("a", IMAGE)
+    windows = [pictures.group("window").write("a", IMAGE) for _ in range(100)]
+    assert shown.exists() and windows[-1].exists() and not windows[0].exists()
 
 
 def test_uploads_share_a_space_and_old_ones_go_first(pictures, monkeypatch):
@@ -124,7 +131,7 @@ def test_uploads_share_a_space_and_old_ones_go_first(pictures, monkeypatch):
 def test_pictures_share_a_space_too(pictures, monkeypatch):
     monkeypatch.setattr(files, "SPACE", 100)
     as_session("a")
-    groups = [pictures.group() for _ in range(3)]
+    groups = [pictures.group("compare") for _ in range(3)]
     for age, group in enumerate(groups):
         group.file("a", bytes(60))
         os.utime(group.folder, (time.time() - 10 + age,) * 2)
