@@ -102,6 +102,12 @@ def model_choices(scale: int, also: tuple[str, ...] = ()) -> dict[str, Any]:
     return {"choices": names, "value": [*default_models(scale), *(n for n in also if n not in default_models(scale))]}
 
 
+def still_there(now: str, names: list[str]) -> dict[str, Any]:
+    """``choices`` and ``value`` for the models of the scale "×4", as they are now: of ``names``, those that remain."""
+    choices = model_choices(scale_of(now))["choices"]
+    return {"choices": choices, "value": [name for name in dict.fromkeys(names) if name in choices]}
+
+
 @contextmanager
 def told(*paths: str) -> Iterator[None]:
     """A user's error is shown on the page as one message, without the ``paths`` of this computer.

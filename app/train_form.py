@@ -16,6 +16,7 @@ from mtkd.training.recipe import Recipe, assign, parse
 from mtkd.training.request import shortened
 
 STAGES = ("teacher", "aggregator", "student")
+SIZES = ("mini", "small", "paper")
 EXAMPLE_FOLDER = EXAMPLES[0].path.parent
 TRIAL = {
     "recipe": "mini/edsr_tiny-mtkd", "scale": "×4", "name": "edsr_tiny-mtkd-trial", "data": "", "held_out": 1,
@@ -46,14 +47,20 @@ def usual(choices: list[tuple[str, str]], now: str | None) -> str | None:
     return next((name for name in names if name.endswith("-mtkd")), names[0] if names else None)
 
 
-def prefilled(recipe: str, scale: str) -> dict[str, Any]:
-    """What the form's fields are for a recipe; its images where they are found, else the bundled ones (empty)."""
+def prefilled(recipe: str, scale: str, now: str = "") -> dict[str, Any]:
+    """What the form's fields are for a recipe; its images where they are found, else the bundled ones (empty).
+
+    Args:
+        now: the folder that the form names; one that a person gave stays, as does what is held out of it.
+    """
     base = _base(recipe, scale)
-    data = base.data.train if base.data.found() else ""
+    own = base.data.train if base.data.found() else ""
+    images: dict[str, Any] = {"data": own, "held_out": held_out(own, base.data.holdout)}
+    if now.strip() and (now not in _folders_of_recipes() or not own):
+        images = {}
     return {
         "name": free_name(f"{base.name}-mine", base.scale),
-        "data": data,
-        "held_out": held_out(data, base.data.holdout),
+        **images,
         "steps": base.iterations,
         "batch": base.batch,
         "patch": base.lr_patch,
@@ -112,6 +119,12 @@ def resolve(
     if asked.data.found() is None:
         raise UserError(f"no folder '{asked.data.train}'; give the path of a folder of HR images on this computer")
     return asked
+
+
+@lru_cache
+def _folders_of_recipes() -> set[str]:
+    """The images that the bundled recipes name."""
+    return {load_recipe(f"{recipes(size, 'student')[0][1]}_x4").data.train for size in SIZES}
 
 
 def _base(recipe: str, scale: str) -> Recipe:

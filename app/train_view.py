@@ -59,7 +59,7 @@ def status(run: Run) -> str:
         f'<div class="train-status train-{run.state}"><div class="train-head"><b>{html.escape(_model(run))}</b>'
         f'<span class="train-state">{run.state}</span><span>{html.escape(_what(run))}</span></div>'
         f'<div class="train-bar" role="progressbar" aria-label="steps done" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{share:.0%}"><i style="width:{share:.1%}"></i></div>'
+        f'aria-valuenow="{100 * share:.0f}"><i style="width:{share:.1%}"></i></div>'
         f'<div class="train-facts">{"".join(f"<span>{html.escape(fact)}</span>" for fact in facts)}</div>'
         f"{''.join(f'<p>{html.escape(line)}</p>' for line in lines if line)}</div>"
     )

@@ -11,7 +11,7 @@ import gradio as gr
 from mtkd.zoo import imports
 from mtkd.zoo.detect import candidates
 
-from ..shared import Shared, model_choices, scale_of, told
+from ..shared import Shared, model_choices, scale_of, still_there, told
 
 DETECT = "as detected"
 _OFF = (
@@ -103,7 +103,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
 
     def open_compare(key: tuple[str, int], now: str, checked: list[str]) -> list[Any]:
         name, scale = key
-        group = _checked(now, [*checked, name]) if scale == scale_of(now) else model_choices(scale, (name,))
+        group = still_there(now, [*checked, name]) if scale == scale_of(now) else model_choices(scale, (name,))
         return [gr.Radio(value=f"×{scale}"), gr.CheckboxGroup(**group), gr.Tabs(selected="compare")]
 
     source = [file, path, network, scale]
@@ -134,12 +134,7 @@ def _unseen() -> tuple[str, gr.Button]:
 
 def _lists(now: str, checked: list[str]) -> list[Any]:
     """The table and both lists of models as they are now; what is checked stays checked."""
-    return [_rows(), gr.Dropdown(_names(), value=None), gr.CheckboxGroup(**_checked(now, checked))]
-
-
-def _checked(now: str, names: list[str]) -> dict[str, Any]:
-    choices = model_choices(scale_of(now))["choices"]
-    return {"choices": choices, "value": [name for name in dict.fromkeys(names) if name in choices]}
+    return [_rows(), gr.Dropdown(_names(), value=None), gr.CheckboxGroup(**still_there(now, checked))]
 
 
 def _source(file: str | None, path: str) -> Path:

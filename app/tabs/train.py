@@ -13,8 +13,8 @@ from mtkd.images import read_image
 from mtkd.training import jobs
 from mtkd.training.devices import devices
 
-from ..shared import Shared, model_choices, scale_of, told
-from ..train_form import STAGES, TRIAL, held_out, prefilled, recipes, resolve, usual
+from ..shared import Shared, model_choices, scale_of, still_there, told
+from ..train_form import SIZES, STAGES, TRIAL, held_out, prefilled, recipes, resolve, usual
 from ..train_view import label, status
 
 _OFF = (
@@ -47,7 +47,7 @@ def _form() -> tuple[list[Any], gr.Dropdown, gr.Button]:
     """The form, connected within itself; returns the inputs of ``resolve``, the device and the button."""
     size, _, _ = TRIAL["recipe"].partition("/")
     stage = gr.Radio(STAGES, value="student", label="Stage", elem_id="train-stage")
-    sizes = gr.Radio(["mini", "small", "paper"], value=size, label="Size", elem_id="train-size")
+    sizes = gr.Radio(SIZES, value=size, label="Size", elem_id="train-size")
     recipe = gr.Dropdown(
         recipes(size, "student"), value=TRIAL["recipe"], label="Recipe", elem_id="train-recipe",
         allow_custom_value=True,  # Gradio refuses a recipe that was chosen just before its list was changed
@@ -90,9 +90,9 @@ def _form() -> tuple[list[Any], gr.Dropdown, gr.Button]:
         choices = recipes(size, stage)
         return gr.Dropdown(choices, value=usual(choices, now))
 
-    def fill(recipe: str | None, scale: str) -> dict[Any, Any]:
+    def fill(recipe: str | None, scale: str, data: str) -> dict[Any, Any]:
         try:
-            return {fields[key]: value for key, value in prefilled(recipe, scale).items()} if recipe else {}
+            return {fields[key]: value for key, value in prefilled(recipe, scale, data).items()} if recipe else {}
         except UserError:  # a name that was typed: `show` tells what is wrong with it
             return {}
 
@@ -112,8 +112,8 @@ def _form() -> tuple[list[Any], gr.Dropdown, gr.Button]:
             return gr.Code(visible=False), f"Not yet: {error}"
 
     chosen = gr.on([sizes.input, stage.input], choose, [sizes, stage, recipe], recipe, **_QUIET)
-    chosen.then(fill, [recipe, scale], form, **_QUIET)
-    gr.on([recipe.input, scale.input], fill, [recipe, scale], form, **_QUIET)
+    chosen.then(fill, [recipe, scale, data], form, **_QUIET)
+    gr.on([recipe.input, scale.input], fill, [recipe, scale, data], form, **_QUIET)
     trial.click(fill_trial, None, [*form, stage, sizes], **_QUIET)
     data.change(held_out, data, kept, **_QUIET)
     gr.on([field.change for field in form], show, form, [resolved, problem], **_QUIET)
@@ -208,10 +208,13 @@ def _runs(shared: Shared, tab: gr.Tab, form: list[Any], device: gr.Dropdown, sta
     def open_compare(name: str, now: str, checked: list[str]) -> list[Any]:
         with told():
             made = jobs.find(name).recipe
-        group = model_choices(made.scale, (made.name,))
-        if made.scale == scale_of(now):
-            group["value"] = list(dict.fromkeys([*checked, made.name]))
+        same = made.scale == scale_of(now)
+        group = still_there(now, [*checked, made.name]) if same else model_choices(made.scale, (made.name,))
         return [gr.Radio(value=f"×{made.scale}"), gr.CheckboxGroup(**group), gr.Tabs(selected="compare")]
+
+    def remaining(now: str, checked: list[str]) -> Any:
+        """The models without that of a run that was deleted."""
+        return gr.CheckboxGroup(**still_there(now, checked))
 
     def leave(event: gr.SelectData) -> Any:
         return gr.skip() if event.value == tab.label else gr.Timer(active=False)
@@ -243,8 +246,9 @@ def _runs(shared: Shared, tab: gr.Tab, form: list[Any], device: gr.Dropdown, sta
     resume.click(lambda name, seen: act(name, seen, jobs.resume), state, shown, show_progress_on=[resume], **_PRIVATE)
     delete.click(lambda: gr.Row(visible=True), None, confirm, **_QUIET)
     no.click(lambda: gr.Row(visible=False), None, confirm, **_QUIET)
-    yes.click(lambda name, seen: act(name, seen, jobs.delete), state, shown, **_QUIET)
+    deleted = yes.click(lambda name, seen: act(name, seen, jobs.delete), state, shown, **_QUIET)
     compared = [shared.scale, shared.models]
+    deleted.success(remaining, compared, shared.models, **_QUIET)
     opened = show.click(open_compare, [pick, *compared], [*compared, shared.tabs], **_PRIVATE)
     opened.success(None, js=_COMPARE)
 

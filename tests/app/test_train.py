@@ -241,6 +241,7 @@ def test_a_run_is_deleted_only_when_that_is_confirmed(page):
     page.click("#train-yes")
     wait_for_text(page, "#train-state", "other")
     assert [run.name for run in jobs.runs()] == ["other_x4"]
+    page.locator("#models label:has(span:text-is('tried'))").wait_for(state="detached")
     page.click("#train-delete")
     page.click("#train-yes")
     page.locator("#train-nothing").wait_for(state="visible")
