@@ -62,8 +62,8 @@ class Turns:
             else:
                 self._taken = False
 
-    def pass_on(self) -> None:
-        """Have the next turn after those that wait, unless this one has just begun."""
+    def pass_on(self, *_: object) -> None:
+        """Have the next turn after those that wait, unless this one has just begun; told how far it is, or not."""
         if self._waiting and time.monotonic() - self._since >= self.share:
             self.__exit__()
             self.__enter__()

@@ -84,7 +84,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         """The chosen variants on the compared picture, and their recorded numbers."""
         if comparison is None:
             raise gr.Error("Compare something first: this tab looks at its picture.", print_exception=False)
-        with told(), shared.turns:
+        with told(), shared.turns.for_size(comparison.pixels):
             found = _found(comparison, table)
             if not found:
                 text = f"No student of this table is trained at ×{comparison.scale} here."
@@ -124,8 +124,9 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             why = "No student was chosen." if steps else f"No student was kept on its way at ×{comparison.scale}."
             return [why, {"panes": []}, None]
         at = steps[min(int(place), len(steps) - 1)]
-        with told(), shared.turns:
-            drawn = training_panes(comparison, names, at, shared.turns.between(shared.pictures.group("steps").save))
+        with told(), shared.turns.for_size(comparison.pixels):
+            save = shared.turns.between(shared.pictures.group("steps").save)
+            drawn = training_panes(comparison, names, at, save, shared.turns.pass_on)
         value = {"panes": drawn, "reference": TRUTH if comparison.hr_image is not None else None, "columns": len(drawn)}
         return [f"After **{at:,}** steps of {steps[-1]:,}", value, training_curve(names, comparison.scale, at)]
 

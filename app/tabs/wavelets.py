@@ -11,7 +11,7 @@ from mtkd.explore import Comparison
 from mtkd.explore.comparison import TRUTH
 from mtkd.explore.viewer import gradio_parts
 from mtkd.explore.wavelet_plots import energy, losses_by_band
-from mtkd.explore.wavelets import Pair, choices, energy_table
+from mtkd.explore.wavelets import Pair, all_kept, choices, energy_table
 
 from ..shared import Shared, told
 from ..turns import COMPUTING
@@ -80,13 +80,14 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             raise gr.Error("Compare something first: this tab looks at the results.", print_exception=False)
         progress((0, 3), desc="subbands")
         tell = shared.turns.between(progress)
-        with told(), shared.turns:
-            pair = Pair(comparison, first, second, int(levels), wavelet, loss)
+        with told(), shared.turns.for_size(comparison.pixels):
+            pair = Pair(comparison, first, second, int(levels), wavelet, loss, shared.turns.pass_on)
             panes = pair.panes(shared.turns.between(shared.pictures.group("wavelets").save))
             tell((1, 3), desc="losses")
             by_band = pair.by_band()
             tell((2, 3), desc="energies")
-            reference, energies = energy_table(comparison, int(levels), wavelet)
+            names = None if all_kept(comparison) else [first, second]
+            reference, energies = energy_table(comparison, int(levels), wavelet, names, shared.turns.pass_on)
         rows = pair.table()
         full, full_difference = pair.ranges()
         texts = [[_text(row[column], column) for column in _COLUMNS] for row in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -162,12 +162,21 @@ def at_step(name: str, steps: Sequence[int], step: int) -> str | None:
     return name if reached == steps[-1] else f"{name}@{reached}"
 
 
-def training_panes(comparison: Comparison, names: Sequence[str], step: int, save: SaveImage) -> list[Pane]:
-    """Models as they were after ``step`` steps on the comparison's picture: image and errors, then the ground truth."""
+def training_panes(
+    comparison: Comparison,
+    names: Sequence[str],
+    step: int,
+    save: SaveImage,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[Pane]:
+    """Models as they were after ``step`` steps on the comparison's picture: image and errors, then the ground truth.
+
+    ``progress`` is that of :func:`~mtkd.explore.comparison.compare`.
+    """
     known = kept(comparison.scale)
     reached = {name: at for name in names if (at := at_step(name, known[name], step))}
     image = comparison.lr_image if comparison.hr_image is None else comparison.hr_image
-    found = compare(image, list(reached.values()), comparison.scale, comparison.hr_image is not None)
+    found = compare(image, list(reached.values()), comparison.scale, comparison.hr_image is not None, progress)
     shown: list[Pane] = []
     titles = {at: name for name, at in reached.items()}
     for pane in found.panes(save):
@@ -178,17 +187,23 @@ def training_panes(comparison: Comparison, names: Sequence[str], step: int, save
     return shown
 
 
+def held_out_by_step(name: str, scale: int = 4) -> tuple[list[int], list[float]]:
+    """Steps at which a model was kept, its end included, and its PSNR on the held-out images there, dB."""
+    model = zoo.find(name, scale)
+    cards = {step: snapshot.card for step, snapshot in model.snapshots().items()}
+    cards[int(model.card["iterations"])] = model.card
+    known = {step: float(card["held_out"]["psnr"]) for step, card in cards.items() if "held_out" in card}
+    return list(known), list(known.values())
+
+
 def training_curve(names: Sequence[str], scale: int, step: int) -> go.Figure:
     """PSNR on the held-out images at the steps that were kept, with a line at ``step``."""
     figure = blank("step", "held-out PSNR-Y, dB", 300)
     for number, name in enumerate(names):
-        model = zoo.find(name, scale)
-        cards = {s: kept_model.card for s, kept_model in model.snapshots().items()}
-        cards[int(model.card["iterations"])] = model.card
-        cards = {s: card for s, card in cards.items() if "held_out" in card}
+        steps, psnr = held_out_by_step(name, scale)
         figure.add_scatter(
-            x=list(cards),
-            y=[card["held_out"]["psnr"] for card in cards.values()],
+            x=steps,
+            y=psnr,
             mode="lines+markers",
             name=name,
             line={"color": PALETTE[number % len(PALETTE)]},

@@ -68,6 +68,12 @@ class Comparison:
     """Of the interpolation, whether or not it is among the results; None without ground truth."""
     protocol: str = str(PAPER)
 
+    @property
+    def pixels(self) -> int:
+        """Of one result."""
+        height, width = self.lr_image.shape[:2]
+        return int(height * width * self.scale**2)
+
     def __getitem__(self, name: str) -> Result:
         """The result of one model.
 
@@ -157,11 +163,14 @@ class Comparison:
     def best_teacher(self) -> tuple[UInt8Image, dict[str, float]] | None:
         """Which teacher is nearest to the ground truth at each pixel, as a picture and shares by name.
 
-        None without ground truth or with fewer than two teachers.
+        Of more teachers than there are colours, those of the highest PSNR take part. None without ground truth or with
+        fewer than two teachers.
         """
         teachers = [r for r in self.results if r.role == "teacher"]
         if self.hr_image is None or len(teachers) < 2:
             return None
+        best = sorted(teachers, key=lambda r: r.psnr or 0, reverse=True)[: len(colours.PALETTE)]
+        teachers = [r for r in teachers if any(r is one for one in best)]
         picture, shares = colours.best_model_map([r.image for r in teachers], self.hr_image)
         return picture, {r.name: share for r, share in zip(teachers, shares, strict=True)}
 

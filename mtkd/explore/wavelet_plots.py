@@ -54,7 +54,7 @@ def energy(table: Mapping[str, Mapping[str, float]], reference: str) -> go.Figur
         figure.add_bar(
             x=bands,
             y=[values[band] for band in bands],
-            name=model,
+            name=_plain(model),
             marker={
                 "color": PALETTE[number % len(PALETTE)],
                 "pattern": {"shape": ("", "/", ".")[number // len(PALETTE) % 3]},

@@ -14,7 +14,7 @@ from mtkd.errors import unknown_name
 from mtkd.explain.subbands import LOSSES, Subband, energies, loss_by_band, loss_map, loss_of, subbands
 from mtkd.explore import colours
 from mtkd.explore.comparison import LR, TRUTH, Comparison, SaveImage
-from mtkd.explore.outputs import outputs
+from mtkd.explore.outputs import Tiles, outputs
 from mtkd.explore.viewer import Pane
 from mtkd.images import UInt8Image, chw, to_uint8
 
@@ -26,8 +26,11 @@ def choices(comparison: Comparison) -> list[str]:
     return [name for name in comparison.pictures() if name != LR]
 
 
-def picture(comparison: Comparison, name: str) -> Tensor:
+def picture(comparison: Comparison, name: str, tiles: Tiles | None = None) -> Tensor:
     """One picture (3, H, W) in [0, 1]: a model's output as it is, neither clamped nor rounded, others from their file.
+
+    Args:
+        tiles: called as a network that has to run goes on.
 
     Raises:
         UserError: the comparison has no such picture.
@@ -36,7 +39,7 @@ def picture(comparison: Comparison, name: str) -> Tensor:
     if name not in known:
         raise unknown_name("picture", name, known)
     if name != TRUTH and comparison[name].role != "elsewhere":
-        return torch.clone(outputs(name, comparison.lr_image, comparison.scale).sr[0])
+        return torch.clone(outputs(name, comparison.lr_image, comparison.scale, tiles).sr[0])
     image = comparison.hr_image if name == TRUTH else comparison[name].image
     assert image is not None
     return chw(image).float() / 255
@@ -52,10 +55,13 @@ class Pair:
     levels: int = 1
     wavelet: str = "haar"
     loss: str = "wavelet"
+    tiles: Tiles | None = None
+    """See :func:`picture`."""
 
     @cached_property
     def images(self) -> tuple[Tensor, Tensor]:
-        return picture(self.comparison, self.first), picture(self.comparison, self.second)
+        first, second = (picture(self.comparison, name, self.tiles) for name in (self.first, self.second))
+        return first, second
 
     @cached_property
     def bands(self) -> list[Subband]:
@@ -128,22 +134,34 @@ class Pair:
             images.append(_signed(band.difference, full_difference))
             share = band.contribution / total if total else 0
             caption = f"{_KINDS[band.name[:2]]} · {band.contribution:.5f} ({share:.0%})"
-            found.append(pane(band.name, caption, [_enlarged(i, band.level, first) for i in images]))
+            found.append(pane(band.name, caption, [enlarged(i, band.level, first) for i in images]))
         return found
 
 
-def energy_table(comparison: Comparison, levels: int, wavelet: str) -> tuple[str, dict[str, dict[str, float]]]:
+def all_kept(comparison: Comparison) -> bool:
+    """Whether the outputs of all models fit into what is kept: those of large images may have to be computed again."""
+    size = 3 * 4 * comparison.pixels  # bytes, float32
+    return size * sum(result.role != "elsewhere" for result in comparison.results) <= outputs.limit
+
+
+def energy_table(
+    comparison: Comparison, levels: int, wavelet: str, names: Sequence[str] | None = None, tiles: Tiles | None = None
+) -> tuple[str, dict[str, dict[str, float]]]:
     """Energy of each band of every picture, in dB over that of the reference: its name, then model -> band -> dB.
 
     The reference is the ground truth, or else the first picture. Minus: the model's image has less of the band.
+
+    Args:
+        names: of the pictures, where not all are wanted.
+        tiles: see :func:`picture`.
     """
-    names = choices(comparison)
-    reference = TRUTH if TRUTH in names else names[0]
-    truth = energies(picture(comparison, reference), levels, wavelet)
+    names = names or choices(comparison)
+    reference = TRUTH if comparison.hr_image is not None else names[0]
+    truth = energies(picture(comparison, reference, tiles), levels, wavelet)
     found = {}
     for name in names:
         if name != reference:
-            own = energies(picture(comparison, name), levels, wavelet)
+            own = energies(picture(comparison, name, tiles), levels, wavelet)
             found[name] = {b: 10 * float(np.log10(max(own[b], 1e-20) / max(truth[b], 1e-20))) for b in truth}
     return reference, found
 
@@ -158,8 +176,8 @@ def _signed(values: Tensor, full: float) -> UInt8Image:
     return colours.diverging(values.mean(0).double().numpy() * 255 / full)
 
 
-def _enlarged(image: UInt8Image, level: int, like: Tensor) -> UInt8Image:
-    """A band's picture over the pixels that it came from: longer wavelets reach beyond the image, evenly."""
+def enlarged(image: UInt8Image, level: int, like: Tensor) -> UInt8Image:
+    """A band's picture over the pixels of ``like`` that it came from: longer wavelets reach beyond them, evenly."""
     factor = 2**level
     big = image.repeat(factor, axis=0).repeat(factor, axis=1)
     height, width = like.shape[-2:]

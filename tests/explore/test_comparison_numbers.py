@@ -16,7 +16,7 @@ from mtkd.data.examples import example
 from mtkd.errors import UserError
 from mtkd.explore import colours, compare
 from mtkd.explore import outputs as kept
-from mtkd.explore.comparison import LR, TRUTH
+from mtkd.explore.comparison import LR, TRUTH, Comparison, Result
 from mtkd.explore.region import Region
 from mtkd.images import to_tensor
 
@@ -136,3 +136,11 @@ def test_oldest_outputs_go_first():
     outputs("bicubic", lr + 2, 4)
     assert outputs("bicubic", lr, 4) is first
     assert sum(o.sr.nbytes for o in outputs._kept.values()) <= 2 * size
+
+
+def test_of_many_teachers_the_best_have_a_colour_each():
+    truth = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    teachers = [Result(f"t{n}", "teacher", 1, 1, 1.0, np.roll(truth, n + 1, 1), 20.0 + n) for n in range(9)]
+    found = Comparison(4, truth[::4, ::4], truth, tuple(teachers)).best_teacher()
+    assert found is not None
+    assert list(found[1]) == [f"t{n}" for n in range(2, 9)] and sum(found[1].values()) == pytest.approx(1)

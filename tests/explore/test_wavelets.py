@@ -82,4 +82,4 @@ def test_figures_say_what_the_tables_say(comparison):
     assert np.sum([bar.x for bar in figure.data], axis=0) == pytest.approx([100] * 4)
     assert figure.data[0].x[3] == pytest.approx(0, abs=1e-4)  # v7 sees no LL
     bars = energy({"<b>evil</b>": {"LL1": 1.0}}, "ground truth").data[0]
-    assert "<b>" not in bars.hovertemplate
+    assert "<b>" not in bars.hovertemplate and "<b>" not in bars.name

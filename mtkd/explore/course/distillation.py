@@ -7,12 +7,13 @@ from typing import Any
 
 from PIL import Image
 
-from mtkd import zoo
 from mtkd.experiments.tables import find
-from mtkd.explore.ablations import at_step, kept
+from mtkd.explore.ablations import at_step, held_out_by_step, kept
 from mtkd.explore.comparison import TRUTH, compare
 from mtkd.explore.figures import sheet
 from mtkd.images import UInt8Image
+
+__all__ = ["after_steps", "held_out_by_step", "measured_gains"]
 
 
 def measured_gains(report: Mapping[str, Any], tables: Mapping[str, str], scale: int = 4) -> dict[str, tuple[str, str]]:
@@ -29,15 +30,6 @@ def measured_gains(report: Mapping[str, Any], tables: Mapping[str, str], scale: 
             if row["label"] in over:
                 found.setdefault(f"{student}: {row['title']}", (table, row["label"]))
     return found
-
-
-def held_out_by_step(name: str, scale: int = 4) -> tuple[list[int], list[float]]:
-    """Steps at which a model was kept, its end included, and its PSNR on the held-out images there, dB."""
-    model = zoo.find(name, scale)
-    cards = {step: snapshot.card for step, snapshot in model.snapshots().items()}
-    cards[int(model.card["iterations"])] = model.card
-    known = {step: float(card["held_out"]["psnr"]) for step, card in cards.items() if "held_out" in card}
-    return list(known), list(known.values())
 
 
 def after_steps(image: UInt8Image, names: Mapping[str, str], step: int, scale: int = 4, zoom: int = 2) -> Image.Image:

@@ -12,7 +12,7 @@ from mtkd.explain.subbands import transform
 from mtkd.explore.colours import diverging
 from mtkd.explore.figures import sheet
 from mtkd.explore.mosaics import reach
-from mtkd.explore.wavelets import Pair
+from mtkd.explore.wavelets import Pair, enlarged
 from mtkd.images import UInt8Image, to_uint8
 from mtkd.networks.dct import dct_matrix
 
@@ -29,7 +29,7 @@ def bands_sheet(image: Tensor, levels: int = 1, wavelet: str = "haar") -> Image.
             if name.endswith(str(level)):
                 kept = name[:2] != "LL" or level == levels
                 below, picture = _draw(name, band)
-                cells.append((name if kept else f"({name})", below, _enlarged(picture, level, image)))
+                cells.append((name if kept else f"({name})", below, enlarged(picture, level, image)))
     return sheet(cells, columns=4)
 
 
@@ -45,7 +45,7 @@ def pair_sheet(pair: Pair) -> Image.Image:
         }
         for title, (below, picture) in drawn.items():
             said = f"{below}, contributes {band.contribution:.5f}" if title == "difference" else below
-            cells.append((title, said, _enlarged(picture, band.level, pair.images[0])))
+            cells.append((title, said, enlarged(picture, band.level, pair.images[0])))
     return sheet(cells, columns=3)
 
 
@@ -87,11 +87,3 @@ def _draw(name: str, band: Tensor, full: float | None = None) -> tuple[str, UInt
 def _signed(values: Tensor, full: float) -> UInt8Image:
     """Mean over colours, in 16 steps a side, so that the PNG is small."""
     return diverging(np.round(values.mean(0).double().numpy() / full * 16) / 16)
-
-
-def _enlarged(picture: UInt8Image, level: int, like: Tensor) -> UInt8Image:
-    """A band over the pixels that it came from; longer wavelets reach beyond the image, evenly."""
-    big = picture.repeat(2**level, axis=0).repeat(2**level, axis=1)
-    height, width = like.shape[-2:]
-    top, left = max(0, (big.shape[0] - height) // 2), max(0, (big.shape[1] - width) // 2)
-    return np.ascontiguousarray(big[top : top + height, left : left + width])
