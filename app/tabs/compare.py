@@ -65,7 +65,17 @@ _TO_ADDRESS_BAR = """(query) => {
   const parts = [query, theme && `__theme=${theme}`].filter(Boolean).join("&");
   history.replaceState(null, "", parts ? `?${parts}` : location.pathname);
 }"""
-_COPY_LINK = "() => { navigator.clipboard?.writeText(location.href); }"
+_LINK = "Copy a link to this view"
+_COPY_LINK = f"""async () => {{
+  try {{
+    await navigator.clipboard.writeText(location.href);
+    return "Copied";
+  }} catch {{ // no clipboard over plain http, or not allowed
+    window.prompt("The link to this view", location.href);
+    return "{_LINK}";
+  }}
+}}"""
+_LINK_AGAIN = f'() => new Promise((done) => setTimeout(() => done("{_LINK}"), 1500))'
 
 
 def build(shared: Shared, tab: gr.Tab) -> None:
@@ -114,7 +124,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             with gr.Row(elem_id="keep"):
                 archive = gr.DownloadButton(_ARCHIVE, interactive=False, size="sm", elem_id="archive")
                 numbers = gr.DownloadButton(_NUMBERS, interactive=False, size="sm", elem_id="csv")
-                link = gr.Button("Copy a link to this view", size="sm", elem_id="link")
+                link = gr.Button(_LINK, size="sm", elem_id="link")
                 keep = gr.DownloadButton("Save this view", interactive=False, size="sm", elem_id="save-view")
                 opened = gr.UploadButton("Open a saved view", file_types=[".json"], size="sm", elem_id="open-view")
             with gr.Accordion("Two of them under a slider", open=True):
@@ -270,7 +280,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     )
     for uploaded in (image, others):
         uploaded.upload(shared.had, uploaded, None, **hidden)
-    link.click(None, None, None, js=_COPY_LINK, api_visibility="private")
+    copied = link.click(None, None, link, js=_COPY_LINK, api_visibility="private")
+    copied.then(None, None, link, js=_LINK_AGAIN, api_visibility="private")
     for dropdown in (left, right):
         dropdown.input(_pair, [shown, left, right], slider, api_visibility="private", show_progress="hidden")
 
@@ -383,7 +394,7 @@ def _shown(comparison: Comparison, group: PictureGroup, look: dict[str, Any] | N
         gr.DownloadButton(_NUMBERS, group.text("numbers.csv", comparison.csv(region)), interactive=True),
         gr.Accordion(visible=best_map is not None),
         str(group.write("best teacher", best_map[0])) if best_map else None,
-        _legend(best_map[1]) if best_map else "",
+        _legend(best_map[1], sum(r.role == "teacher" for r in comparison.results)) if best_map else "",
         gr.Dropdown(names_of, value=pair[0]),
         gr.Dropdown(names_of, value=pair[1]),
         _pair(panes, *pair),
@@ -476,9 +487,12 @@ def _protocol(comparison: Comparison) -> str:
     return f"PSNR and SSIM: {comparison.protocol}." if comparison.hr_image is not None else ""
 
 
-def _legend(shares: dict[str, float]) -> str:
+def _legend(shares: dict[str, float], teachers: int) -> str:
+    """The colours of the teachers, and which teachers have none."""
     chips = [
         f'<span class="chip"><i style="background:{colour}"></i>{html.escape(name)} {share:.0%}</span>'
         for colour, (name, share) in zip(PALETTE, shares.items(), strict=False)
     ]
+    if len(shares) < teachers:
+        chips.append(f"<span>Of {teachers} teachers, the {len(shares)} of the highest PSNR.</span>")
     return f'<div class="chips">{"".join(chips)}</div>'

@@ -97,8 +97,8 @@ def best_model_map(images: Sequence[UInt8Image], hr: UInt8Image, sigma: float = 
     """Which of the images is nearest to the ground truth at each pixel, and for what share of the pixels.
 
     The squared luma error is smoothed by a Gaussian of ``sigma`` pixels first (single pixels are noise). The
-    colour is that of the best image in ``PALETTE``; it fades to the grey picture where the best and the
-    second best differ little. Returns (H, W, 3) uint8 and one share in [0, 1] an image.
+    colour is that of the best image in ``PALETTE`` (enough for seven); it fades to the grey picture where the best
+    and the second best differ little. Returns (H, W, 3) uint8 and one share in [0, 1] an image.
     """
     errors = torch.stack([torch.from_numpy(luma_error(image, hr)).square() for image in images])[:, None]
     radius = min(int(np.ceil(3 * sigma)), min(hr.shape[:2]) - 1)

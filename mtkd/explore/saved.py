@@ -37,7 +37,7 @@ class SavedView(BaseModel):
     ground_truth: bool = True
     scale: Literal[2, 3, 4] = 4
     models: list[str] = Field(default_factory=list, max_length=200)
-    zoom: float = Field(1, gt=0, le=1000)
+    zoom: float = Field(1, gt=0, le=20_000)
     cx: float = Field(0.5, ge=0, le=1)
     cy: float = Field(0.5, ge=0, le=1)
     layer: Literal["image", "error", "signed error", "wavelet error"] = "image"

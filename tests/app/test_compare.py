@@ -182,6 +182,21 @@ def test_all_panes_zoom_in_step(page):
     page.wait_for_function("JSON.parse(document.querySelector('#viewer .mv').dataset.view).zoom === 1")
 
 
+def test_a_link_is_copied_or_shown_and_that_is_told(page):
+    """Other computers reach the page over plain http, where browsers have no clipboard."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("#link")
+    wait_for_text(page, "#link", "Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    wait_for_text(page, "#link", "Copy a link")
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true})")
+    with page.expect_event("dialog") as dialog:
+        page.once("dialog", lambda dialog: dialog.dismiss())
+        page.click("#link")
+    assert (dialog.value.type, dialog.value.default_value) == ("prompt", page.url)
+    page.evaluate("delete navigator.clipboard")
+
+
 def draw_region(page):
     page.locator("#viewer .mv-canvas").nth(1).scroll_into_view_if_needed()
     box = page.locator("#viewer .mv-canvas").nth(1).bounding_box()

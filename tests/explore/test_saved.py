@@ -36,6 +36,11 @@ def test_an_example_is_known_by_its_cut_for_the_scale():
     assert SavedView.of(example("chelsea").read()[:255, :318], scale=3).example == "chelsea"  # 256 x 320
 
 
+def test_the_largest_zoom_of_the_viewer_is_one():
+    """64 screen pixels a pixel, of a picture 16,000 pixels wide that fits into 100."""
+    assert from_query({"zoom": "10240"}).zoom == 10_240
+
+
 def test_defaults_make_an_empty_link():
     assert SavedView(example="astronaut").query() == "example=astronaut"
     assert from_query({"__theme": "dark"}) is None
