@@ -22,7 +22,7 @@ from mtkd.explore.attribution import (
     question,
     window_in,
 )
-from mtkd.explore.paper_figures import PRESETS
+from mtkd.explore.paper_figures import PRESETS, preset_images
 from mtkd.explore.region import Region
 from mtkd.explore.viewer import gradio_parts
 
@@ -105,7 +105,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             raise gr.Error("Compare something first: this tab looks at the results.", print_exception=False)
         group = shared.pictures.group("attribution")
         with told():
-            _check(comparison, size, sigma, steps)
+            _check(*comparison.lr_image.shape[:2], size, sigma, steps)
             if model not in models(comparison):
                 raise unknown_name("model among those compared", model, models(comparison))
             middle = Region.of([*at.split(","), 1, 1]) if at else Region.of(look.get("region")) or region
@@ -147,9 +147,12 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Iterator[list[Any]]:
         """Fig. 4 on the image that the paper shows, or the one that stands in for it."""
+        scale = comparison.scale if comparison else 4
         with told():
+            (_, image), *_ = preset_images(PRESETS["fig4"], scale)
+            _check(*(side // scale for side in image.shape[:2]), size, sigma, steps)
             with shared.turns:
-                title, asked_of, asked = paper_question(comparison.scale if comparison else 4, int(size), sigma, path)
+                title, asked_of, asked = paper_question(scale, int(size), sigma, path)
             for count, found in answer_in_steps(asked, int(steps), *_rule(rule), shared.turns):
                 progress((count, int(steps)), desc="attribution", unit="steps")
                 if found is None:
@@ -187,10 +190,10 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     stopped.then(lambda: _CANCELLED, None, made, **private)
 
 
-def _check(comparison: Comparison, *numbers: float | None) -> None:
+def _check(height: int, width: int, *numbers: float | None) -> None:
+    """The sides of the LR image are small enough, and no number was emptied."""
     if None in numbers:
         raise UserError("Window, blur and steps each need a number")
-    height, width = comparison.lr_image.shape[:2]
     if height * width > LARGEST**2:
         raise UserError(
             f"the LR image is {width} x {height}; attribution runs it whole, many times: at most {LARGEST} x {LARGEST} "

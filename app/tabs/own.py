@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import html
+import os
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from mtkd import zoo
+from mtkd.errors import UserError
 from mtkd.zoo import imports
+from mtkd.zoo.checkpoints import read_header
 from mtkd.zoo.detect import candidates
 
 from ..shared import Shared, model_choices, scale_of, still_there, told
@@ -65,6 +69,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             models = gr.Dataframe(
                 headers=_COLUMNS, value=_rows(), interactive=False, label="Your models", elem_id="own-models", wrap=True
             )
+            unread = gr.HTML(_unread(), elem_id="own-unread", apply_default_css=False)
             with gr.Row(elem_classes="own-row"):
                 chosen = gr.Dropdown(
                     _names(), label="Take out of all lists", allow_custom_value=True, elem_id="own-chosen", scale=3
@@ -109,7 +114,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     source = [file, path, network, scale]
     seen = [found, name, put]
     compared = [shared.scale, shared.models]
-    after = [models, chosen, shared.models]
+    after = [models, unread, chosen, shared.models]
     gr.on([file.clear, network.input, scale.input], _unseen, None, [found, put], **_INTERNAL)
     path.change(lambda path: (None, *_unseen()) if path else gr.skip(), path, [file, found, put], **_INTERNAL)
     file.upload(shared.had, file, None, **_INTERNAL)
@@ -133,8 +138,8 @@ def _unseen() -> tuple[str, gr.Button]:
 
 
 def _lists(now: str, checked: list[str]) -> list[Any]:
-    """The table and both lists of models as they are now; what is checked stays checked."""
-    return [_rows(), gr.Dropdown(_names(), value=None), gr.CheckboxGroup(**still_there(now, checked))]
+    """The table, what is left out of it, and both lists of models as they are now; what is checked stays checked."""
+    return [_rows(), _unread(), gr.Dropdown(_names(), value=None), gr.CheckboxGroup(**still_there(now, checked))]
 
 
 def _source(file: str | None, path: str) -> Path:
@@ -160,6 +165,20 @@ def _rows() -> list[list[Any]]:
         numbers = f"{summary['parameters']:,}"
         rows.append([model.name, f"×{model.scale}", model.role, summary["network"], numbers, origin, day])
     return rows
+
+
+def _unread() -> str:
+    """The files among your models that are none, and why."""
+    known, lines = {model.path for model in imports.own()}, []
+    for path in sorted(imports.folder().glob("*.safetensors")):
+        name, _, scale = path.stem.rpartition("_x")
+        try:
+            if path not in known:
+                zoo.find(name, int(scale)) if scale.isdecimal() else read_header(path)
+        except UserError as error:
+            reason = str(error).replace(f"{path.parent}{os.sep}", "")
+            lines.append(f'<p class="own-nothing">Left out: {html.escape(reason)}</p>')
+    return "".join(lines)
 
 
 def _table(found: imports.Found) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,12 +15,19 @@ import pytest
 from gradio.context import LocalContext
 from mtkd_app.files import Pictures
 from mtkd_app.main import build
+from mtkd_app.tabs import attribution
+from mtkd_app.tabs import compare as compare_tab
 from mtkd_app.train_view import status
+from mtkd_app.turns import Turns
 from PIL import Image
 
+from mtkd import explore
 from mtkd.data.examples import example
 from mtkd.experiments.plan import load_recipe
+from mtkd.explore import Comparison, compare
+from mtkd.explore.outputs import Output, Outputs
 from mtkd.training import jobs
+from mtkd.zoo import imports
 
 Handler = Callable[..., Any]
 
@@ -99,5 +108,77 @@ def test_a_folder_that_was_given_stays_whatever_the_recipe(handler, tmp_path, mo
     assert filled("mini/edsr_tiny-kd", "")["train-data"] == ""
 
 
+def test_files_that_are_no_models_are_told_of(handler):
+    folder = imports.folder()
+    folder.mkdir(parents=True)
+    try:
+        for name in ("<b>_x4", "poem"):
+            (folder / f"{name}.safetensors").write_text("not weights")
+        told = handler("own", "_lists")("×4", [])[1]
+    finally:
+        shutil.rmtree(folder)
+    assert "&lt;b&gt;_x4.safetensors: not a" in told and "poem.safetensors: not a" in told
+    assert "<b>" not in told and str(folder) not in told
+
+
 def test_progress_is_a_number(run):
     assert re.search(r'aria-valuenow="\d+"', status(jobs.find(run)))
+
+
+@pytest.mark.parametrize("empty", range(3))
+def test_an_emptied_number_is_told(handler, empty):
+    numbers = [16, 1.2, 50]
+    numbers[empty] = None
+    with pytest.raises(gr.Error, match="each need a number"):
+        next(handler("attribution", "paper")(None, *numbers, "midpoint", "blur"))
+
+
+def test_the_papers_image_is_not_larger_than_others(handler, monkeypatch):
+    monkeypatch.setattr(attribution, "LARGEST", 60)  # brick is 64 x 64
+    with pytest.raises(gr.Error, match="at most 60 x 60"):
+        next(handler("attribution", "paper")(None, 16, 1.2, 50, "midpoint", "blur"))
+
+
+def test_teachers_without_a_colour_are_told_of():
+    assert "Of 3 teachers, the 2 of the highest PSNR" in compare_tab._legend({"a": 0.5, "b": 0.5}, 3)
+    assert "teachers" not in compare_tab._legend({"a": 0.5, "b": 0.5}, 2)
+
+
+@pytest.fixture
+def comparison() -> Comparison:
+    return compare(example("coffee").read()[40:104, 60:148], ["bicubic", "edsr_tiny-scratch", "edsr_tiny-mtkd"], 4)
+
+
+@pytest.fixture
+def happened(monkeypatch) -> list[str]:
+    """The networks that run while nothing is kept, the sizes that turns are asked for, and where they are passed on."""
+    found: list[str] = []
+    kept = Outputs(limit=0)
+
+    def run(name: str, *arguments: Any) -> Output:
+        found.append(name)
+        kept._kept.clear()
+        return kept(name, *arguments)
+
+    run.limit = 0
+    for module in (explore.comparison, explore.wavelets):
+        monkeypatch.setattr(module, "outputs", run)
+    monkeypatch.setattr(Turns, "pass_on", lambda self, *told: found.append(f"pass on {told}"))
+    monkeypatch.setattr(Turns, "for_size", lambda self, pixels: found.append(f"size {pixels}") or nullcontext())
+    return found
+
+
+def test_wavelets_run_what_they_show_and_pass_the_turn_on(handler, comparison, happened):
+    show = handler("wavelets", "show")
+    *_, energies = show(comparison, "edsr_tiny-mtkd", "ground truth", 1, "haar", "wavelet", lambda *a, **k: None)
+    assert {"edsr_tiny-mtkd", "pass on (1, 1)", "size 5632"} <= set(happened)
+    assert not {"bicubic", "edsr_tiny-scratch"} & set(happened)
+    assert [bar.name for bar in energies.data] == ["edsr_tiny-mtkd"]
+
+
+def test_ablations_ask_for_their_size_and_pass_the_turn_on(handler, comparison, happened):
+    handler("ablations", "show")(comparison, "table5", "MTKD", ["scratch"], lambda *a, **k: None)
+    assert "size 5632" in happened
+    happened.clear()
+    handler("ablations", "walk")(comparison, ["rcan_tiny-mtkd"], 0)
+    assert {"size 5632", "pass on ('rcan_tiny-mtkd@150', 0, 1)"} <= set(happened)
