@@ -366,9 +366,11 @@ names = {"edsr_tiny-scratch": "scratch", "edsr_tiny-kd": "KD", "edsr_tiny-mtkd":
 training_curves(load_plan("mini"), read(MEASURED / "mini.sqlite"), names)
 
 # %% [markdown]
-# Most of the way up is common to all of them. The RCAN students were also *kept* at steps that lie evenly on a
-# logarithmic scale, as models that can be run: `rcan_tiny-mtkd@STEP`. First the list of these steps and, over them, how
-# far the students are above scratch; then one crop after the first kept step and after the last.
+# Most of the way up is common to all of them. (What is measured is a moving average of the weights. In these runs it
+# still held some of the random start for the first 3,000 steps, in all of them alike; that has been corrected since.)
+# The RCAN students were also *kept* at steps that lie evenly on a logarithmic scale, as models that can be run:
+# `rcan_tiny-mtkd@STEP`. First the list of these steps and, over them, how far the students are above scratch; then one
+# crop after the first kept step and after the last.
 
 # %%
 from mtkd.explore.ablations import kept

@@ -525,10 +525,11 @@ for student_title, table in TABLES.items():
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# At our size no such lead is recorded (one seed each): CrossKD, as we reconstruct it, is level with MTKD or ahead of it
-# on every student. AT and FAKD, which gain next to nothing elsewhere, are far ahead with the SwinIR student;
-# [notebook 9](09_findings.ipynb) looks for the reason. The paper's numbers for DUKD and CrossKD are taken from their
-# publications, trained elsewhere (Sec. 5.1); ours all come from one loop with the same data, steps and optimiser.
+# At our size no such lead is recorded (one seed of AT, FAKD, DUKD and CrossKD): CrossKD, as we reconstruct it, is level
+# with MTKD or ahead of it on every student. AT and FAKD, which gain next to nothing elsewhere, are far ahead with the
+# SwinIR student; [notebook 9](09_findings.ipynb) looks for the reason. The paper's numbers for DUKD and CrossKD are
+# taken from their publications, trained elsewhere (Sec. 5.1); ours all come from one loop with the same data, steps and
+# optimiser.
 #
 # ## What to take along
 #

@@ -515,7 +515,7 @@ charts.bars({"gain over scratch on Set14": gains}, "dB", columns=1)
 
 # %% [markdown]
 # All cost about the same: the DCT loss (v6) adds somewhat, the wavelet transform next to nothing. What one pays for the
-# method is Stage 1. (Mind the trap of above: most rows are compared with scratch at seed 1 alone.)
+# method is Stage 1.
 
 # %% [markdown]
 # ## One more variant
