@@ -20,6 +20,10 @@ class UserError(ValueError):
         super().__init__("".join(map(_shown, message)))
 
 
+class Unwritable(UserError):  # noqa: N818
+    """A file could not be written."""
+
+
 def _shown(sign: str) -> str:
     if sign.isprintable():
         return sign

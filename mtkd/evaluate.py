@@ -53,7 +53,7 @@ class SetScore:
 
 def versions() -> dict[str, str]:
     """What a stored number was made with."""
-    return {"mtkd": __version__, "torch": torch.__version__, "python": platform.python_version()}
+    return {"mtkd": __version__, "torch": str(torch.__version__), "python": platform.python_version()}
 
 
 def summarise(

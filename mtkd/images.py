@@ -23,7 +23,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from mtkd.errors import UserError
+from mtkd.errors import Unwritable, UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
@@ -151,14 +151,14 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     :func:`remove_unfinished`.
 
     Raises:
-        UserError: the folder cannot be written to, or the disk is full.
+        Unwritable: the folder cannot be written to, or the disk is full.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(UNFINISHED, f".{path.name}.", path.parent)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+        raise Unwritable(f"{path}: cannot be written ({error.strerror})") from error
     os.close(handle)
     try:
         yield Path(temporary)
@@ -169,7 +169,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         os.chmod(temporary, 0o666 & ~umask)  # noqa: PTH101  (mkstemp makes private files)
         Path(temporary).replace(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise Unwritable(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         Path(temporary).unlink(missing_ok=True)
 

@@ -40,6 +40,7 @@ class Protocol:
     def planes(self, image: Image, scale: int) -> Tensor:
         """The samples that are compared: (C, H', W') float64 in 0..255."""
         tensor = torch.as_tensor(chw(image)) if isinstance(image, np.ndarray) else image.detach()
+        tensor = tensor.cpu() if tensor.device.type == "mps" else tensor  # which has no float64
         if tensor.dim() == 4 and tensor.shape[0] == 1:
             tensor = tensor[0]
         if tensor.dim() != 3 or tensor.shape[0] != 3:

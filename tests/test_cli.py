@@ -20,6 +20,7 @@ from PIL import Image
 
 from mtkd import zoo
 from mtkd.data.examples import EXAMPLES
+from mtkd.errors import UserError
 from mtkd.images import read_image, to_tensor, to_uint8, write_image
 from mtkd.networks.bicubic import Bicubic
 from mtkd.zoo.checkpoints import Header, save_weights, weights_hash
@@ -143,7 +144,7 @@ def test_one_model_in_two_folders_is_that_of_the_first(
     assert [row["network"] for row in rows] == ["edsr_mini"]
 
 
-@pytest.mark.parametrize("damage", ["text", "cut", "foreign", "unknown network", "card"])
+@pytest.mark.parametrize("damage", ["text", "cut", "foreign", "unknown network", "scale", "teachers", "card"])
 def test_an_unreadable_model_is_named_and_leaves_the_others(
     damage: str, run: Run, refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -163,6 +164,10 @@ def test_an_unreadable_model_is_named_and_leaves_the_others(
         save_file(network.state_dict(), path)
     elif damage == "unknown network":
         save_weights(path, network, Header("edsr_mini", "edsr_tyni", 2))
+    elif damage == "scale":
+        save_weights(path, network, Header("edsr_mini", "edsr_tiny", 8))
+    elif damage == "teachers":
+        save_weights(path, network, Header("edsr_mini", "edsr_tiny", 2, ("ada", "bob")))
     else:
         path.with_suffix(".json").write_text('{"iterations": ')
     message = {
@@ -170,6 +175,8 @@ def test_an_unreadable_model_is_named_and_leaves_the_others(
         "cut": "edsr_mini_x2.safetensors: not a readable safetensors file",
         "foreign": "edsr_mini_x2.safetensors: has no MTKD header",
         "unknown network": "edsr_mini_x2.safetensors: unknown network 'edsr_tyni'; did you mean 'edsr_tiny'?",
+        "scale": "edsr_mini_x2.safetensors: network 'edsr_tiny' does not come in scale 8",
+        "teachers": "edsr_mini_x2.safetensors: names teachers, but 'edsr_tiny' is no aggregator",
         "card": "edsr_mini_x2.json: not a readable card",
     }[damage]
     for _ in range(2):
@@ -186,6 +193,42 @@ def test_an_unreadable_model_is_named_and_leaves_the_others(
     use = ("upscale", source, "-o", tmp_path / "o.png", "--scale", 2, "--model")
     assert message in refused(*use, "edsr_mini")
     assert run(*use, "whole").code == 0
+
+
+@pytest.mark.parametrize("damaged_first", [True, False])
+@pytest.mark.parametrize("run_folder", [True, False])
+def test_a_damaged_file_takes_no_model_of_an_earlier_folder_away(
+    damaged_first: bool, run_folder: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = write_model(tmp_path / "good", "one", "edsr_tiny", 1)
+    bad = tmp_path / "bad" / ("one_x2/model.safetensors" if run_folder else "one_x2.safetensors")
+    bad.parent.mkdir(parents=True)
+    bad.write_text("not weights")
+    folders = [tmp_path / "good", tmp_path / "bad"]
+    monkeypatch.setenv("MTKD_ZOO", os.pathsep.join(map(str, reversed(folders) if damaged_first else folders)))
+    if damaged_first:
+        with pytest.raises(UserError, match="not a readable safetensors file"):
+            zoo.find("one", 2)
+    else:
+        assert zoo.find("one", 2).path == good
+
+
+def test_a_damaged_snapshot_leaves_the_others(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_model(tmp_path, "one", "edsr_tiny", 1)
+    for step in (3, 5, 7):
+        write_model(tmp_path / "snapshots", f"one@{step}", "edsr_tiny", step)
+    damaged = tmp_path / "snapshots" / "one@5_x2.safetensors"
+    damaged.write_text("not weights")
+    monkeypatch.setenv("MTKD_ZOO", str(tmp_path))
+    for _ in range(2):
+        (row,) = [row for row in json.loads(run("models", "--json").out) if row["name"] == "one"]
+        assert row["snapshots"] == [3, 7]
+    (said,) = caplog.messages
+    assert said.startswith(f"left out: {damaged}: not a readable safetensors file")
+    with pytest.raises(UserError, match="unknown step of one x2 'one@5'"):
+        zoo.find("one@5", 2)
 
 
 @pytest.mark.parametrize("damage", ["other weights", "no teacher"])

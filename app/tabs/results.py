@@ -34,9 +34,9 @@ _TABLE = (
 )
 _VERDICTS = (
     "**Verdicts.** *Holds*: with three seeds or more, the 95 % interval of every difference lies above 0. *Does not "
-    "hold*: one lies so clearly below 0 that chance would give such a one in 5 % of cases. Otherwise more seeds, or "
-    "runs, are needed. Seeds are the students': of each aggregator they share the same one, so that claims about "
-    "aggregators cannot hold by them alone."
+    "hold*: one lies below 0 by a two-sided test at 5 %, Bonferroni-corrected: 5 % shared among all differences. "
+    "Otherwise more seeds, or runs, are needed. Seeds are the students': of each aggregator they share the same one, "
+    "so that claims about aggregators are not decided by them alone."
 )
 _AGREEMENT = (
     "**The picture.** Gain in PSNR over the same student without distillation. On the dashed line the paper's gain is "

@@ -113,8 +113,8 @@ def pair(first: Mapping[int | None, Scores], second: Mapping[int | None, Scores]
 def together(pairs: Sequence[Paired | None]) -> Verdict:
     """The verdict on "the first is better in all of these"; None is a comparison that was not measured.
 
-    It holds where every one does. It does not where one lies below 0 so clearly that, among so many, chance would
-    give such a one in 5 % of cases (Bonferroni).
+    It holds where every one does. It does not where one lies below 0 by a two-sided test at 5 %, Bonferroni-corrected:
+    5 % shared among all comparisons.
     """
     measured = [paired for paired in pairs if paired is not None]
     enough = [paired for paired in measured if len(paired.differences) >= LEAST_SEEDS]

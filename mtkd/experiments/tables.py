@@ -158,7 +158,7 @@ class Tables:
         worst = min(measured, key=lambda item: item[1].mean, default=None)
         verdict = together([paired for _, paired in found])
         return {
-            "verdict": "not enough seeds" if claim.aggregators and verdict == "holds" else verdict,
+            "verdict": "not enough seeds" if claim.aggregators and verdict != "not measured" else verdict,
             "one_aggregator_each": claim.aggregators,
             "wanted": len(found),
             "comparisons": len(measured),
@@ -374,9 +374,10 @@ def _difference(found: Mapping[str, Any]) -> str:
 def _claim_lines(claims: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [
         "*Holds*: with three seeds or more, the 95 % interval of every difference lies above 0. *Does not hold*: one "
-        "lies so clearly below that chance would give such a one in 5 % of cases. Otherwise more seeds are needed. "
+        "lies below 0 by a two-sided test at 5 %, Bonferroni-corrected: 5 % shared among all differences. Otherwise "
+        "more seeds are needed. "
         "Seeds are the students': all of them learn from the same teachers and, of each kind, the same one aggregator, "
-        "so that claims about aggregators cannot hold by students' seeds alone.",
+        "so that claims about aggregators are not decided by students' seeds alone.",
         "",
         "| claim | measured | evidence | in the paper's own numbers |",
         "|---|---|---|---|",

@@ -181,19 +181,25 @@ class LocalAttributionMap(GradientAttribution):  # type: ignore[misc]
             path: by default that of LR images.
             rule: how the integral is taken. Captum's trapezoid is not among the choices: its weights do not add up
                 to 1.
-            compat: "official": the published code's finite differences, gradients at the right end of each step.
+            compat: "official": the published code's finite differences, gradients at the right end of each step, in
+                place of a rule.
             batch: steps of the path that go through the network together; by default one on a CPU, where more are
                 slower, and 16 elsewhere.
             return_convergence_delta: also give sum(A) - (F(image) - F(blurred image)), (N,).
 
         Raises:
-            UserError: an unknown rule, no steps, or a window outside of the SR image.
+            UserError: an unknown rule or compat, a rule beside "official", no steps, or a window outside of the SR
+                image.
         """
         images = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
         images = tuple(image.detach() for image in images)
         path = path or BlurPath()
         nodes, weights = _rule(rule, n_steps)
-        if compat == "official":
+        if compat not in (None, "official"):
+            raise UserError(f"unknown compat '{compat}'; known: official")
+        if compat and rule != "midpoint":  # weights of another rule belong to its own nodes
+            raise UserError(f"official is the published code's own rule: leave --rule {rule} out")
+        if compat:
             nodes = [(k + 1) / n_steps for k in range(n_steps)]
         together = batch or (1 if images[0].device.type == "cpu" else 16)
         totals = [torch.zeros_like(image) for image in images]

@@ -4,6 +4,6 @@ A method says which frozen networks' outputs it needs and turns a batch into nam
 their sum is the total. It knows no optimiser.
 """
 
-from mtkd.methods.base import METHODS, Method, create, runs_teacher
+from mtkd.methods.base import METHODS, Method, changed_options, compares_features, create, runs_teacher
 
-__all__ = ["METHODS", "Method", "create", "runs_teacher"]
+__all__ = ["METHODS", "Method", "changed_options", "compares_features", "create", "runs_teacher"]

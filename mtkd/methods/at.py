@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
-from mtkd.methods.base import TeacherMethod, require_features
+from mtkd.methods.base import TeacherMethod
 
 
 def attention_map(features: Tensor) -> Tensor:
@@ -22,9 +22,10 @@ class AT(TeacherMethod):
     is about 0.012, hence the default of ``beta``.
     """
 
+    compares_features = True
+
     def __init__(self, student: nn.Module, teacher: nn.Module, beta: float = 1.0) -> None:
         super().__init__(student, teacher)
-        require_features(student, teacher, "at")
         self.beta = beta
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:

@@ -23,10 +23,12 @@ class Method(nn.Module, ABC):
     Attributes:
         outputs: names of the frozen networks whose outputs the batch must hold.
         needs_teacher: True where the teacher itself is run (features, other inputs), not only its cached output.
+        compares_features: True where its and the student's feature points are read.
         teacher_passes: how often :meth:`loss` runs the teacher, whole batches.
     """
 
     needs_teacher: ClassVar[bool] = False
+    compares_features: ClassVar[bool] = False
     outputs: tuple[str, ...] = ()
     teacher_passes: int = 0
 
@@ -36,6 +38,11 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """Named scalar terms, already weighted; the total is their sum."""
+
+    @classmethod
+    def defaults(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """What the method's options are where a recipe does not say; ``options`` are those that it gives."""
+        return default_options(cls)
 
     def parts(self) -> dict[str, Tensor]:
         """What single terms of the last :meth:`loss` were made of, to be logged beside them; none by default."""
@@ -56,6 +63,8 @@ class TeacherMethod(Method):
 
     def __init__(self, student: nn.Module, teacher: nn.Module) -> None:
         super().__init__()
+        if self.compares_features:
+            require_features(student, teacher, type(self).__name__.lower())
         self._frozen = (teacher,)
 
     @property
@@ -100,6 +109,12 @@ METHODS = {
 _GIVEN = {"outputs", "student", "teacher"}
 
 
+def default_options(cls: type) -> dict[str, Any]:
+    """The constructor's parameters that have a default, and that."""
+    parameters = inspect.signature(cls).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
 def check_options(owner: str, cls: type, options: Mapping[str, Any], also: Iterable[str] = ()) -> dict[str, Any]:
     """The options that a recipe gives a class, converted to the types that its constructor declares.
 
@@ -141,6 +156,25 @@ def runs_teacher(name: str) -> bool:
         UserError: unknown method.
     """
     return _class(name).needs_teacher
+
+
+def compares_features(name: str) -> bool:
+    """Whether a method reads its teacher's feature points.
+
+    Raises:
+        UserError: unknown method.
+    """
+    return _class(name).compares_features
+
+
+def changed_options(name: str, options: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The given options that differ from the method's defaults: what is given, and the default.
+
+    Raises:
+        UserError: unknown method.
+    """
+    usual = _class(name).defaults(options)
+    return {key: (value, usual[key]) for key, value in options.items() if key in usual and value != usual[key]}
 
 
 def create(

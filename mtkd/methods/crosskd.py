@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
-from mtkd.methods.base import TeacherMethod, require_features
+from mtkd.methods.base import TeacherMethod
 
 
 class CrossKD(TeacherMethod):
@@ -17,9 +17,10 @@ class CrossKD(TeacherMethod):
     The gradient flows through the tail, whose weights stay as they are.
     """
 
+    compares_features = True
+
     def __init__(self, student: nn.Module, teacher: nn.Module) -> None:
         super().__init__(student, teacher)
-        require_features(student, teacher, "crosskd")
         own, wanted = int(student.feature_channels), int(teacher.feature_channels)  # type: ignore[arg-type]
         self.project: nn.Module = nn.Identity() if own == wanted else nn.Conv2d(own, wanted, 1)
 

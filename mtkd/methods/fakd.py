@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
-from mtkd.methods.base import TeacherMethod, require_features
+from mtkd.methods.base import TeacherMethod
 
 
 def spatial_vectors(features: Tensor) -> Tensor:
@@ -64,9 +64,10 @@ class FAKD(TeacherMethod):
     w = 10 at the value range 255 of the publication.
     """
 
+    compares_features = True
+
     def __init__(self, student: nn.Module, teacher: nn.Module, weight: float = 10 / 255) -> None:
         super().__init__(student, teacher)
-        require_features(student, teacher, "fakd")
         self.weight = weight
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mtkd.data.patches import Batch
 from mtkd.errors import unknown_name
 from mtkd.losses import DCTLoss, WaveletLoss
-from mtkd.methods.base import Method, check_options
+from mtkd.methods.base import Method, check_options, default_options
 
 
 class L1(nn.L1Loss):
@@ -57,6 +57,13 @@ class MTKD(Method):
         self.outputs, self.alpha, self.weight = outputs, alpha, weight
         self.distillation = LOSSES[loss](**check_options("method mtkd", LOSSES[loss], options, OWN))
         self._bands: dict[str, Tensor] = {}
+
+    @classmethod
+    def defaults(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """With those of the loss that is chosen."""
+        own = super().defaults(options)
+        loss = LOSSES.get(options.get("loss", own["loss"]))
+        return (default_options(loss) if loss else {}) | own
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         student_image = network(batch.lr_image)

@@ -19,13 +19,19 @@ from mtkd.zoo.checkpoints import load_state, read_state, weights_hash
 
 
 def make_card(
-    stage: Stage, network: nn.Module, weights: Path, seconds: float, rows: Sequence[Mapping[str, Any]]
+    stage: Stage,
+    network: nn.Module,
+    weights: Path,
+    seconds: float,
+    places: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """What ``card.json`` says.
 
     Args:
         network: as it was trained; its PSNR is that of these weights.
         weights: the file that they were written to, perhaps rounded: ``weights`` is the hash of what it holds.
+        places: "device" and "versions" of everywhere that it was trained, told where there are several.
         rows: of ``metrics.jsonl``.
     """
     recipe, values = stage.recipe, stage.validate(network)
@@ -60,5 +66,6 @@ def make_card(
         "deviations": recipe.deviations(),
         "versions": versions(),
         "device": stage.device.type,
+        **({"places": list(places)} if len(places) > 1 else {}),
         "recipe": recipe.model_dump(mode="json"),
     }

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from mtkd.errors import UserError, check_format
+from mtkd.errors import Unwritable, UserError, check_format
 from mtkd.images import atomic_write, remove_unfinished
 from mtkd.training.recipe import Recipe, parse, read_yaml
 from mtkd.zoo.catalog import read_card
@@ -121,13 +121,11 @@ class RunFolder:
         """
         try:
             yield
-        except (OSError, UserError) as error:
+        except (OSError, Unwritable) as error:
             cause = error if isinstance(error, OSError) else error.__cause__
-            if not isinstance(cause, OSError):
-                raise
+            why = cause.strerror if isinstance(cause, OSError) and cause.strerror else cause
             raise UserError(
-                f"{self.path}: cannot be written ({cause.strerror or cause}); make room and go on with --resume. "
-                f"{self.saved()}"
+                f"{self.path}: cannot be written ({why}); make room and go on with --resume. {self.saved()}"
             ) from error
 
     def card(self) -> dict[str, Any]:

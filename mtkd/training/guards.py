@@ -31,18 +31,18 @@ class Finite:
         new = (self._first == 0) & ~loss.detach().isfinite()
         self._first = torch.where(new, iteration, self._first)
 
-    def fault(self, iteration: int) -> tuple[int, str, bool] | None:
-        """Where numbers ceased to be finite, what of, and whether in this process; None if they are.
+    def fault(self, iteration: int) -> tuple[int, str, int] | None:
+        """Where numbers ceased to be finite, what of, and in which process; None if they are.
 
         Of several processes all must ask at the same ``iteration``, the one just done, and all get one answer.
         """
         weights = bool(torch.stack([p.detach().isfinite().all() for p in self.network.parameters()]).all())
-        own = int(self._first) or (0 if weights else iteration)
+        loss = int(self._first)
+        own = [loss or (0 if weights else iteration), int(loss == 0)]
         everywhere = self.accelerator.gather(torch.tensor([own], device=self.accelerator.device)).tolist()
-        found = [first for first in everywhere if first]
-        if not found:
-            return None
-        return min(found), "the loss" if int(self._first) else "a weight", own == min(found)
+        # a loss before a weight: at the same iteration it was another process's loss that broke it
+        found = min(((*row, rank) for rank, row in enumerate(everywhere) if row[0]), default=None)
+        return None if found is None else (found[0], "a weight" if found[1] else "the loss", found[2])
 
 
 def keep_batch(path: Path, batch: Batch, iteration: int) -> None:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from mtkd.errors import UserError
+from mtkd.evaluate import versions
 from mtkd.images import write_image
 from mtkd.training.card import make_card
 from mtkd.training.checkpoint import RunFolder
@@ -29,7 +30,7 @@ from mtkd.training.guards import Finite, falls, keep_batch
 from mtkd.training.measured import HELD_OUT_PSNR, Measured
 from mtkd.training.recipe import Recipe
 from mtkd.training.stages import Stage, prepare
-from mtkd.zoo.checkpoints import Header, save_weights
+from mtkd.zoo.checkpoints import Header, save_weights, weights_hash
 
 Report = Callable[[Mapping[str, Any]], None]
 """Called with {"task", "done", "of"} while preparing and {"iteration", "iterations", ...numbers} while training."""
@@ -115,6 +116,8 @@ def train(
         cpu=not torch.accelerator.is_available(),
         kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
+    if recipe.precision == "fp16" and accelerator.device.type == "cpu":  # accelerate would train in fp32
+        raise UserError("precision fp16 needs a GPU; take bf16 or fp32 here")
     if recipe.batch % accelerator.num_processes:
         raise UserError(f"batch {recipe.batch} does not divide among {accelerator.num_processes} processes")
     with run.alone(), stop_flag() as stop:
@@ -142,6 +145,8 @@ class Loop:
         self.accelerator, self.report = accelerator, report
         network = stage.network.to(accelerator.device)
         self.average = copy.deepcopy(network) if recipe.ema else None
+        # In mixed precision accelerate changes the network's own forward: without an average a copy is validated.
+        self.plain = copy.deepcopy(network) if recipe.precision != "fp32" and not recipe.ema else None
         adam = recipe.optimizer
         self.method = stage.method.to(accelerator.device)
         trained = [*network.parameters(), *self.method.parameters()]
@@ -155,20 +160,34 @@ class Loop:
             for teacher in stage.frozen.values():
                 accelerator.prepare_model(teacher, evaluation_mode=True)
         self.start, self.seconds = 0, 0.0
+        self.teachers = {name: weights_hash(teacher) for name, teacher in stage.frozen.items()}
+        self.places: list[dict[str, Any]] = []
         if (state := run.load()) is not None:
             self._restore(state)
+        here = {"device": accelerator.device.type, "versions": versions()}
+        if here not in self.places:
+            self.places.append(here)
         run.cut_metrics(self.start)
         self.finite = Finite(network, accelerator)
 
     @property
     def result(self) -> nn.Module:
-        """The network that is validated and kept: the moving average, where there is one."""
+        """The network that is validated, in float32, and kept: the moving average, where there is one."""
+        if self.plain is not None:
+            self.plain.load_state_dict(self.network.state_dict())
+            return self.plain
         return self.network if self.average is None else self.average
 
     def _restore(self, state: dict[str, Any]) -> None:
         if state.get("images", self.stage.data_hash) != self.stage.data_hash:
             raise UserError(
                 f"{self.run_folder.path}: began with other images than {self.recipe.data.folder()} holds now; "
+                "bring those back, or choose another --out"
+            )
+        before = state.get("teachers", self.teachers)  # older checkpoints have none
+        if changed := [name for name, digest in self.teachers.items() if before.get(name) != digest]:
+            raise UserError(
+                f"{self.run_folder.path}: began with other weights of {', '.join(changed)} than are found now; "
                 "bring those back, or choose another --out"
             )
         self.network.load_state_dict(state["network"])
@@ -179,7 +198,7 @@ class Loop:
             self.average.load_state_dict(average)  # the names that were removed are those of older checkpoints
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
-        self.start, self.seconds = state["iteration"], state["seconds"]
+        self.start, self.seconds, self.places = state["iteration"], state["seconds"], state.get("places", [])
 
     def _save(self, iteration: int) -> None:
         if not self.accelerator.is_main_process:
@@ -192,6 +211,8 @@ class Loop:
             "optimizer": self.optimizer.state_dict(),
             "recipe": self.recipe.dump(),
             "images": self.stage.data_hash,
+            "teachers": self.teachers,
+            "places": self.places,
         }
         if self.average is not None:
             state["average"] = self.average.state_dict()
@@ -234,6 +255,10 @@ class Loop:
                     self.stage.sample(self.result).numpy(),
                 )
                 mark, since = time.monotonic(), done
+            if main and done in recipe.snapshots:  # before the checkpoint, behind which nothing is done again
+                name = f"{recipe.name}@{done}"
+                path = self.run_folder.path / "snapshots" / f"{name}_x{recipe.scale}.safetensors"
+                self._save_weights(path, name)
             stopping = self._stopping(stop, done)
             if done % recipe.checkpoint_every == 0 or last or stopping:
                 self._check_finite(done)
@@ -242,10 +267,6 @@ class Loop:
                 self._save(done)
                 if board is not None:
                     board.flush()
-            if main and done in recipe.snapshots:
-                name = f"{recipe.name}@{done}"
-                path = self.run_folder.path / "snapshots" / f"{name}_x{recipe.scale}.safetensors"
-                self._save_weights(path, name)
             if stopping and not last:
                 raise Interrupted(f"stopped at iteration {done} of {recipe.iterations}; saved")
         if board is not None:
@@ -256,11 +277,12 @@ class Loop:
         """Stop where the loss or the weights have ceased to be finite, and keep the batch that did it."""
         if (fault := self.finite.fault(done)) is None:
             return
-        first, what, here = fault
-        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
+        first, what, rank = fault
+        ranks = self.accelerator.num_processes
         file = self.run_folder.path / "non-finite" / f"{first:06d}{f'-{rank}' if ranks > 1 else ''}.safetensors"
-        if here:
+        if rank == self.accelerator.process_index:
             keep_batch(file, next(self.stage.batches(first - 1, first, rank, ranks, ahead=0)), first)
+        self.accelerator.wait_for_everyone()  # one that ends takes the others with it
         raise UserError(
             f"{what} of iteration {first} is not finite; lower optimizer.lr. Its batch is kept in {file}. "
             f"{self.run_folder.saved()}"
@@ -316,7 +338,8 @@ class Loop:
         if self.accelerator.is_main_process:
             self._save_weights(weights, self.recipe.name)
         self.accelerator.wait_for_everyone()
-        card = make_card(self.stage, self.result, weights, self.seconds, Measured(folder.path).read())
+        rows = Measured(folder.path).read()
+        card = make_card(self.stage, self.result, weights, self.seconds, self.places, rows)
         if self.accelerator.is_main_process:
             folder.write_json("card.json", card)
             folder.write_json("finished.json", {"iterations": self.recipe.iterations})

@@ -17,6 +17,7 @@ from mtkd.data.patches import ImagePairs, damaged, lr_file, split
 from mtkd.errors import UserError, unknown_name
 from mtkd.home import data_folder
 from mtkd.images import find_images
+from mtkd.methods import changed_options, compares_features, runs_teacher
 from mtkd.resize import Border
 
 MAX_CHARACTERS = 1_000_000
@@ -114,6 +115,13 @@ class Optimizer(_Strict):
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
 
+    def deviations(self) -> list[str]:
+        """What differs from the paper's, in sentences for people."""
+        paper, (first, second) = Optimizer(), self.betas
+        notes = [f"learning rate {self.lr:g} (paper: 1e-4)"] if self.lr != paper.lr else []
+        notes += [f"Adam betas {first:g}, {second:g} (paper: 0.9, 0.999)"] if self.betas != paper.betas else []
+        return notes + ([f"Adam eps {self.eps:g} (paper: 1e-8)"] if self.eps != paper.eps else [])
+
 
 class Schedule(_Strict):
     """Learning rate over the run: ``step`` (Sec. 4.2: times ``gamma`` every ``every``) or ``cosine`` to ``final``."""
@@ -123,6 +131,15 @@ class Schedule(_Strict):
     gamma: float = Field(0.1, gt=0, le=1)
     final: float = Field(0.01, ge=0, le=1)
     warmup: int = Field(0, ge=0)
+
+    def deviations(self) -> list[str]:
+        """What differs from the paper's, in sentences for people."""
+        notes = []
+        if self.kind == "cosine":
+            notes.append(f"cosine schedule to {self.final:g} of the rate (paper: times 0.1 every 100,000)")
+        elif (self.every, self.gamma) != (100_000, 0.1):
+            notes.append(f"step schedule, times {self.gamma:g} every {self.every:,} (paper: times 0.1 every 100,000)")
+        return notes + ([f"warm-up over {self.warmup:,} iterations (not in the paper)"] if self.warmup else [])
 
     def factor(self, iteration: int, iterations: int) -> float:
         """What the learning rate is multiplied with at ``iteration`` (0-based): a pure function."""
@@ -187,6 +204,11 @@ class Recipe(_Strict):
             raise UserError(f"stage {self.stage} needs teachers")
         if self.self_ensemble and self.stage != "distill":
             raise UserError("self_ensemble is for students (stage distill): an aggregator would be run without it")
+        if self.self_ensemble and compares_features(self.method.name):
+            raise UserError(
+                f"method {self.method.name} compares features, and an average over orientations has none; "
+                "leave self_ensemble out"
+            )
         return self
 
     def deviations(self) -> list[str]:
@@ -198,16 +220,16 @@ class Recipe(_Strict):
             for key, value in paper.items()
             if getattr(self, key) != value
         ]
-        if (self.optimizer, self.schedule) != (Optimizer(), Schedule()):
-            notes.append(
-                f"learning rate {self.optimizer.lr:g}, {self.schedule.kind} schedule "
-                "(paper: 1e-4, divided by 10 every 100,000)"
-            )
+        notes += [*self.optimizer.deviations(), *self.schedule.deviations()]
+        notes += [
+            f"{self.method.name}: {option} {value} (default: {usual})"
+            for option, (value, usual) in changed_options(self.method.name, self.method.options).items()
+        ]
         if self.ema:
             notes.append(f"exponential moving average of the weights, {self.ema} (not in the paper)")
         if self.precision != "fp32":
             notes.append(f"{self.precision} mixed precision")
-        if self.teachers and self.teacher_outputs == "cached":
+        if self.teachers and self.teacher_outputs == "cached" and not runs_teacher(self.method.name):
             notes.append("teachers' outputs computed once on whole images, float16, and cropped")
         if self.self_ensemble:
             notes.append("teachers' outputs averaged over the 8 orientations of their input (not in the paper)")

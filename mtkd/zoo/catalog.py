@@ -63,10 +63,14 @@ class Model:
         return read_card(path) if path.is_file() else {}
 
     def snapshots(self) -> dict[int, Model]:
-        """The model on its way, by the number of steps; without its end."""
+        """The model on its way, by the number of steps; without its end, and without what cannot be read."""
         found = {}
         for path in self.path.parent.glob(f"snapshots/{self.name}@*_x{self.scale}.safetensors"):
-            kept = Model(read_header(path), path, self.bundled)
+            try:
+                kept = _read(path, self.bundled)
+            except UserError as error:
+                _warn(str(error))
+                continue
             if (step := _step(kept.name, self.name)) is not None and step != self.card.get("iterations"):
                 found[step] = kept
         return dict(sorted(found.items()))
@@ -141,7 +145,10 @@ def models(scale: int | None = None, sources: Sequence[Path] = ()) -> list[Model
 
 
 def _look(scale: int | None, sources: Sequence[Path]) -> tuple[list[Model], dict[str, UserError]]:
-    """The models, and what is wrong with the files that hold none, by ``NAME_xS`` or the run folder's name."""
+    """The models, and what is wrong with the files that hold none, by ``NAME_xS`` or the run folder's name.
+
+    A file that comes after a model of its name takes nothing away, and is not among these.
+    """
     found: dict[tuple[str, int], Model] = {}
     unread: dict[str, UserError] = {}
     for folder in folders(sources):
@@ -149,7 +156,9 @@ def _look(scale: int | None, sources: Sequence[Path]) -> tuple[list[Model], dict
             try:
                 model = _read(path, folder == BUNDLED)
             except UserError as error:
-                unread[path.parent.name if path.name == "model.safetensors" else path.stem] = error
+                key = path.parent.name if path.name == "model.safetensors" else path.stem
+                if key not in {f"{name}_x{of}" for name, of in found}:  # else another folder's comes first
+                    unread.setdefault(key, error)
                 _warn(str(error))
                 continue
             if scale in (None, model.scale):
@@ -159,9 +168,14 @@ def _look(scale: int | None, sources: Sequence[Path]) -> tuple[list[Model], dict
 
 
 def _read(path: Path, bundled: bool) -> Model:
-    header = read_header(path)
-    if header.network not in (*networks.specs(), community.NETWORK):
-        raise UserError(f"{path}: {unknown_name('network', header.network, networks.specs())}")
+    header, known = read_header(path), networks.specs()
+    if header.network not in (*known, community.NETWORK):
+        raise UserError(f"{path}: {unknown_name('network', header.network, known)}")
+    spec = known.get(header.network)
+    if spec and header.scale not in spec.scales:
+        raise UserError(f"{path}: network '{header.network}' does not come in scale {header.scale}")
+    if header.teachers and (spec is None or spec.role != "aggregator"):
+        raise UserError(f"{path}: names teachers, but '{header.network}' is no aggregator")
     model = Model(header, path, bundled)
     _ = model.card  # refuses a damaged one
     return model

@@ -207,7 +207,9 @@ def _from_archive(archive: Path, target: Path) -> Path:
                 raise UserError(f"{archive}: holds no {target.name}")
             with atomic_write(target) as temporary:
                 temporary.write_bytes(file.read(member))
-    except (zipfile.BadZipFile, OSError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # damaged and encrypted ones make the reader raise almost anything
         raise UserError(f"{archive}: not a readable archive ({error})") from error
     return target
 

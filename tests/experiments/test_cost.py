@@ -157,6 +157,11 @@ def test_without_an_equal_run_seconds_are_estimated(found):
     assert seconds(*found) == (pytest.approx(STEPS * step("edsr_tiny-scratch") / SPEED), False)
 
 
+def test_seconds_of_several_places_tell_nothing():
+    places = [{"device": "cuda", "versions": {}}, {"device": "cpu", "versions": {}}]
+    assert seconds(record(5), record(900) | {"places": places}) == (pytest.approx(50.0), True)
+
+
 @pytest.mark.parametrize(("kind", "model"), [("measure", "edsr_tiny-scratch"), ("train", "bicubic")])
 def test_nothing_to_compute(kind, model):
     found = estimator(4).cost(task(kind, graph(4).run(model, 4)), 1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from mtkd.errors import UserError
 from mtkd.explain.lam import (
+    RULES,
     BlurPath,
     Detail,
     LocalAttributionMap,
@@ -178,6 +180,23 @@ def test_official_takes_differences_at_the_right_end() -> None:
     assert torch.allclose(found, expected, atol=1e-12)
 
 
+def test_of_a_linear_function_every_rule_adds_up_or_is_refused() -> None:
+    class Weighted(nn.Module):
+        def forward(self, one: Tensor) -> Tensor:
+            return (one * torch.arange(144.0).view(12, 12)).flatten(1).sum(1)
+
+    one, added = image(12, 12), []
+    difference = float(Weighted()(one) - Weighted()(BlurPath().start(one)))
+    for rule, compat in itertools.product(RULES, (None, "official")):
+        try:
+            found = LocalAttributionMap(Weighted()).attribute(one, StraightPath(), 7, rule, compat)
+        except UserError:
+            continue
+        added.append((rule, compat))
+        assert float(found.sum()) == pytest.approx(difference)
+    assert added == [("midpoint", None), ("midpoint", "official"), ("gauss-legendre", None)]
+
+
 @pytest.mark.parametrize("batch", [1, 3, 50])
 def test_the_batch_of_steps_changes_nothing(batch: int) -> None:
     lam, one = LocalAttributionMap(Detail(Two(), Window(20, 20, 8))), image(16, 16)
@@ -209,7 +228,18 @@ def test_progress_can_stop_it() -> None:
     assert seen == [(4, 50), (8, 50)]
 
 
-@pytest.mark.parametrize(("options", "message"), [({"rule": "trapezoid"}, "unknown rule"), ({"n_steps": 0}, "0 steps")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rule": "trapezoid"}, "unknown rule"),
+        ({"n_steps": 0}, "0 steps"),
+        ({"compat": "offical"}, "unknown compat 'offical'; known: official"),
+        (
+            {"compat": "official", "rule": "gauss-legendre"},
+            "the published code's own rule: leave --rule gauss-legendre out",
+        ),
+    ],
+)
 def test_what_cannot_be_integrated(options: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         LocalAttributionMap(Detail(Two(), Window(20, 20, 8))).attribute(image(16, 16), **options)

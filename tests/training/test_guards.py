@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from mtkd.errors import UserError
 from mtkd.training import jobs
-from mtkd.training.guards import falls
+from mtkd.training.guards import Finite, falls
 from mtkd.training.loop import Loop, train
 from mtkd.training.progress import TrainingProgress
 from mtkd.training.stages import prepare
@@ -82,6 +83,46 @@ def test_a_diverging_training_stops(small_images: Path, tmp_path: Path) -> None:
     recipe = small_recipe(small_images, iterations=40, optimizer={"lr": 1e18})
     with pytest.raises(UserError, match=r"(loss|weight) of iteration \d+ is not finite; lower optimizer.lr"):
         train(recipe, tmp_path / "run", False, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("losses", "weights", "fault"),
+    [
+        ([0, 0], True, None),
+        ([0, 8], False, (8, "the loss", 1)),  # whose gradient has broken the weights of both
+        ([8, 0], False, (8, "the loss", 0)),
+        ([7, 6], False, (6, "the loss", 1)),
+        ([0, 0], False, (8, "a weight", 0)),
+    ],
+)
+def test_processes_agree_on_who_was_first(losses: list[int], weights: bool, fault: tuple[int, str, int] | None) -> None:
+    """Both processes at iteration 8, played one after the other: what each gathers is what both have told."""
+    network = nn.Linear(1, 1)
+    if not weights:
+        poison_weight(network, {})
+    told: list[Tensor] = []
+    gather = [lambda own: told.append(own) or own, lambda own: torch.cat(told)]
+    found = []
+    for collect in gather:
+        for loss in losses:
+            finite = Finite(network, SimpleNamespace(device=torch.device("cpu"), gather=collect))
+            if loss:
+                finite.see(torch.tensor(math.nan), loss)
+            found.append(finite.fault(8))
+    assert found[2:] == [fault, fault]
+
+
+def test_a_damaged_cache_is_told_as_such(
+    small_images: Path, in_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not as a disk that is full."""
+    recipe = small_recipe(small_images, **DISTILL)
+    train(recipe, tmp_path / "one", False, lambda _: None)
+    for output in (tmp_path / "cache").rglob("*.npy"):
+        output.unlink()
+        output.mkdir()  # there, and not to be read
+    with pytest.raises(UserError, match=r"\.npy: damaged; remove it, and it is computed again$"):
+        train(recipe, tmp_path / "two", False, lambda _: None)
 
 
 def test_falls_by_hand() -> None:

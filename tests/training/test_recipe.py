@@ -85,21 +85,63 @@ def test_deviations_say_what_differs() -> None:
             ema=0.999,
             precision="bf16",
             optimizer={"lr": 5e-4},
+            schedule={"kind": "cosine", "warmup": 50},
         ),
         "x",
     ).deviations()
     assert notes == [
         "batch 8 (paper: 16)",
         "iterations 1000 (paper: 250000)",
-        "learning rate 0.0005, step schedule (paper: 1e-4, divided by 10 every 100,000)",
+        "learning rate 0.0005 (paper: 1e-4)",
+        "cosine schedule to 0.01 of the rate (paper: times 0.1 every 100,000)",
+        "warm-up over 50 iterations (not in the paper)",
         "exponential moving average of the weights, 0.999 (not in the paper)",
         "bf16 mixed precision",
         "teachers' outputs computed once on whole images, float16, and cropped",
     ]
     assert parse(changed(lr_patch=48), "x").deviations() == ["lr_patch 48 (paper: 64)"]
-    assert parse(changed(schedule={"kind": "cosine"}), "x").deviations() == [
-        "learning rate 0.0001, cosine schedule (paper: 1e-4, divided by 10 every 100,000)"
-    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "notes"),
+    [
+        ({"optimizer": {"betas": [0.9, 0.99]}}, ["Adam betas 0.9, 0.99 (paper: 0.9, 0.999)"]),
+        ({"optimizer": {"eps": 1e-7}}, ["Adam eps 1e-07 (paper: 1e-8)"]),
+        ({"schedule": {"every": 500}}, ["step schedule, times 0.1 every 500 (paper: times 0.1 every 100,000)"]),
+        ({"schedule": {"gamma": 0.5}}, ["step schedule, times 0.5 every 100,000 (paper: times 0.1 every 100,000)"]),
+        ({"schedule": {"final": 0.5}}, []),  # of a cosine
+        (
+            {"schedule": {"kind": "cosine", "gamma": 0.5}},
+            ["cosine schedule to 0.01 of the rate (paper: times 0.1 every 100,000)"],
+        ),
+    ],
+)
+def test_no_more_of_optimizer_and_schedule_is_named_than_differs(changes: dict[str, Any], notes: list[str]) -> None:
+    assert parse(changed(**changes), "x").deviations() == notes
+
+
+WHOLE = "teachers' outputs computed once on whole images, float16, and cropped"
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "notes"),
+    [
+        ("kd", {"weight": 1}, [WHOLE]),
+        ("kd", {"weight": 0.5}, ["kd: weight 0.5 (default: 1.0)", WHOLE]),
+        ("mtkd", {"alpha": 0.1, "levels": 1, "wavelet": "haar"}, [WHOLE]),
+        ("mtkd", {"alpha": 0, "levels": 2}, ["mtkd: alpha 0 (default: 0.1)", "mtkd: levels 2 (default: 1)", WHOLE]),
+        (
+            "mtkd",
+            {"loss": "dct", "block": 8},
+            ["mtkd: loss dct (default: wavelet)", "mtkd: block 8 (default: None)", WHOLE],
+        ),
+        *((method, {}, []) for method in ("at", "fakd", "dukd", "crosskd")),  # they run their teacher in every step
+        ("at", {"beta": 0.1}, ["at: beta 0.1 (default: 1.0)"]),
+    ],
+)
+def test_what_deviates_in_a_method(method: str, options: dict[str, Any], notes: list[str]) -> None:
+    recipe = parse(changed(stage="distill", teachers=["t"], method={"name": method, "options": options}), "x")
+    assert recipe.deviations() == notes
 
 
 @pytest.mark.parametrize(
@@ -153,6 +195,13 @@ def test_the_warm_up_rises_in_equal_steps_to_one() -> None:
         (changed(stage="aggregate", teachers=["a"]), "stage aggregate cannot train 'edsr_baseline'"),
         (changed(teachers=["a"]), "stage pretrain has no teachers; use stage distill"),
         (changed(stage="distill"), "stage distill needs teachers"),
+        *(
+            (
+                changed(stage="distill", teachers=["a"], self_ensemble=True, method={"name": method}),
+                f"method {method} compares features, and an average over orientations has none; leave self_ensemble",
+            )
+            for method in ("at", "fakd", "crosskd")
+        ),
         ({k: v for k, v in MINIMAL.items() if k != "scale"}, "key 'scale' is missing"),
         (changed(data={}), "key 'data.train' is missing"),
         ([MINIMAL], "a recipe is a mapping of keys to values"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,8 +23,9 @@ from mtkd.experiments.plan import load_recipe
 from mtkd.training import loop
 from mtkd.training.checkpoint import Busy
 from mtkd.training.loop import train
+from mtkd.training.stages import prepare
 from mtkd.zoo.checkpoints import read_header, read_state
-from tests.training.conftest import AGGREGATE, DISTILL, write_recipe
+from tests.training.conftest import AGGREGATE, DISTILL, write_model, write_recipe
 
 CHECKPOINT_EVERY = 7
 LONG: Mapping[str, Any] = {
@@ -222,6 +224,101 @@ def test_a_network_is_kept_on_its_way(small_images: Path, tmp_path: Path) -> Non
         assert read_header(kept[step]).name == f"{long.name}@{step}"
         state, expected = read_state(kept[step]), read_state(tmp_path / run / "model.safetensors")
         assert state.keys() == expected.keys() and all(torch.equal(state[key], expected[key]) for key in state)
+
+
+def killed_after_saving(iteration: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a training end as by a kill as soon as the checkpoint of ``iteration`` is there."""
+    real = loop.RunFolder.save
+
+    def save(self: loop.RunFolder, state: Mapping[str, Any]) -> None:
+        real(self, state)
+        if state["iteration"] == iteration:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop.RunFolder, "save", save)
+
+
+def test_a_kill_between_checkpoint_and_snapshot_loses_neither(
+    small_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = load_recipe(
+        str(write_recipe(tmp_path / "recipe.yaml", small_images, iterations=4, checkpoint_every=2, snapshots=[2]))
+    )
+    train(recipe, tmp_path / "reference", False, silent)
+    with monkeypatch.context() as killed:
+        killed_after_saving(2, killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, tmp_path / "run", False, silent)
+    train(recipe, tmp_path / "run", True, silent)
+    name = f"snapshots/{recipe.name}@2_x{recipe.scale}.safetensors"
+    assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "reference" / name).read_bytes()
+
+
+def test_a_run_does_not_go_on_with_other_teachers(
+    small_images: Path, small_zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights of the same name and form: only their values tell."""
+    own = tmp_path / "zoo"
+    shutil.copytree(small_zoo, own)
+    monkeypatch.setenv("MTKD_ZOO", str(own))
+    recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images, checkpoint_every=2, **AGGREGATE)))
+    run = tmp_path / "run"
+    with monkeypatch.context() as killed:
+        killed_after_saving(2, killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, run, False, silent)
+    before = (own / "bob_x2.safetensors").read_bytes()
+    write_model(own, "bob", "edsr_tiny", 9)
+    with pytest.raises(UserError, match=r"run: began with other weights of bob than are found now; bring those back"):
+        train(recipe, run, True, silent)
+    (own / "bob_x2.safetensors").write_bytes(before)
+    old = torch.load(run / "checkpoints" / "latest.pt", weights_only=True)
+    del old["teachers"], old["places"]  # as older versions wrote it
+    torch.save(old, run / "checkpoints" / "latest.pt")
+    train(recipe, run, True, silent)
+    assert (run / "finished.json").exists()
+
+
+def test_a_run_of_several_places_names_them(
+    small_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images, iterations=6, checkpoint_every=2)))
+    run, here = tmp_path / "run", loop.versions()
+    elsewhere = here | {"torch": "2.7.0"}
+    for stop, place in ((2, elsewhere), (4, here)):
+        with monkeypatch.context() as killed:
+            killed_after_saving(stop, killed)
+            killed.setattr(loop, "versions", lambda place=place: place)
+            with pytest.raises(KeyboardInterrupt):
+                train(recipe, run, stop > 2, silent)
+    card = train(recipe, run, True, silent)
+    assert (card["device"], card["versions"]) == ("cpu", here)
+    assert card["places"] == [{"device": "cpu", "versions": elsewhere}, {"device": "cpu", "versions": here}]
+    assert "places" not in train(recipe, tmp_path / "one", False, silent)
+
+
+@pytest.mark.parametrize("ema", [None, 0.5])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_what_is_measured_is_what_the_kept_weights_give_in_float32(
+    precision: str, ema: float | None, small_images: Path, tmp_path: Path
+) -> None:
+    recipe = load_recipe(
+        str(write_recipe(tmp_path / "r.yaml", small_images, precision=precision, ema=ema, validate_every=4))
+    )
+    card = train(recipe, tmp_path / "run", False, silent)
+    stage = prepare(recipe, torch.device("cpu"), tmp_path / "cache", lambda *_: None)
+    stage.network.load_state_dict(read_state(tmp_path / "run" / "model.safetensors"))
+    values = stage.validate(stage.network)
+    assert card["held_out"]["psnr"] == round(sum(values) / len(values), 4)
+    assert rows(tmp_path / "run")[-1]["validation PSNR-Y"] == sum(values) / len(values)
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="trains on a CPU")
+def test_half_precision_is_refused_on_a_cpu(small_images: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images, precision="fp16")))
+    with pytest.raises(UserError, match="precision fp16 needs a GPU; take bf16 or fp32 here"):
+        train(recipe, tmp_path / "run", False, silent)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_with_a_run_needs_resume_and_the_same_recipe(small_images: Path, tmp_path: Path) -> None:

@@ -192,6 +192,24 @@ def test_rcan_is_brought_by_hand(tmp_path: Path, home: Path) -> None:
         public.fetch("rcan", 2, archive)
 
 
+@pytest.mark.parametrize("damage", ["compressed data", "encrypted"])
+def test_an_archive_that_cannot_be_unpacked(damage: str, tmp_path: Path, home: Path) -> None:
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as content:
+        content.writestr("RCAN_BIX3.pt", b"weights " * 1000)
+    raw = bytearray(archive.read_bytes())
+    if damage == "encrypted":  # the flag's bit, in the entry and in the directory
+        raw[6] |= 1
+        raw[raw.index(b"PK\x01\x02") + 8] |= 1
+    else:
+        start = 30 + len("RCAN_BIX3.pt")
+        raw[start : start + 8] = b"\xff" * 8
+    archive.write_bytes(raw)
+    with pytest.raises(UserError, match=r"a\.zip: not a readable archive \("):
+        public.fetch("rcan", 3, archive)
+    assert not list((home / "downloads").iterdir())
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize(
     "name",
