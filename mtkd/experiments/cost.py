@@ -51,8 +51,7 @@ class Estimator:
         cards = [(model.name, model.card) for model in zoo.models()]
         cards += [(run["folder"], run) for run in records.runs.values()] if records else []
         for name, card in cards:
-            elsewhere = "places" in card  # the seconds are those of several devices or versions
-            if card.get("recipe") and card.get("seconds") and card["device"] == device.type and not elsewhere:
+            if card.get("recipe") and card.get("seconds") and card["device"] == device.type:
                 recipe = parse(card["recipe"], name)
                 self.measured.setdefault(_kind(recipe), []).append(card["seconds"] / recipe.iterations)
 

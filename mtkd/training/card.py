@@ -31,7 +31,8 @@ def make_card(
     Args:
         network: as it was trained; its PSNR is that of these weights.
         weights: the file that they were written to, perhaps rounded: ``weights`` is the hash of what it holds.
-        places: "device" and "versions" of everywhere that it was trained, told where there are several.
+        places: "device" and "versions" of everywhere that it was trained, told where there are several; the card's
+            ``device`` then names the devices of all of them, its ``versions`` are those of the last.
         rows: of ``metrics.jsonl``.
     """
     recipe, values = stage.recipe, stage.validate(network)
@@ -65,7 +66,7 @@ def make_card(
         "teachers": {name: weights_hash(net) for name, net in stage.frozen.items()},
         "deviations": recipe.deviations(),
         "versions": versions(),
-        "device": stage.device.type,
+        "device": ", ".join(dict.fromkeys(place["device"] for place in places)),
         **({"places": list(places)} if len(places) > 1 else {}),
         "recipe": recipe.model_dump(mode="json"),
     }

@@ -151,15 +151,18 @@ def test_finished_runs_win_over_the_estimate(found, expected):
 
 
 @pytest.mark.parametrize(
-    "found", [[], [record(None)], [record(5, "cuda")], [record(5, lr_patch=16)], [record(5, precision="fp32")]]
+    "found",
+    [
+        [],
+        [record(None)],
+        [record(5, "cuda")],
+        [record(5, "cuda, cpu")],
+        [record(5, lr_patch=16)],
+        [record(5, precision="fp32")],
+    ],
 )
 def test_without_an_equal_run_seconds_are_estimated(found):
     assert seconds(*found) == (pytest.approx(STEPS * step("edsr_tiny-scratch") / SPEED), False)
-
-
-def test_seconds_of_several_places_tell_nothing():
-    places = [{"device": "cuda", "versions": {}}, {"device": "cpu", "versions": {}}]
-    assert seconds(record(5), record(900) | {"places": places}) == (pytest.approx(50.0), True)
 
 
 @pytest.mark.parametrize(("kind", "model"), [("measure", "edsr_tiny-scratch"), ("train", "bicubic")])

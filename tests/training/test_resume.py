@@ -291,9 +291,13 @@ def test_a_run_of_several_places_names_them(
             killed.setattr(loop, "versions", lambda place=place: place)
             with pytest.raises(KeyboardInterrupt):
                 train(recipe, run, stop > 2, silent)
+    checkpoint = run / "checkpoints" / "latest.pt"
+    state = torch.load(checkpoint, weights_only=True)
+    state["places"][0]["device"] = "cuda"
+    torch.save(state, checkpoint)
     card = train(recipe, run, True, silent)
-    assert (card["device"], card["versions"]) == ("cpu", here)
-    assert card["places"] == [{"device": "cpu", "versions": elsewhere}, {"device": "cpu", "versions": here}]
+    assert (card["device"], card["versions"]) == ("cuda, cpu", here)
+    assert card["places"] == [{"device": "cuda", "versions": elsewhere}, {"device": "cpu", "versions": here}]
     assert "places" not in train(recipe, tmp_path / "one", False, silent)
 
 
