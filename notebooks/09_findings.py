@@ -268,7 +268,7 @@ Markdown("\n".join(lines))
 
 # %% [markdown]
 # It is a matter of few pictures with large sharp edges: two butterflies (Set5 img_003, Set14 img_011), a printed page
-# (Set14 img_013), a striped cap (Set5 img_005). On the others the two losses are level, or the wavelet loss is ahead.
+# (Set14 img_013), a knitted cap (Set5 img_005). On the others the two losses are level, or the wavelet loss is ahead.
 
 # %% [markdown]
 # ## On the way
