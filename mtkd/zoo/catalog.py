@@ -3,9 +3,9 @@
 Models are looked up in the folders that the caller names, then in those of ``MTKD_ZOO`` (separated like ``PATH``), then
 in ``models`` and ``runs`` of :func:`mtkd.home.home`, then in the bundled zoo. A folder is a run folder with
 ``model.safetensors`` and ``card.json``, or holds run folders, or ``NAME_xS.safetensors`` files with ``NAME_xS.json``
-cards. What cannot be read, weights or card, is left out with a warning: one file must not take the others away. A model
-may have been kept on its way, as ``snapshots/NAME@STEP_xS.safetensors`` beside its weights; it is then named
-``NAME@STEP``.
+cards. What cannot be read, weights or card, is left out with a warning, but for the caller's folders, where it is an
+error: one file of a user's must not take the others away. A model may have been kept on its way, as
+``snapshots/NAME@STEP_xS.safetensors`` beside its weights; it is then named ``NAME@STEP``.
 """
 
 from __future__ import annotations
@@ -140,7 +140,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def models(scale: int | None = None, sources: Sequence[Path] = ()) -> list[Model]:
-    """All trained models that can be read (of one scale), teachers first, then aggregators, then students."""
+    """All trained models that can be read (of one scale), teachers first, then aggregators, then students.
+
+    Raises:
+        UserError: a file in one of the ``sources`` that cannot be read.
+    """
     return _look(scale, sources)[0]
 
 
@@ -156,6 +160,8 @@ def _look(scale: int | None, sources: Sequence[Path]) -> tuple[list[Model], dict
             try:
                 model = _read(path, folder == BUNDLED)
             except UserError as error:
+                if folder in sources:  # a caller means these, not namesakes elsewhere
+                    raise
                 key = path.parent.name if path.name == "model.safetensors" else path.stem
                 if key not in {f"{name}_x{of}" for name, of in found}:  # else another folder's comes first
                     unread.setdefault(key, error)

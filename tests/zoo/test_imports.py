@@ -331,6 +331,17 @@ def test_a_file_that_cannot_be_read_is_not_written_over(tmp_path: Path) -> None:
     assert imports.add(found, "other").path.is_file()
 
 
+def test_a_damaged_file_in_a_callers_folder_is_no_namesakes_turn(tmp_path: Path) -> None:
+    """A run whose teacher's weights are damaged must not go on with a bundled model of that name."""
+    run = tmp_path / "edsr_mini_x4_s2-0123abcd"
+    run.mkdir()
+    (run / "model.safetensors").write_text("once a teacher")
+    assert zoo.find("edsr_mini", 4).bundled
+    for call in (lambda: zoo.find("edsr_mini", 4, (tmp_path,)), lambda: zoo.models(4, (tmp_path,))):
+        with pytest.raises(UserError, match=r"0123abcd.model\.safetensors: not a readable safetensors file"):
+            call()
+
+
 def test_nothing_is_replaced_or_removed_for_good(tmp_path: Path) -> None:
     first, second = (saved(tmp_path / f"{n}.pth", state_of(n, 4)) for n in ("edsr_tiny", "rcan_tiny"))
     imports.add(imports.inspect(first), "mine")
