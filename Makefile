@@ -36,11 +36,11 @@ MATRIX := OMP_NUM_THREADS=1 $(BIN)/mtkd matrix table3 aggregators --size mini --
 
 train-mini: $(VENV)/.all
 	trap 'kill 0' INT; $(MATRIX) & other=$$!; $(MATRIX) && wait $$other
-	$(BIN)/python -m mtkd.experiments.publish $(RUNS) mtkd/zoo/weights $(MINI)
+	$(BIN)/python -m mtkd.experiments.maintain.publish $(RUNS) mtkd/zoo/weights $(MINI)
 
 # The records of finished runs, the tables made of them, and the README's copies; MTKD_DATA as above.
 evidence: $(VENV)/.all
-	OMP_NUM_THREADS=1 $(BIN)/python -m mtkd.experiments.evidence $(RUNS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m mtkd.experiments.maintain.evidence $(RUNS)
 
 # The course in JupyterLab.
 lab: $(VENV)/.notebooks

@@ -1,6 +1,6 @@
 """``python -m app``: the same as ``mtkd demo``."""
 
-from mtkd.cli import main
+from mtkd.cli.main import main
 
 if __name__ == "__main__":
     import sys

@@ -23,14 +23,14 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from mtkd import zoo
 from mtkd.errors import UserError
 from mtkd.explore import default_models
-from mtkd.explore.costs import multiply_adds
-from mtkd.explore.outputs import loaded
+from mtkd.explore.comparison.costs import multiply_adds
+from mtkd.explore.comparison.outputs import loaded
 
-from .doors import LARGEST_FILE, Doors, fetch_nothing
-from .files import SESSIONS, Pictures
-from .shared import Shared
+from .server.guard import LARGEST_FILE, Doors, fetch_nothing
+from .server.queue import WAITING, limit_waiting
+from .server.session_files import SESSIONS, Pictures
+from .state import Shared
 from .tabs import ablations, attribution, compare, framework, own, results, train, wavelets
-from .turns import WAITING, limit_waiting
 
 _ASSETS = Path(__file__).parent / "assets"
 _TITLE = "MTKD explorer"
@@ -49,7 +49,7 @@ _TABS = {
 
 
 def build(pictures: Pictures, trusted: bool = True) -> gr.Blocks:
-    """The page: one tab a file in ``tabs``; ``trusted`` as in :class:`~mtkd_app.shared.Shared`."""
+    """The page: one tab a file in ``tabs``; ``trusted`` as in :class:`~mtkd_app.state.Shared`."""
     with gr.Blocks(title=_TITLE, fill_width=True, analytics_enabled=False) as page:
         gr.Markdown(
             f"# {_TITLE}\nSeveral large super-resolution networks teach a small one: compare teachers, "

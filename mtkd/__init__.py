@@ -20,6 +20,7 @@ _HOME = {"build": "mtkd.networks", "load": "mtkd.zoo"}
 _SUBMODULES = {
     "data",
     "evaluate",
+    "explain",
     "explore",
     "images",
     "infer",

@@ -23,8 +23,8 @@ from typing import Any
 from filelock import FileLock
 
 from mtkd.errors import UserError
+from mtkd.files import atomic_write
 from mtkd.home import home
-from mtkd.images import atomic_write
 from mtkd.web import PassingError, RangeError, extent, names, open_url
 
 PIECE = 1 << 16

@@ -15,7 +15,8 @@ from torch import nn
 from mtkd import __version__
 from mtkd.data.benchmarks import BenchmarkImage
 from mtkd.errors import UserError
-from mtkd.images import data_hash, find_images, read_image, to_tensor
+from mtkd.files import data_hash
+from mtkd.images import find_images, read_image, to_tensor
 from mtkd.metrics import PAPER, Protocol, psnr, ssim
 from mtkd.zoo.checkpoints import weights_hash
 

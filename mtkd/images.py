@@ -5,14 +5,8 @@ On disk and for people an image is ``uint8`` RGB; networks see float32 RGB in [0
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import io
-import os
-import tempfile
-import time
 import warnings
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -23,13 +17,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from mtkd.errors import Unwritable, UserError
+from mtkd.errors import UserError
+from mtkd.files import atomic_write
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm")
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM", "GIF")
 """What is decoded. Pillow knows many more, some of which (EPS) start other programs; GIF is here to be told apart."""
-UNFINISHED = ".unfinished"
-"""What the name of a file ends in while it is being written."""
 MAX_PIXELS = 50_000_000
 """Larger images are refused before they are decoded."""
 
@@ -133,57 +126,6 @@ def find_images(folder: str | Path) -> list[Path]:
     if not found:
         raise UserError(f"{folder}: no images ({', '.join(SUFFIXES)})")
     return found
-
-
-def data_hash(files: Iterable[Path]) -> str:
-    """SHA-256 over names and contents of image files, 16 hex digits: identifies the images of a run or a set."""
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
-
-
-@contextlib.contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a temporary file beside ``path`` to write to; on success it is synced and takes the name ``path``.
-
-    A crash at any moment leaves the old file, or the new one, never a part; of the temporary one see
-    :func:`remove_unfinished`.
-
-    Raises:
-        Unwritable: the folder cannot be written to, or the disk is full.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(UNFINISHED, f".{path.name}.", path.parent)
-    except OSError as error:
-        raise Unwritable(f"{path}: cannot be written ({error.strerror})") from error
-    os.close(handle)
-    try:
-        yield Path(temporary)
-        with open(temporary, "rb+") as file:  # noqa: PTH123
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # noqa: PTH101  (mkstemp makes private files)
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise Unwritable(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def remove_unfinished(folder: Path, seconds: float = 0) -> None:
-    """Remove what killed processes were writing in ``folder`` or below, if it has been untouched for so long.
-
-    Of a folder that only this process writes to, that is all of it; of a shared one ``seconds`` tell the dead from
-    the living.
-    """
-    for path in folder.rglob(f".*{UNFINISHED}"):
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_mtime <= time.time() - seconds:
-                path.unlink()
 
 
 def write_image(path: str | Path, image: UInt8Image | Tensor, about: str = "") -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mtkd.data.patches import ImagePair, ImagePairs
 from mtkd.errors import UserError
-from mtkd.images import atomic_write, remove_unfinished
+from mtkd.files import atomic_write, remove_unfinished
 from mtkd.zoo.checkpoints import weights_hash
 
 DEAD_AFTER = 3600.0

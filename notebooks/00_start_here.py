@@ -51,7 +51,7 @@
 import mtkd
 from mtkd.data.examples import example
 from mtkd.explore import compare, default_models
-from mtkd.explore.figures import Region, crops
+from mtkd.explore.comparison.crops import Region, crops
 
 photo = example("chelsea").read()  # (H, W, 3) uint8, the ground truth; its small version is made like MATLAB does
 models = default_models(scale=4)
@@ -74,7 +74,7 @@ Markdown(result.markdown())
 # at the same place, and *error* shows the difference to the ground truth. (It comes alive when the notebook runs.)
 
 # %%
-from mtkd.explore.comparison import data_uri
+from mtkd.explore.comparison.core import data_uri
 from mtkd.explore.viewer.widget import Viewer
 
 Viewer(panes=result.panes(data_uri))

@@ -22,7 +22,7 @@
 #
 # *In the paper:* Sec. 1 and Sec. 4.2 and 4.3 (training data and evaluation).
 # *In the code:* [mtkd/resize.py](../mtkd/resize.py), [mtkd/metrics.py](../mtkd/metrics.py),
-# [mtkd/explore/comparison.py](../mtkd/explore/comparison.py).
+# [mtkd/explore/comparison/core.py](../mtkd/explore/comparison/core.py).
 
 # %%
 import math
@@ -33,13 +33,13 @@ import torch.nn.functional as F
 from IPython.display import Markdown
 from PIL import Image
 
+from mtkd.course.lessons import Controls
 from mtkd.data.examples import EXAMPLES, example
 from mtkd.explore import compare
-from mtkd.explore.charts import bars, lines
-from mtkd.explore.colours import diverging
-from mtkd.explore.course.lessons import Controls
-from mtkd.explore.figures import Region, crops, sheet
-from mtkd.explore.outputs import outputs
+from mtkd.explore.comparison.crops import Region, crops, sheet
+from mtkd.explore.comparison.outputs import outputs
+from mtkd.explore.draw.colours import diverging
+from mtkd.explore.evidence.charts import bars, lines
 from mtkd.images import chw, to_tensor, to_uint8
 from mtkd.metrics import Protocol, psnr, ssim, ssim_map
 from mtkd.resize import imresize
@@ -478,7 +478,7 @@ controls
 # alone, and *error* shows the difference to the ground truth.
 
 # %%
-from mtkd.explore.comparison import data_uri
+from mtkd.explore.comparison.core import data_uri
 from mtkd.explore.viewer.widget import Viewer
 
 Viewer(panes=result.panes(data_uri))

@@ -21,8 +21,9 @@
 #
 # *In the paper:* Sec. 3.1 (why several teachers), Sec. 4.1 and Table 1.
 # *In the code:* [mtkd/networks/edsr.py](../mtkd/networks/edsr.py), [mtkd/networks/rcan.py](../mtkd/networks/rcan.py),
-# [mtkd/networks/swinir.py](../mtkd/networks/swinir.py), [mtkd/explore/costs.py](../mtkd/explore/costs.py),
-# [mtkd/experiments/agreement.py](../mtkd/experiments/agreement.py).
+# [mtkd/networks/swinir.py](../mtkd/networks/swinir.py),
+# [mtkd/explore/comparison/costs.py](../mtkd/explore/comparison/costs.py),
+# [mtkd/experiments/maintain/agreement.py](../mtkd/experiments/maintain/agreement.py).
 
 # %%
 import math
@@ -37,19 +38,19 @@ from PIL import Image
 from torch import nn
 
 import mtkd
+from mtkd.course.lessons import Controls
+from mtkd.course.oracle import oracle_gain
 from mtkd.data.benchmarks import BenchmarkImage
 from mtkd.data.examples import EXAMPLES, example
-from mtkd.experiments.agreement import PROTOCOL, agreement, gain_of_averaging
-from mtkd.experiments.evidence import measured_agreements
+from mtkd.experiments.maintain.agreement import PROTOCOL, agreement, gain_of_averaging
+from mtkd.experiments.maintain.evidence import measured_agreements
 from mtkd.experiments.published import published
 from mtkd.explore import compare
-from mtkd.explore.charts import bars, lines, merging_gains
-from mtkd.explore.colours import diverging
-from mtkd.explore.costs import multiply_adds, of_network, parts
-from mtkd.explore.course.lessons import Controls
-from mtkd.explore.course.oracle import oracle_gain
-from mtkd.explore.figures import Region, sheet
-from mtkd.explore.outputs import loaded, outputs
+from mtkd.explore.comparison.costs import multiply_adds, of_network, parts
+from mtkd.explore.comparison.crops import Region, sheet
+from mtkd.explore.comparison.outputs import loaded, outputs
+from mtkd.explore.draw.colours import diverging
+from mtkd.explore.evidence.charts import bars, lines, merging_gains
 from mtkd.images import chw, write_image
 from mtkd.networks import parameter_count, specs
 from mtkd.resize import imresize

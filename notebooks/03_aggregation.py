@@ -23,7 +23,8 @@
 #
 # *In the code:* [mtkd/networks/aggregator.py](../mtkd/networks/aggregator.py),
 # [mtkd/networks/windows.py](../mtkd/networks/windows.py), [mtkd/networks/dct.py](../mtkd/networks/dct.py),
-# [mtkd/methods/aggregate.py](../mtkd/methods/aggregate.py), [mtkd/explore/trace.py](../mtkd/explore/trace.py).
+# [mtkd/methods/aggregate.py](../mtkd/methods/aggregate.py),
+# [mtkd/explore/inside/trace.py](../mtkd/explore/inside/trace.py).
 
 # %%
 FAST = False  # True: short trainings, to see that everything runs
@@ -40,10 +41,10 @@ import torch
 import torch.nn.functional as F
 
 import mtkd
+from mtkd.course.aggregation import difference_map
 from mtkd.data.examples import example
-from mtkd.explore.course.aggregation import difference_map
-from mtkd.explore.figures import sheet
-from mtkd.explore.trace import trace
+from mtkd.explore.comparison.crops import sheet
+from mtkd.explore.inside.trace import trace
 from mtkd.images import chw, to_tensor, to_uint8
 from mtkd.resize import imresize
 
@@ -101,7 +102,7 @@ print(tuple(unshuffled.shape))
 # The 16 small images of the first teacher, each starting at another pixel of 4 × 4:
 
 # %%
-from mtkd.explore.mosaics import mosaic, signed_mosaic
+from mtkd.explore.draw.mosaics import mosaic, signed_mosaic
 
 phases = unshuffled.view(1, len(names), 3, s * s, 32, 32)[0, 0] + aggregator.mean.view(3, 1, 1, 1)  # (3, s s, H, W)
 sheet([("the 4 x 4 phases of the first teacher", "", mosaic([to_uint8(p) for p in phases.unbind(1)], 8))], zoom=2)
@@ -222,14 +223,14 @@ assert answer is ... or abs(answer - float(flat[0, 0])) < 1e-3, "the first row o
 # and *log* means that the colours follow a log scale.
 
 # %%
-from mtkd.explore.course.aggregation import window_sheet
+from mtkd.course.aggregation import window_sheet
 
 window_sheet(photo, record.windows, row=1, column=1, channel=5)
 
 # %%
 from IPython.display import Markdown, display
 
-from mtkd.explore.course.lessons import Controls
+from mtkd.course.lessons import Controls
 
 
 def show(row, column, channel):
@@ -263,7 +264,7 @@ torch.testing.assert_close(mixed, record.windows.mixed, atol=1e-4, rtol=1e-4)
 # head's own; the range stands below. Is any frequency preferred?
 
 # %%
-from mtkd.explore.course.aggregation import attention_sheet
+from mtkd.course.aggregation import attention_sheet
 
 own = weights[:, :, 0, 0].mean(0)  # by head, how much the window's mean asks itself, averaged over the windows
 print("the mean asks itself:", ", ".join(f"{value:.2f}" for value in own.tolist()))
@@ -396,7 +397,7 @@ assert answer is ... or abs(answer - expected) < 1e-3, "dB are 10 log10 of the r
 # either get above the mean?
 
 # %%
-from mtkd.explore.course.lessons import lesson, study
+from mtkd.course.lessons import lesson, study
 
 torch.set_grad_enabled(True)
 small = ["precision=fp32", "batch=2", "lr_patch=16", "teacher_outputs=online"]
@@ -411,12 +412,12 @@ studied = study(
 # The two curves beside the best teacher and the plain mean of the three, on the held-out image:
 
 # %%
+from mtkd.course.lessons import HELD_OUT_PSNR
 from mtkd.data.examples import EXAMPLES
 from mtkd.data.patches import split
 from mtkd.explore import compare
-from mtkd.explore.charts import lines
-from mtkd.explore.course.lessons import HELD_OUT_PSNR
-from mtkd.explore.outputs import outputs
+from mtkd.explore.comparison.outputs import outputs
+from mtkd.explore.evidence.charts import lines
 from mtkd.images import read_image
 
 (path,) = split(EXAMPLES[0].path.parent, 1)[1]  # the one that the lesson held out
@@ -439,7 +440,7 @@ lines(studied.of(HELD_OUT_PSNR) | level_lines, "steps", "held-out PSNR-Y, dB")
 # ## MT against each teacher
 
 # %%
-from mtkd.explore.figures import Region, crops
+from mtkd.explore.comparison.crops import Region, crops
 
 crops(comparison, Region(top=64, left=80, height=56, width=88), zoom=2, columns=4)
 
@@ -452,7 +453,7 @@ Markdown(comparison.markdown())
 # spread over seeds; (n of m) counts the images on which the first is better:
 
 # %%
-from mtkd.experiments.evidence import measured_agreements, measured_report
+from mtkd.experiments.maintain.evidence import measured_agreements, measured_report
 from mtkd.experiments.tables import sentence
 
 report = measured_report("mini")
@@ -475,7 +476,7 @@ say(
 # measured r, which is printed above each panel:
 
 # %%
-from mtkd.explore.charts import merging_gains
+from mtkd.explore.evidence.charts import merging_gains
 
 merging_gains(
     measured_agreements("mini"),

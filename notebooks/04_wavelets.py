@@ -22,7 +22,8 @@
 # *In the paper:* Sec. 3.2.1 (Eq. 3), Sec. 5.3.3, Table 5 (v5, v6, v7).
 #
 # *In the code:* [mtkd/losses/wavelet.py](../mtkd/losses/wavelet.py), [mtkd/losses/dct.py](../mtkd/losses/dct.py),
-# [mtkd/explain/subbands.py](../mtkd/explain/subbands.py), [mtkd/explore/wavelets.py](../mtkd/explore/wavelets.py).
+# [mtkd/explain/subbands.py](../mtkd/explain/subbands.py),
+# [mtkd/explore/inside/wavelets.py](../mtkd/explore/inside/wavelets.py).
 
 # %% [markdown]
 # ## Four pixels by hand
@@ -83,9 +84,9 @@ assert answer is ... or abs(answer - 1.0) < 1e-9, "add all four: b, c and d must
 # to be seen as a picture; the details red where positive, blue where negative, with the value of full colour (±).
 
 # %%
+from mtkd.course.wavelets import bands_sheet
 from mtkd.data.examples import example
 from mtkd.explain.subbands import transform
-from mtkd.explore.course.wavelets import bands_sheet
 from mtkd.images import to_tensor
 
 photo = example("astronaut").read()[24:152, 64:192]  # (128, 128, 3) uint8
@@ -163,8 +164,8 @@ bands_sheet(image, levels=3)
 # %%
 from IPython.display import display
 
+from mtkd.course.lessons import Controls
 from mtkd.explain.subbands import wavelets
-from mtkd.explore.course.lessons import Controls
 
 
 def show(wavelet, level):
@@ -188,7 +189,7 @@ display(controls)
 
 # %%
 from mtkd.explore import compare
-from mtkd.explore.wavelets import Pair
+from mtkd.explore.inside.wavelets import Pair
 from mtkd.losses import WaveletLoss
 
 comparison = compare(photo, ["rcan_tiny-scratch", "rcan_tiny-mtkd", "rcan_mini", "aggregator_mini"], scale=4)
@@ -209,7 +210,7 @@ for levels in (1, 2, 3):
 # bands of a student trained without distillation, of MT, and their differences:
 
 # %%
-from mtkd.explore.course.wavelets import pair_sheet
+from mtkd.course.wavelets import pair_sheet
 
 pair_sheet(pair)
 
@@ -225,8 +226,8 @@ Markdown("\n".join(["| band | holds | contributes | share |", "|---|---|--:|--:|
 # photograph?
 
 # %%
-from mtkd.explore.charts import bars
-from mtkd.explore.wavelets import energy_table
+from mtkd.explore.evidence.charts import bars
+from mtkd.explore.inside.wavelets import energy_table
 
 reference, energies = energy_table(comparison, levels=2, wavelet="haar")
 bars(energies, f"energy in the band, dB over the {reference}", "+.1f", columns=2)
@@ -262,7 +263,7 @@ assert answer is ... or abs(answer - float(WaveletLoss(levels=2)(flat, 0 * flat)
 # with a hard edge, and an *offset* in brightness. Red is too bright, blue too dark, full colour at 32 of 255.
 
 # %%
-from mtkd.explore.course.wavelets import equal_errors, errors_sheet
+from mtkd.course.wavelets import equal_errors, errors_sheet
 
 size = 8 / 255
 truth = to_tensor(photo)[0]
@@ -372,7 +373,7 @@ assert value is ... or torch.isclose(value, loss_of("v7")(errors["shift"][None],
 # for how they were trained):
 
 # %%
-from mtkd.experiments.evidence import measured_report
+from mtkd.experiments.maintain.evidence import measured_report
 from mtkd.experiments.tables import sentence
 
 report = measured_report("mini")

@@ -42,8 +42,8 @@ import torch
 import mtkd
 from mtkd.data.examples import example
 from mtkd.data.patches import Batch
-from mtkd.explore.colours import error_map
-from mtkd.explore.figures import sheet
+from mtkd.explore.comparison.crops import sheet
+from mtkd.explore.draw.colours import error_map
 from mtkd.images import to_tensor, to_uint8
 from mtkd.resize import imresize
 
@@ -170,7 +170,7 @@ assert answer is ... or abs(answer - sum(bright.values())) < 1e-4, (
 # %%
 from PIL import Image
 
-from mtkd.explore.colours import diverging
+from mtkd.explore.draw.colours import diverging
 
 PICTURES = {name: batch_of(name) for name in ("astronaut", "chelsea", "coffee", "rocket")}
 
@@ -194,7 +194,7 @@ pulls(0.1, "chelsea")
 # %%
 from IPython.display import display
 
-from mtkd.explore.course.lessons import Controls
+from mtkd.course.lessons import Controls
 
 deciding = Controls(pulls, alpha=(0.0, 2.5, 0.1), picture=list(PICTURES))
 display(deciding)
@@ -250,7 +250,7 @@ print("{:,} weights learn, {:,} do not".format(*counts))
 # patches. Does distillation show after so few steps?
 
 # %%
-from mtkd.explore.course.lessons import HELD_OUT_PSNR, lesson, study
+from mtkd.course.lessons import HELD_OUT_PSNR, lesson, study
 
 trained = study(
     {
@@ -263,7 +263,7 @@ trained = study(
 )
 
 # %%
-from mtkd.explore.charts import lines
+from mtkd.explore.evidence.charts import lines
 
 lines(trained.of(HELD_OUT_PSNR), "step", "PSNR-Y of the held-out picture, dB")
 
@@ -303,7 +303,7 @@ sheet(cells, zoom=3, columns=3)
 # %%
 from IPython.display import Markdown
 
-from mtkd.experiments.evidence import measured_report
+from mtkd.experiments.maintain.evidence import measured_report
 from mtkd.experiments.tables import find, sentence
 
 report = measured_report("mini")
@@ -323,7 +323,7 @@ Markdown(
 # were made:
 
 # %%
-from mtkd.explore.charts import differences
+from mtkd.explore.evidence.charts import differences
 
 differences(report, "table2", pairs, sets=("held out", "Set5", "Set14"))
 
@@ -360,7 +360,7 @@ print(f"{cell['mean'] / (cell['spread'] / cell['seeds'] ** 0.5):.1f} standard er
 # %%
 from mtkd.experiments.plan import load_plan
 from mtkd.experiments.records import MEASURED, read
-from mtkd.explore.charts import training_curves
+from mtkd.explore.evidence.charts import training_curves
 
 names = {"edsr_tiny-scratch": "scratch", "edsr_tiny-kd": "KD", "edsr_tiny-mtkd": "MTKD"}
 training_curves(load_plan("mini"), read(MEASURED / "mini.sqlite"), names)
@@ -373,8 +373,8 @@ training_curves(load_plan("mini"), read(MEASURED / "mini.sqlite"), names)
 # crop after the first kept step and after the last.
 
 # %%
-from mtkd.explore.ablations import kept
-from mtkd.explore.course.distillation import after_steps, held_out_by_step
+from mtkd.course.distillation import after_steps, held_out_by_step
+from mtkd.explore.evidence.ablations import kept
 
 names = {"rcan_tiny-scratch": "scratch", "rcan_tiny-kd": "KD", "rcan_tiny-mtkd": "MTKD"}
 on_the_way = kept(4)["rcan_tiny-mtkd"]
@@ -441,7 +441,7 @@ assert answer is ... or abs(quality[-2] + answer - quality[-1]) < 1e-3, "the las
 # Table 5, the subject of lesson 7. Shown first is v7, whose L_dis has the three detail bands and no LL.
 
 # %%
-from mtkd.explore.course.distillation import measured_gains
+from mtkd.course.distillation import measured_gains
 
 recorded = measured_gains(report, {"controls": "RCAN", "table5": "RCAN", "edsr_controls": "EDSR"})
 alphas = [title for title in recorded if "alpha" in title]

@@ -80,8 +80,8 @@ torch.testing.assert_close(terms["L_kd"], loss_kd)
 assert terms.keys() == {"L_gt", "L_kd"}
 
 # %%
-from mtkd.explore.colours import signed_error_map
-from mtkd.explore.figures import sheet
+from mtkd.explore.comparison.crops import sheet
+from mtkd.explore.draw.colours import signed_error_map
 from mtkd.images import to_uint8
 
 truth, taught, made = (to_uint8(images[1]) for images in (hr_image, teacher_image, student_image))
@@ -145,7 +145,7 @@ assert terms.keys() == {"L_gt", "L_at"}
 # %%
 from PIL import Image
 
-from mtkd.explore.course.baselines import attention_picture
+from mtkd.course.baselines import attention_picture
 
 NETWORKS = {"teacher": "rcan_mini", "scratch": "rcan_tiny-scratch", "AT": "rcan_tiny-at", "MTKD": "rcan_tiny-mtkd"}
 POINTS = {"first on the way": 0, "second on the way": 1, "end of the body": 2}
@@ -174,7 +174,7 @@ attention("end of the body", "chelsea")
 # %%
 from IPython.display import Markdown, display
 
-from mtkd.explore.course.lessons import Controls
+from mtkd.course.lessons import Controls
 
 looking = Controls(attention, point=list(POINTS), picture=["chelsea", "astronaut", "coffee", "rocket", "brick"])
 display(looking)
@@ -185,7 +185,7 @@ display(looking)
 # that were tried (the tables below have the one that was best on the held-out images):
 
 # %%
-from mtkd.experiments.evidence import measured_report
+from mtkd.experiments.maintain.evidence import measured_report
 from mtkd.experiments.plan import load_recipe
 from mtkd.experiments.tables import find, sentence
 
@@ -245,7 +245,7 @@ assert terms.keys() == {"L_gt", "L_kd", "L_fa"}
 # a patch of 6 x 6 places have 36 x 36 entries, from black (0 or less) to pale yellow (1):
 
 # %%
-from mtkd.explore.course.baselines import affinity_picture
+from mtkd.course.baselines import affinity_picture
 
 cells = []
 for who, maps in (("teacher", teacher_maps), ("student", student_maps)):
@@ -305,7 +305,7 @@ assert answer is ... or abs(answer - 6) < 1e-3, "a matrix has (64 * 64) ** 2 ent
 # First zoom-in, one column for each change F:
 
 # %%
-from mtkd.explore.course.baselines import upcycled
+from mtkd.course.baselines import upcycled
 
 upcycled(student, teacher, lr_image[1:], hr_image[1:], ("invert", "flip H", "flip W", "transpose"))
 
@@ -441,8 +441,8 @@ sheet(
 # Operations are counted for the recipes of the bundled runs (forward, backward, the teacher's passes).
 
 # %%
-from mtkd.explore.charts import bars
-from mtkd.explore.course.baselines import as_table, training_flops
+from mtkd.course.baselines import as_table, training_flops
+from mtkd.explore.evidence.charts import bars
 from mtkd.methods import runs_teacher
 
 METHODS = ["scratch", "kd", "at", "fakd", "dukd", "crosskd", "mtkd"]
@@ -475,11 +475,11 @@ bars(
 # means.
 
 # %%
+from mtkd.course.baselines import beside_the_paper
 from mtkd.experiments.plan import load_plan
 from mtkd.experiments.published import published
 from mtkd.experiments.records import MEASURED, read
-from mtkd.explore.course.baselines import beside_the_paper
-from mtkd.explore.results import Results
+from mtkd.explore.evidence.results import Results
 
 results = Results(load_plan("mini"), read(MEASURED / "mini.sqlite"))
 TABLES = {"RCAN student (Table 2)": "table2", "EDSR student (Table 3)": "table3", "SwinIR student (Table 4)": "table4"}

@@ -25,7 +25,7 @@
 # [mtkd/experiments/tables.py](../mtkd/experiments/tables.py),
 # [mtkd/experiments/statistics.py](../mtkd/experiments/statistics.py),
 # [mtkd/experiments/records.py](../mtkd/experiments/records.py),
-# [mtkd/explore/ablations.py](../mtkd/explore/ablations.py)
+# [mtkd/explore/evidence/ablations.py](../mtkd/explore/evidence/ablations.py)
 #
 # An *ablation* takes one part away from a method and trains again. If the result gets worse, the part was of use; if it
 # does not, either the part is of no use or the experiment is too small to see it. Telling these two apart is what this
@@ -40,18 +40,20 @@ import torch
 from IPython.display import Markdown, display
 
 from mtkd import networks, zoo
+from mtkd.course.lessons import Controls, lesson, study
 from mtkd.data.examples import EXAMPLES, example
-from mtkd.experiments.evidence import measured_report
+from mtkd.experiments.maintain.evidence import measured_report
 from mtkd.experiments.plan import load_plan, load_recipe
 from mtkd.experiments.published import published
 from mtkd.experiments.records import MEASURED, read
 from mtkd.experiments.statistics import T_95, pair, rank_correlation
 from mtkd.experiments.tables import find, sentence
-from mtkd.explore import ablations, charts, colours, compare
-from mtkd.explore.comparison import data_uri
-from mtkd.explore.course.lessons import Controls, lesson, study
-from mtkd.explore.figures import sheet
-from mtkd.explore.results import Results
+from mtkd.explore import compare
+from mtkd.explore.comparison.core import data_uri
+from mtkd.explore.comparison.crops import sheet
+from mtkd.explore.draw import colours
+from mtkd.explore.evidence import ablations, charts
+from mtkd.explore.evidence.results import Results
 from mtkd.explore.viewer.widget import Viewer
 from mtkd.images import to_tensor
 from mtkd.methods.mtkd import MTKD

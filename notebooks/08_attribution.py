@@ -23,8 +23,8 @@
 #
 # *In the code:* [mtkd/explain/lam.py](../mtkd/explain/lam.py),
 # [mtkd/explain/explanation.py](../mtkd/explain/explanation.py),
-# [mtkd/explore/attribution.py](../mtkd/explore/attribution.py),
-# [mtkd/explore/course/picker.py](../mtkd/explore/course/picker.py)
+# [mtkd/explore/inside/attribution.py](../mtkd/explore/inside/attribution.py),
+# [mtkd/course/picker.py](../mtkd/course/picker.py)
 #
 # No training here: all networks are those of the bundled zoo.
 
@@ -40,15 +40,16 @@ from captum.attr import IntegratedGradients
 from IPython.display import Markdown, display
 
 from mtkd import zoo
+from mtkd.course.lessons import Controls
+from mtkd.course.picker import AttributionPicker, answer_sheet
 from mtkd.data.examples import example
 from mtkd.explain import LocalAttributionMap, explain
 from mtkd.explain.lam import BlurPath, Detail, Window, attribution_maps, diffusion_index, shares
-from mtkd.explore import charts, compare
-from mtkd.explore.attribution import on_image, question, window_in
-from mtkd.explore.course.lessons import Controls
-from mtkd.explore.course.picker import AttributionPicker, answer_sheet
-from mtkd.explore.figures import sheet, whole_with_box
-from mtkd.explore.region import Region
+from mtkd.explore import compare
+from mtkd.explore.comparison.crops import sheet, whole_with_box
+from mtkd.explore.comparison.region import Region
+from mtkd.explore.evidence import charts
+from mtkd.explore.inside.attribution import on_image, question, window_in
 from mtkd.images import to_tensor, to_uint8
 
 names = ["rcan_tiny-mtkd", "edsr_mini", "rcan_mini", "swinir_mini", "aggregator_mini", "edsr_tiny-mtkd"]

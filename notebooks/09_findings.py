@@ -30,11 +30,11 @@ from IPython.display import Markdown
 
 import mtkd
 from mtkd.data.examples import EXAMPLES
-from mtkd.experiments.evidence import measured_agreements, measured_report
+from mtkd.experiments.maintain.evidence import measured_agreements, measured_report
 from mtkd.experiments.plan import load_plan
 from mtkd.experiments.records import MEASURED, read
 from mtkd.experiments.tables import sentence
-from mtkd.explore.charts import differences, merging_gains, training_curves
+from mtkd.explore.evidence.charts import differences, merging_gains, training_curves
 from mtkd.images import to_tensor
 from mtkd.metrics import psnr
 from mtkd.networks.common import SuperResolutionNetwork

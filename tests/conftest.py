@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mtkd.cli import main
+from mtkd.cli.main import main
 from mtkd.data.examples import example
 from tests.browser import Browser, open_browser
 

@@ -16,8 +16,8 @@ from PIL import Image
 
 from mtkd import images
 from mtkd.errors import UserError
+from mtkd.files import atomic_write
 from mtkd.images import (
-    atomic_write,
     chw,
     crop_to_multiple,
     decode,

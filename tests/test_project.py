@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mtkd.experiments.publish import table
+from mtkd.experiments.maintain.publish import table
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -138,6 +138,8 @@ def test_wheel_knows_the_public_weights_and_data(installed):
 
 def test_wheel_has_the_explorer(installed):
     done = run_elsewhere(
-        installed, "-c", "from mtkd_app.main import build; from mtkd_app.files import Pictures; build(Pictures())"
+        installed,
+        "-c",
+        "from mtkd_app.main import build; from mtkd_app.server.session_files import Pictures; build(Pictures())",
     )
     assert done.returncode == 0, done.stderr

@@ -9,7 +9,8 @@ import gradio as gr
 
 from mtkd.experiments.plan import load_plan
 from mtkd.explore import Comparison, compare
-from mtkd.explore.ablations import (
+from mtkd.explore.comparison.core import TRUTH
+from mtkd.explore.evidence.ablations import (
     DIFFERENCE_RANGE,
     TABLES,
     Variant,
@@ -20,13 +21,12 @@ from mtkd.explore.ablations import (
     training_curve,
     training_panes,
 )
-from mtkd.explore.comparison import TRUTH
-from mtkd.explore.result_rows import Row
-from mtkd.explore.results import Results, load
+from mtkd.explore.evidence.result_rows import Row
+from mtkd.explore.evidence.results import Results, load
 from mtkd.explore.viewer import gradio_parts
 
-from ..shared import Shared, told
-from ..turns import COMPUTING
+from ..server.queue import COMPUTING
+from ..state import Shared, told
 
 SIZE = "mini"
 _FIRST = ("scratch", "kd", "mtkd", "v5", "v6", "v7")

@@ -12,7 +12,9 @@ from mtkd.errors import UserError, unknown_name
 from mtkd.explain.explanation import Explanation, Question
 from mtkd.explain.lam import PATHS, RULES
 from mtkd.explore import Comparison
-from mtkd.explore.attribution import (
+from mtkd.explore.comparison.paper_figures import PRESETS, preset_images
+from mtkd.explore.comparison.region import Region
+from mtkd.explore.inside.attribution import (
     Shown,
     answer_in_steps,
     archive,
@@ -22,12 +24,10 @@ from mtkd.explore.attribution import (
     question,
     window_in,
 )
-from mtkd.explore.paper_figures import PRESETS, preset_images
-from mtkd.explore.region import Region
 from mtkd.explore.viewer import gradio_parts
 
-from ..shared import Shared, told
-from ..turns import COMPUTING
+from ..server.queue import COMPUTING
+from ..state import Shared, told
 
 OFFICIAL = "official code"
 """Among the rules: finite differences, gradients at the right end of each step."""

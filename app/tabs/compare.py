@@ -17,19 +17,19 @@ from mtkd.data.examples import EXAMPLES
 from mtkd.errors import UserError
 from mtkd.explore import Comparison
 from mtkd.explore import compare as run_models
-from mtkd.explore.colours import ERROR_RANGE, PALETTE
-from mtkd.explore.comparison import TRUTH
-from mtkd.explore.region import Region
-from mtkd.explore.saved import SavedView, checked, from_json, from_query
+from mtkd.explore.comparison.core import TRUTH
+from mtkd.explore.comparison.region import Region
+from mtkd.explore.comparison.saved import SavedView, checked, from_json, from_query
+from mtkd.explore.draw.colours import ERROR_RANGE, PALETTE
 from mtkd.explore.viewer import gradio_parts
 from mtkd.home import found_data, home
 from mtkd.images import UInt8Image, read_image
 
-from ..files import PictureGroup
-from ..shared import Shared, model_choices, scale_of, told
-from ..turns import COMPUTING, Turns
-from ..upload import UploadedImage
-from . import figure
+from ..parts import figure
+from ..parts.upload import UploadedImage
+from ..server.queue import COMPUTING, Turns
+from ..server.session_files import PictureGroup
+from ..state import Shared, model_choices, scale_of, told
 
 HAS_TRUTH = "High resolution: shrink it, enlarge it again, compare with the original"
 NO_TRUTH = "Low resolution: enlarge it (nothing to compare with)"
@@ -442,7 +442,7 @@ def _pictured(comparison: Comparison) -> SavedView:
 
 
 def _own() -> str:
-    """The folder of the user's own models and runs, as :func:`~mtkd_app.shared.told` leaves it out."""
+    """The folder of the user's own models and runs, as :func:`~mtkd_app.state.told` leaves it out."""
     return f"{home()}{os.sep}"
 
 

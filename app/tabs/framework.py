@@ -10,13 +10,13 @@ from typing import Any
 import gradio as gr
 
 from mtkd.explore import Comparison
-from mtkd.explore.framework import Place, Step, busiest_window, run, steps, window_step
-from mtkd.explore.trace import Windows
+from mtkd.explore.inside.framework import Place, Step, busiest_window, run, steps, window_step
+from mtkd.explore.inside.trace import Windows
 
-from ..diagram import drawing
-from ..files import PictureGroup
-from ..shared import Shared, told
-from ..turns import COMPUTING
+from ..parts.diagram import drawing
+from ..server.queue import COMPUTING
+from ..server.session_files import PictureGroup
+from ..state import Shared, told
 
 _SCRIPT = (Path(__file__).parents[1] / "assets" / "framework.js").read_text(encoding="utf-8")
 _WAIT = '<p class="fw-wait">The first comparison is still running; the framework appears when it is done.</p>'

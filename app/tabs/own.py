@@ -15,7 +15,7 @@ from mtkd.zoo import imports
 from mtkd.zoo.checkpoints import read_header
 from mtkd.zoo.detect import candidates
 
-from ..shared import Shared, model_choices, scale_of, still_there, told
+from ..state import Shared, model_choices, scale_of, still_there, told
 
 DETECT = "as detected"
 _OFF = (

@@ -9,12 +9,12 @@ from typing import Any
 import gradio as gr
 
 from mtkd.experiments.records import NAME
-from mtkd.explore import plots
-from mtkd.explore.result_rows import View
-from mtkd.explore.results import SCALES, SET_NAMES, Results, load, titles
+from mtkd.explore.evidence import plots
+from mtkd.explore.evidence.result_rows import View
+from mtkd.explore.evidence.results import SCALES, SET_NAMES, Results, load, titles
 
-from .. import results_html as made
-from ..shared import Shared, scale_of, told
+from ..parts import results_table as made
+from ..state import Shared, scale_of, told
 
 SIZE = "mini"
 OUT = Path("runs", SIZE)

@@ -7,15 +7,15 @@ from typing import Any
 import gradio as gr
 
 from mtkd.errors import UserError
-from mtkd.explore.curves import training_figure
+from mtkd.explore.evidence.curves import training_figure
 from mtkd.home import home
 from mtkd.images import read_image
 from mtkd.training import jobs
 from mtkd.training.devices import devices
 
-from ..shared import Shared, model_choices, scale_of, still_there, told
-from ..train_form import SIZES, STAGES, TRIAL, held_out, prefilled, recipes, resolve, usual
-from ..train_view import label, status
+from ..parts.training_form import SIZES, STAGES, TRIAL, held_out, prefilled, recipes, resolve, usual
+from ..parts.training_view import label, status
+from ..state import Shared, model_choices, scale_of, still_there, told
 
 _OFF = (
     "Training starts programs on the explorer's computer, so it is on only where that serves itself alone: "

@@ -8,13 +8,13 @@ import gradio as gr
 
 from mtkd.explain.subbands import LOSSES, wavelets
 from mtkd.explore import Comparison
-from mtkd.explore.comparison import TRUTH
+from mtkd.explore.comparison.core import TRUTH
+from mtkd.explore.inside.wavelet_plots import energy, losses_by_band
+from mtkd.explore.inside.wavelets import Pair, all_kept, choices, energy_table
 from mtkd.explore.viewer import gradio_parts
-from mtkd.explore.wavelet_plots import energy, losses_by_band
-from mtkd.explore.wavelets import Pair, all_kept, choices, energy_table
 
-from ..shared import Shared, told
-from ..turns import COMPUTING
+from ..server.queue import COMPUTING
+from ..state import Shared, told
 
 _COLUMNS = ["band", "what", "mean |difference|", "contribution", "share"]
 _INTRO = """The wavelet loss (Eq. 3) splits the difference of two pictures into subbands: **LL** is the blurred picture,

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from mtkd import zoo
 from mtkd.errors import UserError, unknown_name
 from mtkd.experiments.plan import Plan, Table
-from mtkd.images import data_hash
+from mtkd.files import data_hash
 from mtkd.methods import runs_teacher
 from mtkd.training.recipe import Data, Recipe
 

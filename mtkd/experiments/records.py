@@ -16,7 +16,7 @@ from typing import Any
 
 from mtkd.errors import UserError
 from mtkd.experiments.runner import read_scores
-from mtkd.images import atomic_write
+from mtkd.files import atomic_write
 from mtkd.training.measured import HELD_OUT_PSNR
 from mtkd.zoo import Model
 from mtkd.zoo.catalog import read_card
@@ -24,7 +24,7 @@ from mtkd.zoo.checkpoints import read_header
 
 NAME = "records.sqlite"
 MEASURED = Path(__file__).parent / "measured"
-"""Records of the project's own runs, a file a size; see :mod:`~mtkd.experiments.evidence`."""
+"""Records of the project's own runs, a file a size; see :mod:`~mtkd.experiments.maintain.evidence`."""
 FORMAT = 2
 """The first one had no ``weights`` and ``measured_with``."""
 

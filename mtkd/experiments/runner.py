@@ -26,7 +26,8 @@ from mtkd.data.patches import ImagePair, ImagePairs
 from mtkd.errors import UserError
 from mtkd.evaluate import evaluate
 from mtkd.experiments.matrix import Run, Task, run_folder, what_decides
-from mtkd.images import UInt8Image, atomic_write, data_hash
+from mtkd.files import atomic_write, data_hash
+from mtkd.images import UInt8Image
 from mtkd.teacher_cache import TeacherCache
 from mtkd.training.checkpoint import Busy, read_recipe
 from mtkd.training.loop import Interrupted, Report, stop_flag, train

@@ -27,7 +27,8 @@ from mtkd.explain.lam import (
     diffusion_index,
     shares,
 )
-from mtkd.images import UInt8Image, atomic_write, to_tensor, write_image
+from mtkd.files import atomic_write
+from mtkd.images import UInt8Image, to_tensor, write_image
 from mtkd.networks.aggregator import MultiTeacher
 from mtkd.zoo.checkpoints import weights_hash
 

@@ -18,7 +18,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from mtkd.errors import Unwritable, UserError, check_format
-from mtkd.images import atomic_write, remove_unfinished
+from mtkd.files import atomic_write, remove_unfinished
 from mtkd.training.recipe import Recipe, parse, read_yaml
 from mtkd.zoo.catalog import read_card
 from mtkd.zoo.checkpoints import load_torch

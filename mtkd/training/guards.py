@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
-from mtkd.images import atomic_write
+from mtkd.files import atomic_write
 from mtkd.training.measured import HELD_OUT_PSNR
 
 NOTABLE_FALL = 1.0

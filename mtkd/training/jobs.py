@@ -22,8 +22,8 @@ import psutil  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
 from mtkd.errors import UserError, unknown_name
+from mtkd.files import atomic_write
 from mtkd.home import home
-from mtkd.images import atomic_write
 from mtkd.training.devices import check_device, environment
 from mtkd.training.guards import falls
 from mtkd.training.measured import HELD_OUT_PSNR, Measured

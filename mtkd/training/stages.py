@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from mtkd import networks, zoo
 from mtkd.data.patches import Batch, ImagePair, ImagePairs, Patches, made_ahead
 from mtkd.errors import UserError
-from mtkd.images import data_hash, to_uint8
+from mtkd.files import data_hash
+from mtkd.images import to_uint8
 from mtkd.infer import SelfEnsemble
 from mtkd.methods import Method, create
 from mtkd.metrics import psnr

@@ -21,7 +21,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from mtkd.errors import UserError, check_format
-from mtkd.images import atomic_write
+from mtkd.files import atomic_write
 
 FORMAT = "mtkd/1"
 

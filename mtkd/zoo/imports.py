@@ -13,8 +13,8 @@ from pathlib import Path
 
 from mtkd import networks
 from mtkd.errors import UserError
+from mtkd.files import atomic_write
 from mtkd.home import home
-from mtkd.images import atomic_write
 from mtkd.zoo import catalog, community
 from mtkd.zoo.catalog import Model
 from mtkd.zoo.checkpoints import Header, load_state, save_state

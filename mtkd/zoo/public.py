@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict
 
 from mtkd.downloads import PATIENCE, Patience, Progress, Remote, download, lock_for, sha256_of
 from mtkd.errors import UserError, unknown_name
+from mtkd.files import atomic_write
 from mtkd.home import home
-from mtkd.images import atomic_write
 from mtkd.web import mirrored
 from mtkd.zoo import catalog, imports
 from mtkd.zoo.catalog import Model

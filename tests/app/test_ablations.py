@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mtkd import zoo
-from mtkd.explore.ablations import kept
+from mtkd.explore.evidence.ablations import kept
 from tests.app.test_compare import SHOTS, open_page
 from tests.app.test_wavelets import wait_for
 

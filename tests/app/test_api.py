@@ -8,7 +8,7 @@ from gradio_client.exceptions import AppError
 
 from mtkd.data.examples import EXAMPLES
 from mtkd.explore import compare
-from mtkd.explore.region import Region
+from mtkd.explore.comparison.region import Region
 from tests.app.test_compare import MODELS
 
 ACTIONS = {

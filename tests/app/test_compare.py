@@ -22,7 +22,7 @@ from PIL import Image
 
 from mtkd.data.examples import EXAMPLES, example
 from mtkd.explore import compare, default_models
-from mtkd.explore.region import Region
+from mtkd.explore.comparison.region import Region
 from mtkd.images import read_image
 
 MODELS = default_models(4)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mtkd.data.examples import EXAMPLES
 from mtkd.explore import compare, default_models
-from mtkd.explore.framework import framework
+from mtkd.explore.inside.framework import framework
 from tests.app.test_compare import press_compare, upload
 
 SHOTS = Path(__file__).parents[2] / "screenshots"

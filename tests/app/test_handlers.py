@@ -13,19 +13,20 @@ from typing import Any
 import gradio as gr
 import pytest
 from gradio.context import LocalContext
-from mtkd_app.files import Pictures
 from mtkd_app.main import build
+from mtkd_app.parts.training_view import status
+from mtkd_app.server.queue import Turns
+from mtkd_app.server.session_files import Pictures
 from mtkd_app.tabs import attribution
 from mtkd_app.tabs import compare as compare_tab
-from mtkd_app.train_view import status
-from mtkd_app.turns import Turns
 from PIL import Image
 
-from mtkd import explore
 from mtkd.data.examples import example
 from mtkd.experiments.plan import load_recipe
 from mtkd.explore import Comparison, compare
-from mtkd.explore.outputs import Output, Outputs
+from mtkd.explore.comparison import core
+from mtkd.explore.comparison.outputs import Output, Outputs
+from mtkd.explore.inside import wavelets
 from mtkd.training import jobs
 from mtkd.zoo import imports
 
@@ -161,7 +162,7 @@ def happened(monkeypatch) -> list[str]:
         return kept(name, *arguments)
 
     run.limit = 0
-    for module in (explore.comparison, explore.wavelets):
+    for module in (core, wavelets):
         monkeypatch.setattr(module, "outputs", run)
     monkeypatch.setattr(Turns, "pass_on", lambda self, *told: found.append(f"pass on {told}"))
     monkeypatch.setattr(Turns, "for_size", lambda self, pixels: found.append(f"size {pixels}") or nullcontext())

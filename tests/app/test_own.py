@@ -18,8 +18,8 @@ import pytest
 import torch
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from mtkd_app.files import Pictures
 from mtkd_app.main import build
+from mtkd_app.server.session_files import Pictures
 from PIL import Image
 
 from mtkd import networks, zoo

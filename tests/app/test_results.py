@@ -10,7 +10,7 @@ import pytest
 
 from mtkd.experiments.published import published
 from mtkd.experiments.records import available
-from mtkd.explore.results import titles
+from mtkd.explore.evidence.results import titles
 
 SHOTS = Path(__file__).parents[2] / "screenshots"
 OUT = Path("runs", "mini")
@@ -209,7 +209,7 @@ def test_programs_get_the_same_numbers(address):
 
 
 def test_names_are_escaped():
-    from mtkd_app.results_html import runs
+    from mtkd_app.parts.results_table import runs
 
     run = dict.fromkeys(("seed", "iterations", "seconds", "held_out_psnr", "versions", "network", "device", "images"))
     run |= {"scores": {}, "folder": "<img src=x>", "digest": "d", "source": "own", "teacher_passes": None}

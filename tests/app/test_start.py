@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import gradio as gr
 import pytest
 from gradio import networking
-from mtkd_app.files import Pictures
 from mtkd_app.main import build, launch
+from mtkd_app.server.session_files import Pictures
 
 from tests.app.conftest import free_port, wait_until_it_answers
 

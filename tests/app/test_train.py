@@ -12,8 +12,8 @@ import psutil
 import pytest
 from filelock import FileLock
 from gradio_client import Client
-from mtkd_app.files import Pictures
 from mtkd_app.main import build
+from mtkd_app.server.session_files import Pictures
 
 from mtkd.experiments.plan import load_recipe
 from mtkd.training import jobs

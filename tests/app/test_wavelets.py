@@ -8,7 +8,7 @@ import pytest
 
 from mtkd.data.examples import EXAMPLES
 from mtkd.explore import compare, default_models
-from mtkd.explore.wavelets import Pair
+from mtkd.explore.inside.wavelets import Pair
 from tests.app.test_compare import SHOTS, open_page
 
 

@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 
-from mtkd.images import UNFINISHED, remove_unfinished
+from mtkd.files import UNFINISHED, remove_unfinished
 from mtkd.training.checkpoint import read_recipe
 from mtkd.zoo.checkpoints import read_state
 from tests.training.conftest import AGGREGATE, DISTILL, write_images, write_model, write_recipe
@@ -81,7 +81,7 @@ def _live(recipe: str, run: str, cache: str, log: str, zoo: str, at: int, events
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(seen)
-    from mtkd.cli import main
+    from mtkd.cli.main import main
 
     sys.argv = ["mtkd", "train", recipe, "--out", run, "--cache", cache, "--resume"]
     main()

@@ -22,7 +22,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from mtkd.explore.outputs import Outputs
+from mtkd.explore.comparison.outputs import Outputs
 from mtkd.images import to_uint8
 from tests.app.conftest import served
 from tests.app.plain import as_file, ask, call, event, png, send

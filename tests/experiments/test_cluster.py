@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mtkd.cli import main
+from mtkd.cli.main import main
 from mtkd.experiments import records
 from mtkd.experiments.plan import Plan
 from mtkd.experiments.tables import report

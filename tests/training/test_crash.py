@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mtkd.experiments.plan import load_recipe
-from mtkd.images import UNFINISHED
+from mtkd.files import UNFINISHED
 from mtkd.training.loop import train
 from tests.benchmarks.crash import KINDS, harness
 from tests.training.conftest import DISTILL, write_recipe

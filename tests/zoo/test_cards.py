@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import mtkd
+from mtkd.experiments.maintain.publish import measure
 from mtkd.experiments.matrix import REPORTING
-from mtkd.experiments.publish import measure
 
 VARIANTS = ("scratch", "kd", "mtkd", "v1", "v2", "v3", "v4", "v5", "v6", "v7")
 BUNDLED = [model for model in mtkd.zoo.models() if model.bundled]

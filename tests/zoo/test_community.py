@@ -14,7 +14,7 @@ import torch
 from mtkd import zoo
 from mtkd.errors import UserError
 from mtkd.explore import compare
-from mtkd.explore.costs import parts
+from mtkd.explore.comparison.costs import parts
 from mtkd.networks import parameter_count
 from mtkd.zoo import imports
 from mtkd.zoo.checkpoints import Header, save_state

@@ -1,0 +1,1 @@
+"""Pieces of the page that several tabs, or one large tab, are made of."""

@@ -1,0 +1,1 @@
+"""Being open to others: addresses and sizes, the queue, files of sessions."""

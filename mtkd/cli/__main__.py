@@ -1,0 +1,5 @@
+"""``python -m mtkd.cli``: the same as ``mtkd``."""
+
+from mtkd.cli.main import main
+
+main()

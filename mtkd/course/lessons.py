@@ -1,0 +1,117 @@
+"""What the lessons share: controls under a picture, small trainings seen as they go (extra ``notebooks``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from IPython.display import display
+from ipywidgets import HTML, interactive
+from nbconvert.filters import markdown2html
+from PIL import Image
+
+from mtkd import zoo
+from mtkd.data.examples import EXAMPLES
+from mtkd.experiments.plan import load_recipe
+from mtkd.explore.comparison.core import data_uri
+from mtkd.explore.draw.colours import PALETTE
+from mtkd.explore.draw.theme import blank
+from mtkd.training.loop import train
+from mtkd.training.measured import HELD_OUT_PSNR, Curve, Measured
+from mtkd.training.recipe import Recipe
+from mtkd.training.request import shortened
+
+
+class Controls(interactive):  # type: ignore[misc]
+    """A picture (PIL) or markdown that a function returns, under a control for each of its arguments.
+
+    Its ``result`` is what is shown. (ipywidgets' own way, an Output widget, stays empty when a notebook is run by
+    nbclient.)
+
+    Args:
+        choices: of each argument, as :class:`ipywidgets.interactive` takes them: a list, a range (least, most), a bool.
+    """
+
+    def __init__(self, show: Callable[..., Any], **choices: Any) -> None:
+        self._shown = HTML()
+        super().__init__(show, **choices)
+        self.children = (*self.kwargs_widgets, self._shown)
+
+    def update(self, *_: Any) -> None:
+        """Show what the function returns for the present choices."""
+        self.result = self.f(**{control._kwarg: control.value for control in self.kwargs_widgets})
+        if isinstance(self.result, Image.Image):
+            address = data_uri("", np.asarray(self.result.convert("RGB")))
+            self._shown.value = f'<img src="{address}" style="max-width: 100%">'
+        else:
+            self._shown.value = markdown2html(self.result.data)
+
+
+def lesson(name: str, steps: int, assignments: Sequence[str] = (), scale: int = 4) -> Recipe:
+    """A bundled recipe in ``steps`` steps on the bundled example images, of which one is held out.
+
+    Args:
+        name: of the model, as in "edsr_tiny-mtkd".
+        assignments: changes, as ``mtkd train --set`` takes them: "method.options.alpha=0.3".
+
+    Raises:
+        UserError: no such recipe, or a change that it does not take.
+    """
+    folder = EXAMPLES[0].path.parent
+    given = [f"data.train={folder}", "data.holdout=1", "batch=4", "lr_patch=24", *assignments]
+    recipe = shortened(load_recipe(f"mini/{name}_x{scale}", given), steps)
+    every = max(1, steps // 60)
+    return recipe.model_copy(
+        update={"snapshots": (), "log_every": every, "validate_every": max(1, steps // 10), "checkpoint_every": steps}
+    )
+
+
+class Lessons:
+    """What several trainings measured: curves by name of the training, then of the number; and their networks."""
+
+    def __init__(self) -> None:
+        self.curves: dict[str, dict[str, Curve]] = {}
+        self.networks: dict[str, Any] = {}
+
+    def of(self, number: str) -> dict[str, Curve]:
+        """One number's curve of every training that has it."""
+        return {title: curves[number] for title, curves in self.curves.items() if number in curves}
+
+
+def study(recipes: Mapping[str, Recipe], watched: str = HELD_OUT_PSNR) -> Lessons:
+    """Train one recipe after the other, in a folder of its own that is deleted afterwards.
+
+    In a notebook the curve of ``watched`` is drawn as it comes.
+
+    Raises:
+        UserError: as :func:`mtkd.training.loop.train`.
+    """
+    figure, found = _live(list(recipes), watched), Lessons()
+    with TemporaryDirectory() as folder:
+        for number, (title, recipe) in enumerate(recipes.items()):
+            trace = figure.data[number]
+
+            def report(row: Mapping[str, Any], trace: Any = trace) -> None:
+                if watched in row:
+                    trace.update(x=[*(trace.x or ()), row["iteration"]], y=[*(trace.y or ()), row[watched]])
+
+            run = Path(folder) / str(number)
+            train(recipe, run, False, report, cache=Path(folder) / "cache")
+            measured = Measured(run)
+            measured.read()
+            found.curves[title] = measured.curves()
+            found.networks[title] = zoo.load(recipe.name, recipe.scale, sources=[run])
+    return found
+
+
+def _live(titles: Sequence[str], watched: str) -> Any:
+    from plotly.graph_objects import FigureWidget  # type: ignore[import-untyped]
+
+    figure = FigureWidget(blank("step", watched, 320))
+    for number, title in enumerate(titles):
+        figure.add_scatter(x=[], y=[], mode="lines+markers", name=title, line={"color": PALETTE[number]})
+    display(figure)  # type: ignore[no-untyped-call]
+    return figure

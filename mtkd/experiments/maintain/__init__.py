@@ -1,0 +1,1 @@
+"""For maintainers: publish weights, regenerate records and tables, compare results across machines."""

@@ -1,0 +1,1 @@
+"""Models side by side on one image: results, regions, saved views and figures of them."""

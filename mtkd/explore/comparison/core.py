@@ -1,0 +1,350 @@
+"""Several networks on one image: results, numbers and pictures of the differences."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PIL import Image
+from torch import nn
+
+from mtkd import networks, zoo
+from mtkd.errors import UserError
+from mtkd.explore.comparison.costs import multiply_adds
+from mtkd.explore.comparison.outputs import Tiles, loaded, outputs
+from mtkd.explore.comparison.region import Region
+from mtkd.explore.draw import colours
+from mtkd.explore.viewer import Pane
+from mtkd.images import UInt8Image, chw, crop_to_multiple, to_uint8
+from mtkd.metrics import PAPER, Protocol, psnr, ssim
+from mtkd.networks.aggregator import MultiTeacher
+from mtkd.resize import imresize
+
+SaveImage = Callable[[str, UInt8Image], str]
+"""Stores a picture under a name and returns its address (a URL or a data URI)."""
+
+LR, TRUTH = "LR", "ground truth"
+"""The names of the pictures that no model made."""
+
+REGION = Protocol(crop=0)
+"""How a region is measured: all of its pixels count."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One model's output: ``image`` (sH, sW, 3) uint8; PSNR and SSIM where there is a ground truth.
+
+    ``seconds`` is the time of one run on this machine, ``multiply_adds`` those at 1280 x 720 output; an aggregator's
+    include its teachers', its ``parameters`` do not. A result from elsewhere has none of the three.
+    """
+
+    name: str
+    role: str
+    parameters: int | None
+    multiply_adds: int | None
+    seconds: float | None
+    image: UInt8Image
+    psnr: float | None = None
+    ssim: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Results of several models on one LR image (H, W, 3) uint8, in the order that they were asked for.
+
+    Two are equal only if they are the same object.
+    """
+
+    scale: int
+    lr_image: UInt8Image
+    hr_image: UInt8Image | None
+    results: tuple[Result, ...]
+    bicubic_psnr: float | None = None
+    """Of the interpolation, whether or not it is among the results; None without ground truth."""
+    protocol: str = str(PAPER)
+
+    @property
+    def pixels(self) -> int:
+        """Of one result."""
+        height, width = self.lr_image.shape[:2]
+        return int(height * width * self.scale**2)
+
+    def __getitem__(self, name: str) -> Result:
+        """The result of one model.
+
+        Raises:
+            KeyError: it was not among the compared models.
+        """
+        return {result.name: result for result in self.results}[name]
+
+    def stored(self, store: Callable[[str, UInt8Image], UInt8Image]) -> Comparison:
+        """The same, with what ``store`` gives back for each image, by a name: for images kept elsewhere."""
+        results = tuple(replace(r, image=store(f"result {r.name}", r.image)) for r in self.results)
+        hr_image = None if self.hr_image is None else store("HR", self.hr_image)
+        return replace(self, lr_image=store("LR", self.lr_image), hr_image=hr_image, results=results)
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a result: its fields without the image, and its gains in PSNR, ``over_bicubic`` and ``over_scratch``.
+
+        The latter is over the student of the same network that was trained without distillation, where it is among
+        the results.
+        """
+        psnr_of = {result.name: result.psnr for result in self.results}
+        rows = []
+        for result in self.results:
+            network, _, method = result.name.rpartition("-")
+            distilled = result.role == "student" and network and method != "scratch"
+            scratch = psnr_of.get(f"{network}-scratch") if distilled else None
+            row: dict[str, Any] = {key: value for key, value in vars(result).items() if key != "image"}
+            row["over_bicubic"] = _gain(result.psnr, self.bicubic_psnr)
+            row["over_scratch"] = _gain(result.psnr, scratch)
+            rows.append(row)
+        return rows
+
+    def markdown(self) -> str:
+        """The table as markdown, with the protocol under it."""
+        lines = ["| model | role | parameters | seconds | PSNR-Y | SSIM-Y |", "|---|---|--:|--:|--:|--:|"]
+        for r in self.results:
+            made = f"{_or_dash(r.parameters, ',')} | {_or_dash(r.seconds, '.2f')}"
+            lines.append(f"| {r.name} | {r.role} | {made} | {_decibel(r.psnr)} | {_four(r.ssim)} |")
+        return "\n".join([*lines, "", f"PSNR and SSIM: {self.protocol}, x{self.scale}."])
+
+    def csv(self, region: Region | None = None) -> str:
+        """The table as comma-separated values, every digit, with scale and protocol in each line.
+
+        With a region also its place, "top left height width", and PSNR and SSIM in it.
+
+        Raises:
+            UserError: the region leaves the image.
+        """
+        rows = [{**row, "scale": self.scale, "protocol": self.protocol} for row in self.table()]
+        if region and self.hr_image is not None:
+            quality, place = self.quality_in(region), " ".join(map(str, vars(region).values()))
+            for row in rows:
+                psnr, ssim = quality[row["name"]]
+                row |= {"region": place, "region_psnr": psnr, "region_ssim": ssim}
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
+
+    def quality_in(self, region: Region) -> dict[str, tuple[float, float | None]]:
+        """PSNR and SSIM of every result in a region of the image: :data:`REGION`.
+
+        SSIM is None where the region has fewer than 11 pixels a side. Nothing without ground truth.
+
+        Raises:
+            UserError: the region leaves the image.
+        """
+        if self.hr_image is None:
+            return {}
+        truth = region.cut(self.hr_image)
+        found = {}
+        for result in self.results:
+            part = region.cut(result.image)
+            measured = psnr(part, truth, self.scale, REGION)
+            enough = min(region.height, region.width) >= 11
+            found[result.name] = measured, ssim(part, truth, self.scale, REGION) if enough else None
+        return found
+
+    def pictures(self) -> dict[str, UInt8Image]:
+        """Every picture of the comparison by name, all of one size: the LR image enlarged (nearest), the results, the
+        ground truth."""
+        enlarged = self.lr_image.repeat(self.scale, axis=0).repeat(self.scale, axis=1)
+        found = {LR: enlarged} | {r.name: r.image for r in self.results}
+        return found if self.hr_image is None else found | {TRUTH: self.hr_image}
+
+    def best_teacher(self) -> tuple[UInt8Image, dict[str, float]] | None:
+        """Which teacher is nearest to the ground truth at each pixel, as a picture and shares by name.
+
+        Of more teachers than there are colours, those of the highest PSNR take part. None without ground truth or with
+        fewer than two teachers.
+        """
+        teachers = [r for r in self.results if r.role == "teacher"]
+        if self.hr_image is None or len(teachers) < 2:
+            return None
+        best = sorted(teachers, key=lambda r: r.psnr or 0, reverse=True)[: len(colours.PALETTE)]
+        teachers = [r for r in teachers if any(r is one for one in best)]
+        picture, shares = colours.best_model_map([r.image for r in teachers], self.hr_image)
+        return picture, {r.name: share for r, share in zip(teachers, shares, strict=True)}
+
+    def captions(self, region: Region | None = None) -> dict[str, str]:
+        """What stands under the name of each picture: PSNR and SSIM, of the image or of a region of it.
+
+        Raises:
+            UserError: the region leaves the image.
+        """
+        height, width = self.lr_image.shape[:2]
+        found = {LR: f"{width} × {height}, nearest", TRUTH: ""}
+        part = self.quality_in(region) if region else {}
+        for r in self.results:
+            if self.hr_image is None:
+                found[r.name] = r.role if r.seconds is None else f"{r.seconds:.2f} s"
+            else:
+                quality = part.get(r.name, (r.psnr, r.ssim))
+                found[r.name] = f"{'region ' if part else ''}{_decibel(quality[0])} · {_four(quality[1])}"
+        return found
+
+    def panes(self, save: SaveImage, region: Region | None = None) -> list[Pane]:
+        """Panes of the synchronised viewer: LR, every result with its error maps, the ground truth."""
+        captions = self.captions(region)
+        panes: list[Pane] = []
+        for name, image in self.pictures().items():
+            pane: Pane = {"name": name, "caption": captions[name], "layers": self._layers(name, image, save)}
+            if name == LR:
+                pane["scale"] = self.scale
+            elif name != TRUTH:
+                pane["download"] = {"href": pane["layers"]["image"], "filename": f"{name}_x{self.scale}.png"}
+            panes.append(pane)
+        return panes
+
+    def _layers(self, name: str, image: UInt8Image, save: SaveImage) -> dict[str, str]:
+        layers = {"image": save(name, image)}
+        if self.hr_image is not None and name not in (LR, TRUTH):
+            maps = {
+                "error": colours.error_map,
+                "signed error": colours.signed_error_map,
+                "wavelet error": colours.wavelet_error_map,
+            }
+            for layer, draw in maps.items():
+                layers[layer] = save(f"{name}: {layer}", draw(image, self.hr_image))
+        return layers
+
+
+def _decibel(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} dB"
+
+
+def _four(value: float | None) -> str:
+    return _or_dash(value, ".4f")
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "–" if value is None else f"{value:{form}}"
+
+
+def _gain(psnr: float | None, over: float | None) -> float | None:
+    return None if psnr is None or over is None or math.isinf(over) else psnr - over
+
+
+def data_uri(name: str, image: UInt8Image) -> str:
+    """A picture as a PNG data URI, for notebooks (``save`` of :meth:`Comparison.panes`)."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+OWN = 6
+"""Of a user's own models, so many are compared without being asked for."""
+
+
+def default_models(scale: int) -> list[str]:
+    """What a comparison opens with, of what may be dozens of models.
+
+    Bicubic, the teachers, the aggregator of most of them, and one student without distillation, under kd and under
+    mtkd: that of RCAN, which the paper's ablations take, where there are several; then the user's own, the first few.
+    """
+    bundled = [model for model in zoo.models(scale) if model.bundled]
+    teachers = [model.name for model in bundled if model.role == "teacher"]
+    aggregators = [model for model in bundled if model.role == "aggregator"]
+    merged = sorted(aggregators, key=lambda model: (-len(model.header.teachers), len(model.name)))[:1]
+    trained: dict[str, list[str]] = {}
+    for method in ("scratch", "kd", "mtkd"):
+        for model in bundled:
+            if model.name == f"{model.header.network}-{method}":
+                trained.setdefault(model.header.network, []).append(model.name)
+    specs = networks.specs()
+    students = max(trained, key=lambda n: (len(trained[n]), specs[n].family == "rcan"), default=None)
+    own = [model.name for model in zoo.models(scale) if not model.bundled]
+    return ["bicubic", *teachers, *(m.name for m in merged), *(trained[students] if students else []), *own[:OWN]]
+
+
+def _role(name: str, scale: int) -> str:
+    return "interpolation" if name == "bicubic" else zoo.find(name, scale).role
+
+
+def _parameters(network: nn.Module) -> int:
+    """Of the network itself: an aggregator without its teachers, as ``mtkd models`` counts."""
+    return networks.parameter_count(network.aggregator if isinstance(network, MultiTeacher) else network)
+
+
+def compare(
+    image: UInt8Image,
+    models: Sequence[str],
+    scale: int = 4,
+    ground_truth: bool = True,
+    progress: Callable[[str, int, int], None] | None = None,
+    others: Mapping[str, UInt8Image] | None = None,
+) -> Comparison:
+    """Run several models on one image.
+
+    Args:
+        image: (H, W, 3) uint8. With ``ground_truth`` it is the HR image, cut to a multiple of ``scale``, and
+            its LR image is made with the MATLAB kernel; else it is the LR image.
+        models: names of the catalogue, or ``bicubic``.
+        progress: called with the model that runs, how many are done, of how many.
+        others: SR images made elsewhere, by name, of the size of the models' results.
+
+    Raises:
+        UserError: unknown model or scale, an image that is too small, or a result from elsewhere of the wrong size or
+            with a name that is taken.
+    """
+    hr_image = crop_to_multiple(image, scale) if ground_truth else None
+    if hr_image is None:
+        lr_image = image
+    else:
+        lr_image = imresize(chw(hr_image), 1 / scale).permute(1, 2, 0).contiguous().numpy()
+    results = []
+    for number, name in enumerate(models):
+        if progress:
+            progress(name, number, len(models))
+        output = outputs(name, lr_image, scale, _tiles(progress, name, number, len(models)))
+        made = _parameters(loaded(name, scale).network), multiply_adds(name, scale), output.seconds
+        picture = to_uint8(output.sr)
+        results.append(Result(name, _role(name, scale), *made, picture, *_quality(picture, hr_image, scale)))
+    results += _elsewhere(others or {}, lr_image, hr_image, scale, models)
+    if progress:
+        progress("", len(models), len(models))
+    plain = to_uint8(outputs("bicubic", lr_image, scale).sr)
+    return Comparison(scale, lr_image, hr_image, tuple(results), _quality(plain, hr_image, scale)[0])
+
+
+def _tiles(progress: Callable[[str, int, int], None] | None, name: str, number: int, of: int) -> Tiles | None:
+    def told(done: int, tiles: int) -> None:
+        if progress and tiles > 1:
+            progress(f"{name}, tile {done} of {tiles}", number, of)
+
+    return told
+
+
+def _elsewhere(
+    others: Mapping[str, UInt8Image], lr: UInt8Image, hr: UInt8Image | None, scale: int, taken: Sequence[str]
+) -> Iterator[Result]:
+    wanted = (lr.shape[0] * scale, lr.shape[1] * scale)
+    for name, image in others.items():
+        if image.shape[:2] != wanted:
+            raise UserError(f"{name}: {_size(image)}, but x{scale} of this LR image is {wanted[1]} x {wanted[0]}")
+        if name in (*taken, LR, TRUTH):
+            raise UserError(f"{name}: this name is taken; rename the file")
+        yield Result(name, "elsewhere", None, None, None, image, *_quality(image, hr, scale))
+
+
+def _size(image: UInt8Image) -> str:
+    return f"{image.shape[1]} x {image.shape[0]}"
+
+
+def _quality(sr: UInt8Image, hr: UInt8Image | None, scale: int) -> tuple[float | None, float | None]:
+    """PSNR and SSIM; None where there is no ground truth or the image is too small for the measure."""
+    values: list[float | None] = []
+    for measure in (psnr, ssim):
+        try:
+            values.append(None if hr is None else measure(sr, hr, scale))
+        except UserError:
+            values.append(None)
+    return values[0], values[1]

@@ -1,0 +1,1 @@
+"""What all pictures share: palettes, mosaics and the theme of plots."""

@@ -1,0 +1,1 @@
+"""Measured results: tables, plots, ablations and training curves."""

@@ -1,0 +1,186 @@
+"""Still charts of the recorded evidence, for notebooks and papers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from mtkd.experiments.plan import Plan
+from mtkd.experiments.records import Records
+from mtkd.experiments.tables import Tables, find
+
+_INK, _GREY, _LINE = "#1f2430", "#8a91a0", "#d9dde5"
+COLOURS = ("#2f6fde", "#d9622b", "#2a9d5c", "#8e54c9", "#b8891a", "#c13b6b")
+"""Of series, in this order; told apart by people who see colours differently, and in print by their markers."""
+DPI = 110
+_MARKERS = "osD^vP"
+
+
+def _axes(figure: Figure, count: int, **options: Any) -> list[Axes]:
+    found = figure.subplots(1, count, squeeze=False, **options)[0]
+    for axes in found:
+        _plain(axes)
+    return list(found)
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(_LINE)
+    axes.tick_params(colors=_INK, length=0, labelsize=9)
+    axes.grid(axis="x", color=_LINE, linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def _picture(figure: Figure) -> Image.Image:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return Image.open(buffer).convert("RGB")
+
+
+def _title(axes: Axes, text: str) -> None:
+    axes.set_title(text, loc="left", fontsize=10, color=_INK, fontweight="bold")
+
+
+def merging_gains(agreements: Sequence[Mapping[str, Any]], names: Mapping[str, str], scale: int = 4) -> Image.Image:
+    """What merging the teachers gains over the best of them, a panel a set.
+
+    Args:
+        agreements: rows of :func:`mtkd.experiments.maintain.evidence.measured_agreements`.
+        names: the gains to show, and what to call them, from top to bottom.
+    """
+    rows = [row for row in agreements if row["scale"] == scale]
+    figure = Figure(figsize=(9, 0.9 + 0.33 * len(names)), layout="constrained", dpi=DPI)
+    for axes, row in zip(_axes(figure, len(rows), sharex=True, sharey=True), rows, strict=True):
+        values = [row["gains"][name] for name in names]
+        places = range(len(values))
+        colours = [_GREY if name == "predicted" else COLOURS[0] for name in names]
+        axes.barh(places, values, height=0.55, color=colours)
+        for place, value in zip(places, values, strict=True):
+            axes.annotate(f"{value:+.3f}", (max(value, 0), place), (4, 0), textcoords="offset points", va="center",
+                          fontsize=8.5, color=_INK)  # fmt: skip
+        axes.set_yticks(places, list(names.values()))
+        axes.margins(x=0.25)
+        _title(axes, f"{row['set']} (r = {row['mean_correlation']:.3f})")
+    axes.invert_yaxis()
+    figure.supxlabel("dB over the best teacher", fontsize=9, color=_INK)
+    return _picture(figure)
+
+
+def differences(
+    content: Mapping[str, Any],
+    table: str,
+    pairs: Sequence[tuple[str, str]],
+    scale: int = 4,
+    sets: Sequence[str] = ("Set5", "Set14"),
+) -> Image.Image:
+    """Paired differences in PSNR between rows of a table of the report, a panel a set, spread over seeds as a line.
+
+    Pairs that were not measured are left out.
+    """
+    found = find(content, table, scale)
+    titles = {row["label"]: row["title"] for row in found["rows"]}
+    known = {(row["first"], row["second"]): row["sets"] for row in found["differences"]}
+    measured = [pair for pair in pairs if pair in known]
+    common = titles[measured[0][1]] if len({second for _, second in measured}) == 1 else ""
+    figure = Figure(figsize=(9, 0.9 + 0.3 * len(measured)), layout="constrained", dpi=DPI)
+    axes_of = _axes(figure, len(sets), sharex=True, sharey=True)
+    for axes, set_name in zip(axes_of, sets, strict=True):
+        for place, pair in enumerate(measured):
+            cell = known[pair].get(set_name)
+            if cell is None:
+                continue
+            colour = COLOURS[0] if cell["mean"] > 0 else COLOURS[1]
+            axes.errorbar(cell["mean"], place, xerr=cell["spread"] or 0, fmt="o", color=colour, markersize=6,
+                          mfc=colour if cell["seeds"] > 1 else "white", capsize=3)  # fmt: skip
+            text = f"{cell['mean']:+.3f}  {cell['won']}/{cell['images']}"
+            axes.annotate(text, (cell["mean"], place), (9, 5), textcoords="offset points", fontsize=8, color=_INK)
+        axes.axvline(0, color=_GREY, linewidth=1)
+        axes.set_yticks(
+            range(len(measured)), [titles[a] if common else f"{titles[a]} − {titles[b]}" for a, b in measured]
+        )
+        axes.set_ylim(len(measured) - 0.5, -0.7)
+        axes.margins(x=0.3)
+        _title(axes, set_name)
+    over = f"dB over {common}" if common else "difference in dB"
+    figure.supxlabel(f"{over}; hollow: one seed; n/m: images won", fontsize=9, color=_INK)
+    return _picture(figure)
+
+
+def training_curves(
+    plan: Plan, records: Records, models: Mapping[str, str], scale: int = 4, seed: int = 1
+) -> Image.Image:
+    """PSNR of the held-out images over the steps of training.
+
+    Args:
+        models: names of the plan's models, and what to call them; those without a record of their curve are left out.
+    """
+    tables = Tables(plan, records)
+    figure = Figure(figsize=(9, 3.4), layout="constrained", dpi=DPI)
+    (axes,) = _axes(figure, 1)
+    for number, (name, title) in enumerate(models.items()):
+        run = records.runs.get(tables.matrix.run(name, scale, seed).digest)
+        if run is None or not run["curve"]:
+            continue
+        steps, psnr = zip(*run["curve"], strict=True)
+        axes.plot(steps, psnr, color=COLOURS[number], marker=_MARKERS[number], markersize=4, label=title)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.grid(axis="y", color=_LINE, linewidth=0.8)
+    axes.set_xlabel("steps", fontsize=9, color=_INK)
+    axes.set_ylabel("held-out PSNR-Y, dB", fontsize=9, color=_INK)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    return _picture(figure)
+
+
+def lines(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    x: str,
+    y: str,
+    log: bool = False,
+    height: float = 3.4,
+) -> Image.Image:
+    """Curves over one another: (x values, y values) by name; ``log`` is the x axis."""
+    figure = Figure(figsize=(9, height), layout="constrained", dpi=DPI)
+    (axes,) = _axes(figure, 1)
+    for number, (name, (across, up)) in enumerate(series.items()):
+        marker = _MARKERS[number % len(_MARKERS)] if len(across) <= 30 else ""
+        axes.plot(across, up, color=COLOURS[number % len(COLOURS)], label=name, marker=marker, markersize=4)
+    if log:
+        axes.set_xscale("log")
+        places = sorted({place for across, _ in series.values() for place in across})
+        if len(places) <= 12:
+            axes.set_xticks(places, [f"{place:,g}" for place in places], minor=False)
+            axes.set_xticks([], minor=True)
+    axes.grid(axis="y", color=_LINE, linewidth=0.8)
+    axes.set_xlabel(x, fontsize=9, color=_INK)
+    axes.set_ylabel(y, fontsize=9, color=_INK)
+    if len(series) > 1:
+        axes.legend(frameon=False, fontsize=9)
+    return _picture(figure)
+
+
+def bars(groups: Mapping[str, Mapping[str, float]], unit: str, form: str = ".3f", columns: int = 3) -> Image.Image:
+    """Horizontal bars, a panel a group, all with one axis: values by name; ``form`` is how they are written."""
+    rows = -(-len(groups) // columns)
+    tallest = max(map(len, groups.values()))
+    figure = Figure(figsize=(9, rows * (0.75 + 0.32 * tallest)), layout="constrained", dpi=DPI)
+    columns = min(columns, len(groups))
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True).flatten()
+    for axes in grid[len(groups) :]:
+        axes.remove()
+    for number, (axes, (title, values)) in enumerate(zip(grid, groups.items(), strict=False)):
+        _plain(axes)
+        axes.barh(range(len(values)), list(values.values()), height=0.6, color=COLOURS[number % len(COLOURS)])
+        for place, value in enumerate(values.values()):
+            axes.annotate(f"{value:{form}}", (max(value, 0), place), (4, 0), textcoords="offset points", va="center",
+                          fontsize=8.5, color=_INK)  # fmt: skip
+        axes.set_yticks(range(len(values)), list(values))
+        axes.margins(x=0.3)
+        axes.invert_yaxis()
+        _title(axes, title)
+    figure.supxlabel(unit, fontsize=9, color=_INK)
+    return _picture(figure)

@@ -1,0 +1,352 @@
+"""The recorded evidence as people look at it: tables beside the paper's, runs behind a number, claims, costs.
+
+Means over seeds, spreads, differences and verdicts are those of the report (:mod:`mtkd.experiments.tables`).
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from mtkd import networks, zoo
+from mtkd.data.benchmarks import SETS
+from mtkd.errors import UserError, unknown_name
+from mtkd.experiments import records as recorded
+from mtkd.experiments.plan import Plan, load_plan
+from mtkd.experiments.published import published
+from mtkd.experiments.records import Records
+from mtkd.experiments.runner import HELD_OUT
+from mtkd.experiments.statistics import Verdict
+from mtkd.experiments.tables import Tables, report
+from mtkd.explore.comparison import costs
+from mtkd.explore.evidence.result_rows import Difference, Metric, Row, View, marked, notes
+
+Progress = Callable[[str, int, int], object]
+"""Called with what is done next, and how many of how many are done."""
+SCALES = (2, 3, 4)
+SET_NAMES = (*SETS, HELD_OUT)
+GROUPS = ("Bicubic", "Teachers", "Aggregators with their teachers", "EDSR student", "RCAN student", "SwinIR student")
+"""Of points, in this order."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model among all that were measured at one scale on one set; ``group`` is one of :data:`GROUPS`.
+
+    ``parts`` are its networks by name: an aggregator's teachers are among them, bicubic has none.
+    """
+
+    model: str
+    title: str
+    group: str
+    psnr: float
+    spread: float | None
+    seeds: int
+    parts: Mapping[str, costs.Cost]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """The gain in PSNR over the undistilled student on one set, measured and printed, in dB."""
+
+    table: str
+    scale: int
+    set_name: str
+    title: str
+    student: str
+    measured: Difference
+    printed: float
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A sentence of the paper, its verdict on the measured tables, and what speaks for it in words."""
+
+    text: str
+    where: str
+    verdict: Verdict
+    evidence: str
+    printed: str
+
+
+class Results:
+    """What was recorded for one plan.
+
+    Args:
+        plan: the plan.
+        found: the records to show.
+        own: digests of the runs that are the user's own and not bundled.
+    """
+
+    def __init__(self, plan: Plan, found: Records, own: frozenset[str] = frozenset()) -> None:
+        self.plan, self.records, self.own = plan, found, own
+        self._tables = Tables(plan, found)
+        self._filled: dict[tuple[str, int], dict[str, Any]] = {}
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        """The report of all tables and claims, as ``mtkd matrix report`` gives it."""
+        return report(self.plan, self.records, list(self.plan.tables))
+
+    @property
+    def source(self) -> str:
+        """Which runs are shown, in a sentence."""
+        bundled = len(self.records.runs.keys() - self.own)
+        return f"{bundled} runs that come with the package and {len(self.own) or 'none'} of your own"
+
+    @property
+    def protocol(self) -> str:
+        """How PSNR and SSIM were measured."""
+        return "; ".join(sorted(self.records.protocols)) or "nothing measured yet"
+
+    def scales(self, table: str) -> tuple[int, ...]:
+        """The scales that a table has."""
+        entry = self._tables.matrix.table(table)
+        return SCALES if entry.scales is None else tuple(entry.scales)
+
+    def default_set(self, scale: int) -> str:
+        """The last of the benchmark sets that was measured at a scale: they are in order of their size."""
+        at = {run["digest"] for run in self.records.runs.values() if run["scale"] == scale}
+        measured = [name for name in SETS if any((digest, name) in self.records.scores for digest in at)]
+        return measured[-1] if measured else SETS[0]
+
+    def printed_set(self, table: str, scale: int, wanted: str) -> str | None:
+        """The set for which the paper prints numbers of a table at a scale: the wanted one, or else the first."""
+        labels = [row["label"] for row in self._table(table, scale)["rows"]]
+        printed = [name for name in SETS if any(published().cell(table, scale, label, name) for label in labels)]
+        return wanted if wanted in printed else next(iter(printed), None)
+
+    def view(self, table: str, scale: int, set_name: str, metric: Metric = "PSNR") -> View:
+        """One table at one scale, on one set.
+
+        Raises:
+            UserError: no such table, scale, set or metric.
+        """
+        for what, value, known in (("set", set_name, SET_NAMES), ("metric", metric, ("PSNR", "SSIM"))):
+            if value not in known:
+                raise unknown_name(what, value, known)
+        if scale not in SCALES:
+            raise UserError(f"scale {scale}: give 2, 3 or 4")
+        entry = self._tables.matrix.table(table)
+        base = "scratch" if "scratch" in entry.variants else "MT"
+        rows = marked(self._rows(table, scale, set_name, metric, base)) if scale in self.scales(table) else ()
+        return View(
+            table,
+            entry.title,
+            scale,
+            set_name,
+            metric,
+            rows,
+            "over Compact (scratch)" if base == "scratch" else "MT over it",
+            self._missing(table, scale, set_name, rows),
+            tuple(notes(table, scale, set_name, entry.student)),
+        )
+
+    def _rows(self, table: str, scale: int, set_name: str, metric: Metric, base: str) -> list[Row]:
+        filled, key = self._table(table, scale), metric.lower()
+        differences = {(d["first"], d["second"]): d["sets"].get(set_name) for d in filled["differences"]}
+        printed_base = self._printed_base(table, scale, set_name)
+        rows = []
+        for row in filled["rows"]:
+            label, cell = row["label"], row["measured"].get(set_name, {})
+            printed = published().cell(table, scale, label, set_name)
+            over = differences.get((label, "scratch") if base == "scratch" else ("MT", label))
+            distilled = label in self.plan.tables[table].variants and label != "scratch"
+            rows.append(
+                Row(
+                    label,
+                    row["title"],
+                    row["model"],
+                    distilled,
+                    tuple(row["runs"]),
+                    row["parameters"],
+                    cell.get(key),
+                    cell.get(f"{key}_spread"),
+                    cell.get("seeds", 0),
+                    printed and printed[metric == "SSIM"],
+                    over and Difference(**over),
+                    round(printed[0] - printed_base[0], 2) if distilled and printed and printed_base else None,
+                )
+            )
+        return rows
+
+    def _printed_base(self, table: str, scale: int, set_name: str) -> tuple[float, float] | None:
+        """The paper's numbers of the undistilled student; Table 5 leaves them to the table of its student's methods."""
+        student = self.plan.tables[table].student
+        same = [name for name, entry in self.plan.tables.items() if student and entry.student == student]
+        cells = (published().cell(name, scale, "scratch", set_name) for name in (table, *same))
+        return next((cell for cell in cells if cell), None)
+
+    def _table(self, name: str, scale: int) -> dict[str, Any]:
+        if (name, scale) not in self._filled:
+            self._filled[name, scale] = self._tables.table(name, scale)
+        return self._filled[name, scale]
+
+    def _missing(self, table: str, scale: int, set_name: str, rows: Sequence[Row]) -> str:
+        where = f"on {set_name} at ×{scale}"
+        if scale not in self.scales(table):
+            return f"This table is for ×{', ×'.join(map(str, self.scales(table)))} alone."
+        absent = [row.title for row in rows if row.measured is None]
+        if not absent:
+            return ""
+        if len(absent) < len(rows):
+            return f"Not measured {where} yet: {', '.join(absent)}."
+        printed = any(row.printed is not None for row in rows)
+        return f"Nothing of this table is measured {where} yet" + (": the paper's numbers alone." if printed else ".")
+
+    # --- runs
+
+    def runs(self, table: str, scale: int, label: str) -> list[dict[str, Any]]:
+        """The records behind a row of a table, a run a seed, with ``source`` ("bundled", "own") and ``scores``.
+
+        ``scores`` are the mean PSNR and SSIM over each set's images.
+
+        Raises:
+            UserError: no such table or row.
+        """
+        rows = {row["label"]: row for row in self._table(table, scale)["rows"]}
+        if label not in rows:
+            raise unknown_name(f"row of {table}", label, rows)
+        return [self._run(digest) for digest in rows[label]["runs"]]
+
+    def _run(self, digest: str) -> dict[str, Any]:
+        found = {name: self.records.scores.get((digest, name)) for name in SET_NAMES}
+        scores = {
+            name: [statistics.fmean(score[k] for score in images.values()) for k in (0, 1)]
+            for name, images in found.items()
+            if images
+        }
+        return {**self.records.runs[digest], "source": "own" if digest in self.own else "bundled", "scores": scores}
+
+    # --- pictures
+
+    def points(self, scale: int, set_name: str) -> list[Point]:
+        """Every model that was measured at a scale on a set, in order of their groups."""
+        found: dict[str, Point] = {}
+        for name in self.plan.tables:
+            for row in self._table(name, scale)["rows"] if scale in self.scales(name) else []:
+                cell = row["measured"].get(set_name)
+                if cell and row["model"] not in found:
+                    found[row["model"]] = self._point(row, cell)
+        return sorted(found.values(), key=lambda point: GROUPS.index(point.group))
+
+    def _point(self, row: Mapping[str, Any], cell: Mapping[str, Any]) -> Point:
+        run = self.records.runs[row["runs"][0]]
+        title, group = row["title"], "Bicubic"
+        if run["network"] is not None:
+            spec = networks.specs()[run["network"]]
+            family = self.plan.title(spec.family)
+            group = {"teacher": GROUPS[1], "aggregator": GROUPS[2]}.get(spec.role, f"{family} student")
+            title = family if spec.role == "teacher" else title
+        return Point(row["model"], title, group, cell["psnr"], cell["psnr_spread"], cell["seeds"], self._parts(run))
+
+    def _parts(self, run: Mapping[str, Any]) -> dict[str, costs.Cost]:
+        network, scale = run["network"], run["scale"]
+        if network is None:
+            return {}
+        merges = networks.specs()[network].role == "aggregator"
+        found = {run["name"]: costs.of_network(network, scale, tuple(run["recipe"]["teachers"]) if merges else ())}
+        for teacher in found[run["name"]].teachers:
+            found[teacher] = costs.of_network(self._network(teacher, scale), scale)
+        return found
+
+    def _network(self, name: str, scale: int) -> str:
+        """The network of a teacher, which may not have been measured itself."""
+        measured = (r["network"] for r in self.records.runs.values() if (r["name"], r["scale"]) == (name, scale))
+        return next(measured, None) or (name if name in networks.specs() else zoo.find(name, scale).header.network)
+
+    def seconds(self, points: Sequence[Point], scale: int, progress: Progress = lambda *_: None) -> dict[str, float]:
+        """Seconds of every part of these points, by its name; each network runs once.
+
+        See :func:`~mtkd.explore.comparison.costs.seconds`.
+        """
+        parts = {name: cost for point in points for name, cost in point.parts.items()}
+        found = {}
+        for done, (name, cost) in enumerate(parts.items()):
+            progress(cost.network, done, len(parts))
+            found[name] = costs.seconds(cost.network, scale, cost.teachers)
+        return found
+
+    def gains(self) -> list[Gain]:
+        """All gains over the undistilled student that were measured and are printed."""
+        found = []
+        for filled in self.report["tables"]:
+            rows = {row["label"]: row for row in filled["rows"]}
+            for difference in filled["differences"]:
+                first, second = (rows[difference[side]] for side in ("first", "second"))
+                if second["label"] != "scratch":
+                    continue
+                for set_name, cell in difference["sets"].items():
+                    printed = [row["printed"].get(set_name) for row in (first, second)]
+                    if all(printed):
+                        gain = round(printed[0][0] - printed[1][0], 2)
+                        student = self.plan.title(self.plan.tables[filled["table"]].student or "")
+                        place = (filled["table"], filled["scale"], set_name, first["title"], f"{student} student")
+                        found.append(Gain(*place, Difference(**cell), gain))
+        return found
+
+    # --- claims
+
+    def claims(self) -> list[Checked]:
+        """The paper's sentences, each checked at the scales of :attr:`claims_at`."""
+        return [_checked(claim) for claim in self.report["claims"]]
+
+    @property
+    def claims_at(self) -> tuple[int, ...]:
+        """The scales at which claims are checked."""
+        return tuple(self.report["claims_at"])
+
+
+def titles(size: str = "mini") -> dict[str, str]:
+    """Every table of a size, with what it is about."""
+    return {name: table.title for name, table in load_plan(size).tables.items()}
+
+
+def load(size: str = "mini", out: Path | None = None) -> Results:
+    """The bundled records of a size, and over them those of the user's own runs in ``out`` [``runs/SIZE``].
+
+    Raises:
+        UserError: no such size, neither records, or a file that cannot be read.
+    """
+    out = Path("runs", size) if out is None else out
+    stamps = tuple(
+        path.stat().st_mtime_ns if path.is_file() else None
+        for path in (recorded.MEASURED / f"{size}.sqlite", out / recorded.NAME)
+    )
+    return _load(size, out.absolute(), stamps)
+
+
+@lru_cache(maxsize=2)
+def _load(size: str, out: Path, stamps: tuple[int | None, ...]) -> Results:
+    """``stamps`` are the files' times: what was read stays until one of them changes."""
+    bundled, own = (
+        recorded.read(path).runs.keys() if stamp is not None else set()
+        for path, stamp in zip((recorded.MEASURED / f"{size}.sqlite", out / recorded.NAME), stamps, strict=True)
+    )
+    return Results(load_plan(size), recorded.available(out, size), frozenset(own - bundled))
+
+
+def _checked(claim: Mapping[str, Any]) -> Checked:
+    if "points" in claim:
+        evidence, printed = _correlation(claim), _correlation(claim["printed"])
+    else:
+        least, positive = claim["least"], claim["printed"]
+        evidence = f"none of {claim['wanted']} differences measured yet"
+        if least:
+            evidence = f"{claim['positive']} of {claim['comparisons']} measured differences are positive"
+            if missing := claim["wanted"] - claim["comparisons"]:
+                evidence += f", {missing} not measured yet"
+            seeds = "1 seed" if least["seeds"] == 1 else f"{least['seeds']} seeds"
+            evidence += f"; the smallest is {least['mean']:+.3f} dB ({least['of']}, {seeds})"
+        printed = f"{positive[0]} of {positive[1]} differences are positive"
+    return Checked(claim["text"], claim["where"], claim["verdict"], evidence, printed)
+
+
+def _correlation(found: Mapping[str, Any]) -> str:
+    if "rank_correlation" not in found:
+        return f"{found['points']} points: too few for a correlation"
+    return f"rank correlation {found['rank_correlation']:+.2f} over {found['points']} points, p = {found['p']:.2g}"

@@ -1,0 +1,1 @@
+"""A look inside: the framework step by step, attribution and wavelet subbands."""

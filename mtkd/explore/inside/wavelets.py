@@ -1,0 +1,185 @@
+"""Two pictures of a comparison through the eyes of the distillation losses: subbands, maps, what each loss misses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtkd.errors import unknown_name
+from mtkd.explain.subbands import LOSSES, Subband, energies, loss_by_band, loss_map, loss_of, subbands
+from mtkd.explore.comparison.core import LR, TRUTH, Comparison, SaveImage
+from mtkd.explore.comparison.outputs import Tiles, outputs
+from mtkd.explore.draw import colours
+from mtkd.explore.viewer import Pane
+from mtkd.images import UInt8Image, chw, to_uint8
+
+_KINDS = {"LL": "blurred", "LH": "horizontal edges", "HL": "vertical edges", "HH": "diagonals"}
+
+
+def choices(comparison: Comparison) -> list[str]:
+    """The pictures of a comparison that have bands worth comparing: all but LR."""
+    return [name for name in comparison.pictures() if name != LR]
+
+
+def picture(comparison: Comparison, name: str, tiles: Tiles | None = None) -> Tensor:
+    """One picture (3, H, W) in [0, 1]: a model's output as it is, neither clamped nor rounded, others from their file.
+
+    Args:
+        tiles: called as a network that has to run goes on.
+
+    Raises:
+        UserError: the comparison has no such picture.
+    """
+    known = choices(comparison)
+    if name not in known:
+        raise unknown_name("picture", name, known)
+    if name != TRUTH and comparison[name].role != "elsewhere":
+        return torch.clone(outputs(name, comparison.lr_image, comparison.scale, tiles).sr[0])
+    image = comparison.hr_image if name == TRUTH else comparison[name].image
+    assert image is not None
+    return chw(image).float() / 255
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures of a comparison under a wavelet of K levels, and the loss that is looked at."""
+
+    comparison: Comparison
+    first: str
+    second: str
+    levels: int = 1
+    wavelet: str = "haar"
+    loss: str = "wavelet"
+    tiles: Tiles | None = None
+    """See :func:`picture`."""
+
+    @cached_property
+    def images(self) -> tuple[Tensor, Tensor]:
+        first, second = (picture(self.comparison, name, self.tiles) for name in (self.first, self.second))
+        return first, second
+
+    @cached_property
+    def bands(self) -> list[Subband]:
+        """See :func:`mtkd.explain.subbands.subbands`."""
+        return subbands(*self.images, self.levels, self.wavelet)
+
+    def total(self, loss: str) -> float:
+        """The value of a loss of :data:`~mtkd.explain.subbands.LOSSES` between the two pictures."""
+        first, second = self.images
+        return float(loss_of(loss, self.levels, self.wavelet)(first[None], second[None]))
+
+    def by_band(self) -> dict[str, dict[str, float]]:
+        """Of each loss, how much of it every band of the difference carries; they add up to the loss."""
+        return {
+            name: loss_by_band(*self.images, loss_of(name, self.levels, self.wavelet), self.levels, self.wavelet)
+            for name in LOSSES
+        }
+
+    def map(self) -> Tensor:
+        """Where the chosen loss comes from, (H, W); the sum is the loss."""
+        return loss_map(*self.images, loss_of(self.loss, self.levels, self.wavelet))
+
+    def table(self) -> list[dict[str, float | str]]:
+        """One row a band: ``contribution`` to the wavelet loss (Eq. 3) and its ``share``; a last row for their sum."""
+        total = sum(band.contribution for band in self.bands)
+        rows: list[dict[str, float | str]] = [
+            {
+                "band": band.name,
+                "what": _KINDS[band.name[:2]],
+                "mean |difference|": float(band.difference.abs().mean()),
+                "contribution": band.contribution,
+                "share": band.contribution / total if total else 0.0,
+            }
+            for band in self.bands
+        ]
+        return [*rows, {"band": "sum", "what": "", "mean |difference|": "", "contribution": total, "share": 1.0}]
+
+    def ranges(self) -> tuple[float, float]:
+        """Levels (of 255) at which the colours of detail bands and of differences are full: 99.5 % of values lie below,
+        but at least 1."""
+        details = torch.cat([t.abs().flatten() for b in self.bands if b.name[:2] != "LL" for t in (b.first, b.second)])
+        differences = torch.cat([band.difference.abs().flatten() for band in self.bands])
+        return tuple(max(1.0, 255 * float(_quantile(values))) for values in (details, differences))  # type: ignore[return-value]
+
+    def panes(self, save: SaveImage) -> list[Pane]:
+        """Whole image, map of the loss, and bands, each enlarged to the image's size (nearest), for the viewer.
+
+        Layers: the first picture, the second one, their difference.
+        """
+        first, second = self.images
+        full, full_difference = self.ranges()
+        layers = (self.first, self.second, "difference")
+
+        def pane(name: str, caption: str, images: Sequence[UInt8Image]) -> Pane:
+            addresses = {layer: save(f"{name} {k}", image) for k, (layer, image) in enumerate(zip(layers, images))}  # noqa: B905
+            return {"name": name, "caption": caption, "layers": addresses}
+
+        whole = [to_uint8(first), to_uint8(second), _signed(first - second, full_difference)]
+        one = self.map()
+        peak = float(_quantile(one.abs().flatten())) or 1.0
+        drawn = colours.diverging(one.double().numpy() / peak)
+        found = [
+            pane("whole image", f"{first.shape[2]} × {first.shape[1]}", whole),
+            pane("where the loss comes from", f"adds up to {self.total(self.loss):.5f}", [drawn] * 3),
+        ]
+        total = sum(band.contribution for band in self.bands)
+        for band in self.bands:
+            low = band.name.startswith("LL")
+            images = [to_uint8(one / 2**band.level) if low else _signed(one, full) for one in (band.first, band.second)]
+            images.append(_signed(band.difference, full_difference))
+            share = band.contribution / total if total else 0
+            caption = f"{_KINDS[band.name[:2]]} · {band.contribution:.5f} ({share:.0%})"
+            found.append(pane(band.name, caption, [enlarged(i, band.level, first) for i in images]))
+        return found
+
+
+def all_kept(comparison: Comparison) -> bool:
+    """Whether the outputs of all models fit into what is kept: those of large images may have to be computed again."""
+    size = 3 * 4 * comparison.pixels  # bytes, float32
+    return size * sum(result.role != "elsewhere" for result in comparison.results) <= outputs.limit
+
+
+def energy_table(
+    comparison: Comparison, levels: int, wavelet: str, names: Sequence[str] | None = None, tiles: Tiles | None = None
+) -> tuple[str, dict[str, dict[str, float]]]:
+    """Energy of each band of every picture, in dB over that of the reference: its name, then model -> band -> dB.
+
+    The reference is the ground truth, or else the first picture. Minus: the model's image has less of the band.
+
+    Args:
+        names: of the pictures, where not all are wanted.
+        tiles: see :func:`picture`.
+    """
+    names = names or choices(comparison)
+    reference = TRUTH if comparison.hr_image is not None else names[0]
+    truth = energies(picture(comparison, reference, tiles), levels, wavelet)
+    found = {}
+    for name in names:
+        if name != reference:
+            own = energies(picture(comparison, name, tiles), levels, wavelet)
+            found[name] = {b: 10 * float(np.log10(max(own[b], 1e-20) / max(truth[b], 1e-20))) for b in truth}
+    return reference, found
+
+
+def _quantile(values: Tensor) -> Tensor:
+    # torch.quantile refuses more than 16 million values
+    step = max(1, values.numel() // 4_000_000)
+    return torch.quantile(values[::step], 0.995)
+
+
+def _signed(values: Tensor, full: float) -> UInt8Image:
+    return colours.diverging(values.mean(0).double().numpy() * 255 / full)
+
+
+def enlarged(image: UInt8Image, level: int, like: Tensor) -> UInt8Image:
+    """A band's picture over the pixels of ``like`` that it came from: longer wavelets reach beyond them, evenly."""
+    factor = 2**level
+    big = image.repeat(factor, axis=0).repeat(factor, axis=1)
+    height, width = like.shape[-2:]
+    top, left = (big.shape[0] - height) // 2, (big.shape[1] - width) // 2
+    return np.ascontiguousarray(big[top : top + height, left : left + width])

@@ -1,0 +1,252 @@
+"""What the Results tab shows, from records made by hand: every number is known beforehand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sqlite3
+import statistics
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from mtkd.errors import UserError
+from mtkd.experiments import records
+from mtkd.experiments.plan import Plan, load_plan
+from mtkd.experiments.records import Records
+from mtkd.experiments.tables import Tables
+from mtkd.explore.evidence import plots
+from mtkd.explore.evidence.results import Results, load, titles
+
+IMAGES = ("a", "b")
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return load_plan("mini")
+
+
+def made(plan: Plan, scores: dict[tuple[str, int, int | None], tuple[float, float]], set_name: str = "Set5") -> Results:
+    """Results of finished runs: {(model, scale, seed): PSNR of image a and b}; SSIM is PSNR / 50."""
+    matrix = Tables(plan, Records({}, {}, frozenset())).matrix
+    runs, numbers = {}, {}
+    for (name, scale, seed), psnr in scores.items():
+        run = matrix.run(name, scale, seed)
+        recipe = run.recipe.model_dump(mode="json") if run.recipe else None
+        runs[run.digest] = dict.fromkeys(records.RUNS) | {
+            "digest": run.digest, "name": name, "scale": scale, "seed": run.seed, "folder": run.folder,
+            "recipe": recipe, "network": recipe and recipe["network"], "parameters": 1000 if recipe else None,
+            "curve": [[10, 30.0]],
+        }  # fmt: skip
+        numbers[run.digest, set_name] = {i: (p, p / 50) for i, p in zip(IMAGES, psnr, strict=True)}
+    return Results(plan, Records(runs, numbers, frozenset({"Y, crop = scale, uint8"})))
+
+
+STUDENTS = {
+    ("rcan_tiny-scratch", 4, 1): (30.0, 31.0),
+    ("rcan_tiny-scratch", 4, 2): (29.0, 30.0),
+    ("rcan_tiny-kd", 4, 1): (30.1, 31.1),
+    ("rcan_tiny-dukd", 4, 1): (30.0, 31.1),
+    ("rcan_tiny-mtkd", 4, 1): (30.2, 31.1),
+    ("rcan_tiny-mtkd", 4, 2): (29.3, 29.8),
+    ("rcan_mini", 4, None): (32.0, 32.2),
+    ("bicubic", 4, None): (27.0, 28.0),
+}
+
+
+@pytest.fixture(scope="module")
+def results(plan: Plan) -> Results:
+    return made(plan, STUDENTS)
+
+
+def test_measured_and_printed_stand_side_by_side(results: Results) -> None:
+    rows = {row.label: row for row in results.view("table2", 4, "Set5").rows}
+    mtkd = rows["mtkd"]
+    # seeds: 30.65 and 29.55; over scratch of the same seed: +0.15 and +0.05, image b loses in the mean
+    assert (mtkd.measured, mtkd.seeds, mtkd.printed) == (pytest.approx(30.1), 2, 32.62)
+    assert mtkd.spread == pytest.approx(0.7778, abs=1e-4)
+    assert mtkd.over is not None and (mtkd.over.mean, mtkd.over.won, mtkd.over.images) == (pytest.approx(0.1), 1, 2)
+    assert mtkd.printed_over == pytest.approx(32.62 - 32.32)
+    assert rows["at"].measured is None and rows["at"].printed == 32.31 and rows["at"].runs == ()
+    ssim = {row.label: row for row in results.view("table2", 4, "Set5", "SSIM").rows}["kd"]
+    assert (ssim.measured, ssim.printed) == (pytest.approx(30.6 / 50), 0.8980)
+
+
+def test_best_and_second_are_of_the_distilled_students(results: Results) -> None:
+    rows = results.view("table2", 4, "Set5").rows
+    assert {row.label: row.mark for row in rows if row.mark} == {"kd": "best", "dukd": "second"}
+    # Table 2, x4, Set5: MTKD 32.62, DUKD 32.56; Full (32.63) and MT (32.83) do not compete
+    assert {row.label: row.printed_mark for row in rows if row.printed_mark} == {"mtkd": "best", "dukd": "second"}
+    # Table 4, x4, Set5: KD and FAKD share the second place at 32.43
+    shared = results.view("table4", 4, "Set5").rows
+    assert {row.label for row in shared if row.printed_mark == "second"} == {"kd", "fakd"}
+
+
+def test_one_measured_student_is_not_called_the_best(plan: Plan) -> None:
+    rows = made(plan, {("rcan_tiny-kd", 4, 1): (30, 31)}).view("table2", 4, "Set5").rows
+    assert not any(row.mark for row in rows)
+
+
+def test_what_is_missing_is_said(results: Results) -> None:
+    some, none = results.view("table2", 4, "Set5"), results.view("table2", 3, "BSD100")
+    assert some.missing.startswith("Not measured on Set5 at ×4 yet") and "AT, FAKD" in some.missing
+    assert none.missing == "Nothing of this table is measured on BSD100 at ×3 yet: the paper's numbers alone."
+    assert not none.empty
+    # Table 5 has no undistilled student: it is that of Table 2, 26.34 dB.
+    over = {row.label: row.printed_over for row in results.view("table5", 4, "Urban100").rows}
+    assert (over["mtkd"], over["v7"], over["scratch"]) == (0.74, -0.06, None)
+    other_scale = results.view("table5", 3, "Urban100")
+    assert other_scale.empty and other_scale.rows == () and other_scale.missing == "This table is for ×4 alone."
+    unprinted = results.view("aggregators", 2, "Set5")
+    assert unprinted.empty and "the paper's" not in unprinted.missing
+
+
+def test_notes_of_the_paper(results: Results) -> None:
+    assert any("printed 0.4707, read as 0.7407" in note for note in results.view("table3", 4, "BSD100").notes)
+    assert not any("0.4707" in note for note in results.view("table3", 4, "Set5").notes)
+    assert any("MiPKD 26.55" in note for note in results.view("table2", 4, "Urban100").notes)
+    assert any(note.startswith("Held out") for note in results.view("table2", 4, "held out").notes)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("tabel2", 4, "Set5", "PSNR"), "did you mean 'table2'"),
+        (("table2", 5, "Set5", "PSNR"), "give 2, 3 or 4"),
+        (("table2", 4, "Set6", "PSNR"), "did you mean 'Set5'"),
+        (("table2", 4, "Set5", "MSE"), "Known: PSNR, SSIM"),
+    ],
+)
+def test_bad_questions_are_told(results: Results, asked: tuple, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        results.view(*asked)
+    with pytest.raises(UserError, match="did you mean 'mtkd'"):
+        results.runs("table2", 4, "mtdk")
+
+
+def test_csv_holds_what_is_shown(results: Results) -> None:
+    rows = list(csv.DictReader(io.StringIO(results.view("table2", 4, "Set5").csv())))
+    mtkd = next(row for row in rows if row["label"] == "mtkd")
+    assert (float(mtkd["psnr"]), mtkd["seeds"], float(mtkd["psnr_printed"])) == (pytest.approx(30.1), "2", 32.62)
+    assert (float(mtkd["difference"]), mtkd["difference_is"]) == (pytest.approx(0.1), "over Compact (scratch)")
+    mt = next(row for row in rows if row["label"] == "MT")
+    assert mt["title"] == "MT, the aggregator of three" and mt["psnr"] == ""
+
+
+def test_runs_behind_a_number(results: Results) -> None:
+    first, second = results.runs("table2", 4, "mtkd")
+    assert (first["seed"], second["seed"]) == (1, 2) and first["recipe"]["method"]["name"] == "mtkd"
+    assert first["scores"] == {"Set5": [pytest.approx(30.65), pytest.approx(30.65 / 50)]}
+    assert first["source"] == "bundled"
+    assert results.runs("table2", 4, "at") == []
+
+
+def test_points_of_models(plan: Plan) -> None:
+    scores = {("aggregator_mini", 4, 5): (32.4, 32.5), ("aggregator_mini-v2", 4, 5): (32.1, 32.3), **STUDENTS}
+    results = made(plan, scores)
+    points = {point.model: point for point in results.points(4, "Set5")}
+    assert set(points) == {name for name, *_ in scores}
+    assert (points["rcan_tiny-mtkd"].group, points["rcan_tiny-mtkd"].title) == ("RCAN student", "MTKD")
+    assert (points["rcan_mini"].group, points["rcan_mini"].title) == ("Teachers", "RCAN")
+    # teachers count, measured or not
+    assert set(points["aggregator_mini"].parts) == {"aggregator_mini", "edsr_mini", "rcan_mini", "swinir_mini"}
+    assert set(points["aggregator_mini-v2"].parts) == {"aggregator_mini-v2", "swinir_mini"}
+    assert points["bicubic"].parts == {}
+    assert results.points(3, "Set5") == []
+
+
+def test_seconds_run_each_network_once(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("mtkd.explore.comparison.costs.seconds", lambda *network: asked.append(network) or 0.5)
+    told: list[tuple] = []
+    found = results.seconds(results.points(4, "Set5"), 4, lambda *progress: told.append(progress))
+    assert found["rcan_mini"] == 0.5 and ("rcan_mini", 4, ()) in asked
+    assert told[0][1:] == (0, len(found)) and len(told) == len(found)
+
+
+def test_gains_measured_and_printed(results: Results) -> None:
+    gains = {gain.title: gain for gain in results.gains()}
+    assert set(gains) == {"KD", "DUKD", "MTKD"}
+    assert (gains["KD"].printed, gains["KD"].measured.mean) == (pytest.approx(0.13), pytest.approx(0.1))
+    assert (gains["KD"].student, gains["KD"].measured.spread) == ("RCAN student", None)
+
+
+def test_claims_in_words(results: Results) -> None:
+    claims = {claim.text: claim for claim in results.claims()}
+    over_kd = claims["MTKD is better than plain distillation from one teacher."]
+    assert over_kd.verdict == "not measured"  # the other students
+    assert over_kd.evidence.startswith("1 of 1 measured differences are positive, 2 not measured yet")
+    assert over_kd.printed == "12 of 12 differences are positive"
+    wavelet = claims["The wavelet loss is better than L1 (v5), DCT (v6) and detail bands alone (v7)."]
+    assert wavelet.evidence == "none of 3 differences measured yet"
+
+
+def test_default_set_is_the_largest_measured(plan: Plan, results: Results) -> None:
+    assert results.default_set(4) == "Set5"
+    assert made(plan, STUDENTS, "BSD100").default_set(4) == "BSD100"
+    assert results.default_set(2) == "Set5"
+
+
+# --- the user's own records
+
+
+def test_own_runs_are_told_apart(tmp_path: Path) -> None:
+    """One run of the user's own over the bundled ones."""
+    bundled = load(out=tmp_path)
+    assert bundled.own == frozenset() and bundled.source.endswith("and none of your own")
+    own = tmp_path / records.NAME
+    own.write_bytes((records.MEASURED / "mini.sqlite").read_bytes())
+    with closing(sqlite3.connect(own)) as table, table:
+        table.execute("UPDATE runs SET digest = 'mine' WHERE digest = (SELECT min(digest) FROM runs)")
+    both = load(out=tmp_path)
+    assert both.own == {"mine"} and both.source.endswith("and 1 of your own")
+    own.write_text("no database")
+    with pytest.raises(UserError, match="not a table of runs"):
+        load(out=tmp_path)
+
+
+def test_bundled_means_are_those_of_the_file(tmp_path: Path) -> None:
+    """Means over seeds and images, computed from the table of scores itself."""
+    shown = load(out=tmp_path)
+    with closing(sqlite3.connect(records.MEASURED / "mini.sqlite")) as table:
+        for name, label in (("rcan_tiny-mtkd", "mtkd"), ("aggregator_mini", "MT"), ("rcan_mini", "full")):
+            (row,) = (row for row in shown.view("table2", 4, "Set14").rows if row.label == label)
+            query = "SELECT avg(psnr) FROM runs JOIN scores USING (digest) WHERE name = ? AND scale = 4 "
+            query += "AND set_name = 'Set14' AND digest IN ({}) GROUP BY digest".format(", ".join("?" * len(row.runs)))
+            by_seed = [mean for (mean,) in table.execute(query, (name, *row.runs))]
+            assert row.measured == pytest.approx(statistics.fmean(by_seed), abs=1e-4) and row.seeds == len(by_seed) > 0
+
+
+# --- pictures
+
+
+def test_an_aggregator_stands_at_the_cost_of_all_its_networks(plan: Plan) -> None:
+    results = made(plan, {("aggregator_mini-v2", 4, 5): (32.1, 32.3), ("bicubic", 4, None): (27.0, 28.0)})
+    points = results.points(4, "Set5")
+    (mt,) = (point for point in points if point.parts)
+    figure = plots.tradeoff(points, "seconds", "Set5 ×4", {"aggregator_mini-v2": 2.0, "swinir_mini": 3.0})
+    (trace,) = figure.data
+    assert list(trace.x) == [5.0] and list(trace.y) == [pytest.approx(32.2)]
+    assert "3 s swinir_mini" in trace.customdata[0][0]
+    assert "bicubic: 27.50 dB" in figure.layout.annotations[0].text
+    (trace,) = plots.tradeoff(points, "parameters", "Set5 ×4").data
+    assert list(trace.x) == [sum(cost.parameters for cost in mt.parts.values())]
+
+
+def test_gains_of_one_seed_are_hollow(results: Results) -> None:
+    (trace,) = plots.agreement(results.gains()).data
+    symbols = dict(zip(trace.x, trace.marker.symbol, strict=True))
+    assert symbols == {0.13: "circle-open", 0.24: "circle-open", 0.3: "circle"}  # KD, DUKD, MTKD
+
+
+def test_figures_without_data_say_so(results: Results) -> None:
+    assert "No model is measured" in plots.tradeoff([], "parameters", "Set5 ×3").layout.annotations[0].text
+    assert "yet" in plots.agreement([]).layout.annotations[0].text
+    assert "No training curve" in plots.curves([{"curve": []}]).layout.annotations[0].text
+    (line,) = plots.curves(results.runs("table2", 4, "kd")).data
+    assert (list(line.x), list(line.y)) == ([10], [30.0])
+
+
+def test_titles_name_all_tables() -> None:
+    assert {"table2", "table3", "table4", "table5", "controls", "aggregators"} <= titles().keys()
