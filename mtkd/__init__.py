@@ -27,6 +27,7 @@ _SUBMODULES = {
     "losses",
     "metrics",
     "networks",
+    "plugins",
     "resize",
     "zoo",
 }

@@ -1,0 +1,153 @@
+"""A registry: everything of one kind that has been declared, in the package and in plugins, by name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from mtkd.errors import UserError, unknown_name
+from mtkd.plugins.specs import AttributionSpec, LossSpec, MethodSpec, MetricSpec, NetworkSpec
+
+
+class Named(Protocol):
+    """A declaration: what a decorator of :mod:`mtkd.plugins` makes."""
+
+    @property
+    def name(self) -> str: ...
+
+
+SpecT = TypeVar("SpecT", bound=Named)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where something was declared.
+
+    Attributes:
+        module: name of the module whose code declared it.
+        path: its file.
+        line: the line of the declaration.
+    """
+
+    module: str
+    path: Path
+    line: int
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it is part of this package."""
+        return self.module.partition(".")[0] == "mtkd"
+
+    def __str__(self) -> str:
+        return f"{self.path}, line {self.line}"
+
+
+def caller(depth: int = 2) -> Source:
+    """The place in the code that called the function which calls this one (``depth`` 2: its caller's caller)."""
+    frame = sys._getframe(depth)
+    return Source(frame.f_globals.get("__name__", ""), Path(frame.f_code.co_filename), frame.f_lineno)
+
+
+_notes: list[Callable[[Source, str, str], None]] = []
+
+
+class Registry(Generic[SpecT], Mapping[str, SpecT]):
+    """The declarations of one kind, a mapping from name to declaration in the order of their modules.
+
+    The package that holds the built-in ones is scanned for modules when the registry is first read, so that adding
+    one is adding a file.
+
+    Args:
+        kind: the noun for messages, e.g. "network".
+        package: the package whose modules declare the built-in ones, e.g. "mtkd.networks".
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind, self.package = kind, package
+        self._specs: dict[str, SpecT] = {}
+        self._sources: dict[str, Source] = {}
+        self._scanned = False
+
+    def register(self, spec: SpecT, source: Source) -> None:
+        """Add a declaration.
+
+        Raises:
+            UserError: the name is taken, by a built-in one or by another plugin.
+        """
+        if not source.built_in:
+            self._scan()  # a built-in name is refused here, at the plugin's line, not later at ours
+        if (first := self._sources.get(spec.name)) is not None:
+            owner = "built in" if first.built_in else f"declared in {first}"
+            raise UserError(f"{source}: the {self.kind} '{spec.name}' is already {owner}; choose another name")
+        self._specs[spec.name], self._sources[spec.name] = spec, source
+        if not source.built_in:
+            for note in _notes:
+                note(source, self.kind, spec.name)
+
+    def remove(self, name: str) -> None:
+        """Take a declaration out again (a plugin that failed half way, or a test)."""
+        self._specs.pop(name, None)
+        self._sources.pop(name, None)
+
+    def source(self, name: str) -> Source:
+        """Where ``name`` was declared.
+
+        Raises:
+            UserError: nothing of this kind has that name.
+        """
+        self[name]
+        return self._sources[name]
+
+    def __getitem__(self, name: str) -> SpecT:
+        """The declaration of ``name``.
+
+        Raises:
+            UserError: nothing of this kind has that name; the nearest names are suggested.
+        """
+        self._scan()
+        if name not in self._specs:
+            raise unknown_name(self.kind, name, self._specs)
+        return self._specs[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The declaration of ``name``, or ``default``."""
+        self._scan()
+        return self._specs.get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        self._scan()
+        return name in self._specs
+
+    def __iter__(self) -> Iterator[str]:
+        self._scan()
+        return iter(tuple(self._specs))
+
+    def __len__(self) -> int:
+        self._scan()
+        return len(self._specs)
+
+    def _scan(self) -> None:
+        if self._scanned:
+            return
+        self._scanned = True
+        package = importlib.import_module(self.package)
+        for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+            importlib.import_module(f"{self.package}.{info.name}")
+
+
+def on_registration(note: Callable[[Source, str, str], None]) -> None:
+    """Have ``note(source, kind, name)`` called for everything that a plugin registers."""
+    _notes.append(note)
+
+
+NETWORKS: Registry[NetworkSpec] = Registry("network", "mtkd.networks")
+LOSSES: Registry[LossSpec] = Registry("loss", "mtkd.losses")
+METHODS: Registry[MethodSpec] = Registry("method", "mtkd.methods")
+METRICS: Registry[MetricSpec] = Registry("metric", "mtkd.metrics")
+ATTRIBUTIONS: Registry[AttributionSpec] = Registry("attribution method", "mtkd.explain")
+REGISTRIES: tuple[Registry[Any], ...] = (NETWORKS, LOSSES, METHODS, METRICS, ATTRIBUTIONS)

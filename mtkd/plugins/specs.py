@@ -1,0 +1,121 @@
+"""What is declared of a network, a loss, a method, a metric and an attribution method: all that the house asks of it.
+
+Nothing here needs torch: a declaration holds the callable, and says the rest as data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Role = Literal["baseline", "teacher", "aggregator", "student"]
+KeyRule = tuple[str, str | None]
+"""(pattern of a whole state-dict key, its new form); None: a constant of the original program, not a weight."""
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """One network (SPEC section 1, Table 1 of the paper).
+
+    Attributes:
+        name: unique; what recipes, cards and weights files call it.
+        role: what it is for; decides the group in which it is listed.
+        family: the architecture that it shares with networks of other sizes; its own name by default.
+        build: takes ``scale: int`` by keyword (a network with several inputs also ``teachers``, the names in their
+            fixed order) and gives a module: LR ``(N, 3, h, w)`` in [0, 1] -> SR ``(N, 3, s h, s w)``, not clamped.
+        scales: the scales that it comes in.
+        size: "paper" for the published configuration, "mini" for one that trains in minutes on a CPU.
+        title: the family's name for people, e.g. "EDSR".
+        deviations: sentences, shown to users, that say where it departs from the published network.
+        weights: whether it has any; one without is there without training (bicubic).
+        inputs: "lr" for an LR image; "teachers" for its teachers' HR images (an aggregator).
+        features: the number of feature points that ``network(lr, with_features=True)`` returns; 0: none.
+        padding: the LR height and width are padded to a multiple of this inside the network (windows); 1: none.
+        exact_tiling: tiles whose overlap covers the receptive field give what the whole image gives; None: as
+            the module says (``reach``).
+        convert: rules that bring the keys of other public files to the names used here.
+        converts: key prefixes that mark such files; empty: the rules are tried on every file.
+        facts: sentences about what a weights file does not hold and is taken as published.
+    """
+
+    name: str
+    role: Role
+    family: str
+    build: Callable[..., nn.Module]
+    scales: tuple[int, ...] = (2, 3, 4)
+    size: Literal["paper", "mini"] = "paper"
+    title: str = ""
+    deviations: tuple[str, ...] = ()
+    weights: bool = True
+    inputs: Literal["lr", "teachers"] = "lr"
+    features: int = 0
+    padding: int = 1
+    exact_tiling: bool | None = None
+    convert: tuple[KeyRule, ...] = ()
+    converts: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LossSpec:
+    """One distillation loss: a module that maps two batches ``(B, 3, H, W)`` in [0, 1] to a scalar.
+
+    Attributes:
+        build: the module's class; its keyword arguments are the options that a recipe may give.
+        title: what people read, e.g. "Wavelet loss (Eq. 3)".
+    """
+
+    name: str
+    build: Callable[..., nn.Module]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """One training method: a subclass of :class:`mtkd.Method`, which says itself what it needs."""
+
+    name: str
+    build: type[Any]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """One measure of an SR image against the ground truth.
+
+    Attributes:
+        measure: ``(sr_image, hr_image) -> float``; float64 planes ``(C, H, W)`` in 0..255 as the protocol prepares
+            them (channel, rounding, crop).
+        unit: e.g. "dB"; empty for a plain number.
+        better: which direction is better.
+        digits: decimals that tables show.
+        title: the column's heading; the name in capitals by default.
+    """
+
+    name: str
+    measure: Callable[..., float]
+    unit: str = ""
+    better: Literal["higher", "lower"] = "higher"
+    digits: int = 4
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class AttributionSpec:
+    """One attribution method.
+
+    Attributes:
+        attribute: ``(question, options) -> maps``; see :mod:`mtkd.explain`.
+        options: a dataclass whose fields are the method's options; command line and page make their controls of them.
+        title: what people read, e.g. "Local attribution map".
+    """
+
+    name: str
+    attribute: Callable[..., Any]
+    options: type[Any]
+    title: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
