@@ -161,7 +161,7 @@ class Matrix:
         models = [
             Line(
                 role,
-                self.plan.model_name(role, table.student),
+                self.plan.model_name(role, self.plan.architecture(table.student) if table.student else None),
                 "aggregator" if role in self.plan.aggregators else "model",
             )
             for role in table.models

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mtkd import networks
 from mtkd.errors import UserError, unknown_name
 from mtkd.training.recipe import Data, Recipe, assign, explain, parse, read_yaml
 
@@ -72,7 +73,8 @@ class Table(_Strict):
     """Rows of a comparison: ``models`` as they are, and one student under each of ``variants``."""
 
     title: str
-    student: Architecture | None = None
+    student: str | None = None
+    """One of the plan's students."""
     models: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     scales: tuple[Scale, ...] | None = None
@@ -104,8 +106,8 @@ class Plan(_Strict):
     """A recipe's keys, or the name of a model of the zoo."""
     best: Architecture
     aggregator: dict[str, Any]
-    students: dict[Architecture, str | dict[str, Any]]
-    """A network, or a recipe's keys."""
+    students: dict[str, str | dict[str, Any]]
+    """A network, or a recipe's keys: one of each architecture under its name, further ones under names of their own."""
     student: dict[str, Any]
     """Keys of every student's recipe."""
     at: dict[Literal["x2", "x3", "x4"], AtScale] = {}
@@ -125,7 +127,12 @@ class Plan(_Strict):
         for key, part in parts:
             if isinstance(part, dict) and "network" not in part:
                 raise UserError(f"key '{key}.network' is missing")
+        for student in self.students:
+            if (network := self.student_network(student)) not in networks.specs():
+                raise unknown_name(f"network of student {student}", network, networks.specs())
         for name, table in self.tables.items():
+            if table.student and table.student not in self.students:
+                raise unknown_name(f"student of table {name}", table.student, self.students)
             for model in table.models:
                 if model not in self.roles() and not model.replace("_", "").replace("-", "").isalnum():
                     raise unknown_name(f"model of table {name}", model, self.roles())
@@ -170,10 +177,14 @@ class Plan(_Strict):
         teacher = self.teachers[architecture]  # type: ignore[index]
         return teacher if isinstance(teacher, str) else str(teacher.get("name", teacher.get("network")))
 
-    def student_network(self, architecture: str) -> str:
-        """The network of one of the three students; its models are called ``NETWORK-VARIANT``."""
-        student = self.students[architecture]  # type: ignore[index]
-        return student if isinstance(student, str) else str(student["network"])
+    def student_network(self, student: str) -> str:
+        """The network of one of the students; its models are called ``NETWORK-VARIANT``."""
+        content = self.students[student]
+        return content if isinstance(content, str) else str(content["network"])
+
+    def architecture(self, student: str) -> str:
+        """The architecture of one of the students, "rcan": that of its "own" teacher, and of what is ``for`` it."""
+        return networks.specs()[self.student_network(student)].family
 
     def aggregator_name(self, role: str) -> str:
         """The model name of an aggregator: that of the size, with the role's suffix."""
@@ -215,18 +226,19 @@ class Plan(_Strict):
                 part["network"] = self.aggregator["network"] + aggregator.network
                 part["teachers"] = [self.model_name(t) for t in aggregator.teachers]
                 return self._finished(part, scale, seed)
-        for architecture in self.students:
-            network = self.student_network(architecture)
+        for student in self.students:
+            network = self.student_network(student)
             if name.startswith(f"{network}-"):
-                part = self._student(architecture, name.removeprefix(f"{network}-"), scale, here.student)
+                part = self._student(student, name.removeprefix(f"{network}-"), scale, here.student)
                 return self._finished(part, scale, seed)
         return None
 
-    def _student(self, architecture: Architecture, name: str, scale: int, here: Mapping[str, Any]) -> dict[str, Any]:
+    def _student(self, student: str, name: str, scale: int, here: Mapping[str, Any]) -> dict[str, Any]:
+        architecture, network = self.architecture(student), self.student_network(student)
         content = Variant.model_validate(self._variant(name, architecture, f"{architecture} x{scale}")).model_dump()
         teachers = [self.model_name(t, architecture) for t in content["teachers"] or ()]
-        student, network = self.students[architecture], self.student_network(architecture)
-        own = merge(self.student, {} if isinstance(student, str) else student)
+        keys = self.students[student]
+        own = merge(self.student, {} if isinstance(keys, str) else keys)
         part = {
             "name": f"{network}-{name}",
             "stage": "distill" if teachers else "pretrain",

@@ -102,7 +102,7 @@ class Tables:
         pairs = [
             (label, parent) for label in students if (parent := label.partition("_")[0]) in students and parent != label
         ]
-        pairs += [(label, "scratch") for label in students if label != "scratch"]
+        pairs += [(label, base) for label in students if (base := self._scratch(label, students)) != label]
         pairs += [("mtkd", label) for label in students if label not in ("mtkd", "scratch")]
         others = [line.label for line in lines if line.kind != "student" and line.label != "bicubic"]
         pairs += [("MT", label) for label in others if label != "MT"]
@@ -123,6 +123,12 @@ class Tables:
                     }
             if found:
                 yield {"first": first, "second": second, "sets": found}
+
+    @staticmethod
+    def _scratch(label: str, students: Sequence[str]) -> str:
+        """What a student is compared with: the one without a teacher on as many images or steps, "kd_8_images"."""
+        suffixes = [label[at:] for at, sign in enumerate(label) if sign == "_"]
+        return next((found for suffix in suffixes if (found := f"scratch{suffix}") in students), "scratch")
 
     # --- the paper's claims
 
@@ -217,13 +223,14 @@ def _rounded(value: float | None, digits: int = 4) -> float | None:
 def report(plan: Plan, records: Records, names: Sequence[str], scales: Sequence[int] | None = None) -> dict[str, Any]:
     """The named tables and the paper's claims on them, as plain data.
 
-    Without ``scales``: at the plan's scales, and at all others what was measured there.
+    Without ``scales``: all that was measured, and at the plan's scales also what the paper prints.
     """
     tables = Tables(plan, records)
     filled = []
     for name in names:
         entry = tables.matrix.table(name)
-        wanted = scales or [s for s in (2, 3, 4) if s in plan.scales or tables.any_measured(name, s)]
+        printed = plan.scales if published().tables.get(name) else ()
+        wanted = scales or [s for s in (2, 3, 4) if s in printed or tables.any_measured(name, s)]
         filled += [tables.table(name, scale) for scale in wanted if entry.scales is None or scale in entry.scales]
     asked = list(scales or plan.scales)
     also = [] if scales else sorted({table["scale"] for table in filled} - {*asked})

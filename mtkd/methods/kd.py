@@ -10,22 +10,23 @@ from mtkd.methods.base import Method
 
 
 class KD(Method):
-    """|S - GT| + weight |S - T|, mean absolute errors.
+    """alpha |S - GT| + weight |S - T|, mean absolute errors.
 
     Args:
         outputs: the network whose output is T (a teacher, or an aggregator for "kd from MT").
         weight: of the second term.
+        alpha: weight of the ground truth; with 0 the LR images alone are learned from.
     """
 
-    def __init__(self, outputs: tuple[str, ...], weight: float = 1.0) -> None:
+    def __init__(self, outputs: tuple[str, ...], weight: float = 1.0, alpha: float = 1.0) -> None:
         super().__init__()
         if len(outputs) != 1:
             raise TypeError(f"learns from one network, got {len(outputs)}")
-        self.outputs, self.weight = outputs, weight
+        self.outputs, self.weight, self.alpha = outputs, weight, alpha
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         student_image = network(batch.lr_image)
         return {
-            "L_gt": F.l1_loss(student_image, batch.hr_image),
+            "L_gt": self.alpha * F.l1_loss(student_image, batch.hr_image),
             "L_kd": self.weight * F.l1_loss(student_image, batch.outputs[self.outputs[0]]),
         }

@@ -137,4 +137,20 @@ NETWORKS = (
         size="mini",
         deviations=("2 groups of 2 blocks, 24 channels, in place of 10 of 6 with 64.", *_MINI),
     ),
+    NetworkSpec(  # attention narrows to 3 channels, as rcan_tiny's does
+        "rcan_tiny12",
+        "student",
+        "rcan",
+        partial(RCAN, channels=12, groups=2, blocks=2, squeeze=4, one_step=True, image_skip=True),
+        size="mini",
+        deviations=("2 groups of 2 blocks, 12 channels, in place of 10 of 6 with 64.", *_MINI),
+    ),
+    NetworkSpec(
+        "rcan_tiny48",
+        "student",
+        "rcan",
+        partial(RCAN, channels=48, groups=2, blocks=2, squeeze=8, one_step=True, image_skip=True),
+        size="mini",
+        deviations=("2 groups of 2 blocks, 48 channels, in place of 10 of 6 with 64.", *_MINI),
+    ),
 )

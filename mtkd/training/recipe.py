@@ -8,8 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from mtkd import networks
 from mtkd.data.div2k import official_lr
@@ -44,6 +53,8 @@ class Data(_Strict):
     """A folder, or "official": DIV2K_train_LR_bicubic/X4 beside DIV2K_train_HR, where it is there."""
     holdout: int = Field(20, ge=1)
     """Images held out of training, for validation and every choice."""
+    images: int | None = Field(None, ge=1)
+    """Train on the first so many of the others, in an order that the recipe's seed draws; None: on all of them."""
     border: Border = "clamp"
     skip_damaged: bool = False
     """Leave out images that cannot be read, and name them, instead of stopping."""
@@ -85,6 +96,24 @@ class Data(_Strict):
     def split(self, scale: int) -> tuple[list[Path], list[Path]]:
         """The files to train on, and those held out; see :func:`mtkd.data.patches.split`."""
         return split(self.folder(), self.holdout, self.left_out(scale))
+
+    def drawn(self, files: Sequence[Path], seed: int) -> list[Path]:
+        """Of the files to train on, the first ``images`` in the order of ``seed``: fewer are the first of more.
+
+        Raises:
+            UserError: there are not so many.
+        """
+        if self.images is None:
+            return list(files)
+        if self.images > len(files):
+            raise UserError(f"data.images: {self.images} of {len(files)} training images; give at most {len(files)}")
+        return [files[i] for i in np.random.default_rng(seed).permutation(len(files))[: self.images]]
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without ``images`` where all are trained on: recipes and identities are then as before there was the key."""
+        written: dict[str, Any] = handler(self)
+        return {key: value for key, value in written.items() if key != "images" or value is not None}
 
     def files(self, scale: int) -> list[Path]:
         """All image files, HR of training, HR held out, then LR where they are read: together they are the data."""

@@ -56,7 +56,8 @@ def check(recipe: Recipe) -> None:
         network = networks.build(recipe.network, recipe.scale, **options)
         teachers = {name: _teacher(name, recipe) for name in recipe.teachers}
         create(recipe.method.name, recipe.method.options, recipe.teachers, network, teachers)
-    for files in recipe.data.split(recipe.scale):
+    train_files, held_files = recipe.data.split(recipe.scale)
+    for files in (recipe.data.drawn(train_files, recipe.seed), held_files):
         for path in files:
             try:
                 with Image.open(path) as image:

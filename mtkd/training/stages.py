@@ -164,6 +164,7 @@ def prepare(
     if isinstance(network, KnowledgeAggregator):
         assert network.teachers == recipe.teachers
     train_files, held_files = recipe.data.split(recipe.scale)
+    train_files = recipe.data.drawn(train_files, recipe.seed)
     train, held_out = (recipe.data.pairs(files, recipe.scale) for files in (train_files, held_files))
     for number, path in enumerate(train_files + held_files):
         pair: ImagePair = train[number] if number < len(train) else held_out[number - len(train)]

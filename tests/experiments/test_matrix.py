@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from mtkd.errors import UserError
-from mtkd.experiments.matrix import Matrix, images_hash, run_folder
+from mtkd.experiments import records
+from mtkd.experiments.matrix import Matrix, images_by_scale, images_hash, run_folder
 from mtkd.experiments.plan import load_plan
 from mtkd.training.recipe import Data
 from tests.training.conftest import write_model
@@ -44,7 +45,7 @@ def digest(name: str, plan=MINI, images="images", scale=4, seed=None) -> str:
 
 
 KEYS = """iterations=9 batch=3 lr_patch=16 optimizer.lr=0.5 schedule.warmup=7 ema=null precision=fp32
-save_dtype=float32 data.holdout=10"""
+save_dtype=float32 data.holdout=10 data.images=8"""
 
 
 @pytest.mark.parametrize("assignment", KEYS.split())
@@ -84,6 +85,14 @@ def test_a_teachers_seed_changes_all_that_learn_from_it(name, user_plan):
 def test_what_does_not_decide_the_result_does_not_change_the_run():
     for assignment in ("log_every=7", "checkpoint_every=9", "validate_every=11", "data.train=elsewhere/BSDS400"):
         assert digest("rcan_tiny-mtkd", load_plan("mini", [assignment])) == digest("rcan_tiny-mtkd")
+
+
+def test_every_recorded_run_is_one_of_the_plan():
+    """Whatever is added to recipes, methods and plans, what was trained before is found again."""
+    recorded = records.read(records.MEASURED / "mini.sqlite")
+    known = Matrix(MINI, images_by_scale(MINI.images(), recorded.images, elsewhere=True))
+    for run_digest, run in recorded.runs.items():
+        assert known.run(run["name"], run["scale"], run["seed"]).digest == run_digest, run["folder"]
 
 
 def test_two_names_are_two_runs(user_plan):

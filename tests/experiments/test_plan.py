@@ -105,6 +105,8 @@ def test_dukd_has_the_values_of_its_publication(student, scale, variant):
         ("mini/edsr_tiny-v4_masked", ["aggregator_mini-v4_masked"]),
         ("mini/swinir_tiny-mean", ["edsr_mini", "rcan_mini", "swinir_mini"]),
         ("mini/edsr_tiny-scratch", []),
+        ("mini/rcan_tiny48-kd", ["rcan_mini"]),
+        ("mini/rcan_tiny12-mtkd", ["aggregator_mini"]),
         ("mini/aggregator_mini-v1", ["edsr_mini", "swinir_mini"]),
         ("paper/aggregator-v2", ["swinir"]),
     ],
@@ -132,7 +134,7 @@ def test_every_model_is_sound(size, scale):
     plan = PLANS[size]
     named = [t for t in plan.teachers.values() if isinstance(t, dict) and "name" in t]
     network = {teacher["name"]: teacher["network"] for teacher in named}
-    assert len(set(plan.names())) == (0 if size == "paper" else 3) + 6 + 3 * len(plan.variants)
+    assert len(set(plan.names())) == (0 if size == "paper" else 3) + 6 + len(plan.students) * len(plan.variants)
     for name in plan.names():
         found = plan.recipe(name, scale)
         assert (found.name, found.scale) == (name, scale)
@@ -163,6 +165,14 @@ def test_paper_size_is_the_papers_setting(name, notes):
     found = recipe(f"paper/{name}", 2)
     assert found.deviations() == ["teachers' outputs computed once on whole images, float16, and cropped"][:notes]
     assert found.data.train == "DIV2K_train_HR"
+
+
+def test_fewer_images_and_steps_are_all_that_differs():
+    few, short = (recipe(f"mini/rcan_tiny-mtkd_{change}").model_dump() for change in ("8_images", "2500_steps"))
+    usual = recipe("mini/rcan_tiny-mtkd").model_dump()
+    assert few == usual | {"name": "rcan_tiny-mtkd_8_images", "data": usual["data"] | {"images": 8}}
+    assert short == usual | {"name": "rcan_tiny-mtkd_2500_steps", "iterations": 2500}
+    assert recipe("mini/edsr_tiny-kd_0_40_images").method.options == {"alpha": 0}
 
 
 def test_a_recipe_by_name():
@@ -230,6 +240,8 @@ def test_a_student_and_a_scale_may_differ(user_plan):
 MISTAKES = {
     "key of a scale": ({"at": {"x2": {"students": {}}}}, ["'students'", "x2", "did you mean 'student'?"]),
     "a scale": ({"at": {"x5": {}}}, ["at.x5", "'x4'"]),
+    "student of a table": ({"tables": {"mine": {**MINE, "student": "rcna"}}}, ["'rcna'", "did you mean 'rcan'?"]),
+    "unknown network": ({"students": {"rcan9": "rcan_tinny"}}, ["rcan9", "'rcan_tinny'", "'rcan_tiny'?"]),
     "network of a student": ({"students": {"edsr": {"iterations": 3}}}, ["students.edsr.network", "missing"]),
     "key of a plan": ({"tabels": {}}, ["'tabels'", "did you mean 'tables'?"]),
     "key of a variant": ({"variants": {"kd": {"teacher": ["own"]}}}, ["'teacher'", "kd", "did you mean 'teachers'?"]),

@@ -38,6 +38,24 @@ def loss(name: str, **options) -> dict[str, float]:
     return {key: value.item() for key, value in terms.items()}
 
 
+@pytest.mark.parametrize(("options", "expected"), [({}, (1.0, 0.5)), ({"alpha": 0.25, "weight": 3}, (0.25, 1.5))])
+def test_kd(options, expected):
+    """The student's image is 0, the ground truth 1, the teacher's 0.5 everywhere."""
+    data = Batch(torch.zeros(1, 3, 2, 2), torch.ones(1, 3, 4, 4), {"T": torch.full((1, 3, 4, 4), 0.5)})
+    terms = create("kd", options, ("T",)).loss(Fixed((S,)), data)
+    assert {key: value.item() for key, value in terms.items()} == dict(zip(("L_gt", "L_kd"), expected, strict=True))
+
+
+def test_kd_without_ground_truth_does_not_read_it():
+    gradients = []
+    for level in (0.0, 1.0):
+        image = torch.full((1, 3, 4, 4), 0.75, requires_grad=True)
+        data = Batch(torch.zeros(1, 3, 2, 2), torch.full((1, 3, 4, 4), level), {"T": torch.full((1, 3, 4, 4), 0.5)})
+        sum(create("kd", {"alpha": 0}, ("T",)).loss(lambda lr_image, image=image: image, data).values()).backward()
+        gradients.append(image.grad)
+    assert torch.equal(*gradients) and gradients[0].sum().item() == pytest.approx(1)
+
+
 def test_attention_map():
     assert attention_map(S)[0].tolist() == pytest.approx([5 / math.sqrt(41), 0, 0, 4 / math.sqrt(41)])
 

@@ -159,3 +159,32 @@ def test_no_such_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         Data(train="DIV2K_train_HR").folder()
     with pytest.raises(UserError, match=r"holds train/photos$"):
         Data(train="photos").folder()
+
+
+def test_fewer_images_are_the_first_of_the_seeds_order() -> None:
+    """4 are within 8 within all; another seed draws others; the order is drawn once, whatever the number."""
+    files = [Path(f"{number:02}.png") for number in range(20)]
+
+    def drawn(images: int | None, seed: int = 1) -> list[Path]:
+        return Data(train="any", images=images).drawn(files, seed)
+
+    assert drawn(4) == drawn(8)[:4] and drawn(8) == drawn(20)[:8]
+    assert sorted(drawn(20)) == files == drawn(None)
+    assert drawn(4) != files[:4] and drawn(4) != drawn(4, seed=2)
+    with pytest.raises(UserError, match=r"data\.images: 21 of 20 training images; give at most 20"):
+        drawn(21)
+
+
+def test_a_run_on_fewer_images(small_images: Path, tmp_path: Path) -> None:
+    """It holds out the same images, trains on those that were drawn, and its card and recipe say how many."""
+    data = {"train": str(small_images), "holdout": 2}
+    few, usual = (small_recipe(small_images, data=data | more) for more in ({"images": 3}, {}))
+    assert "\n  images:" not in usual.dump() and "\n  images: 3\n" in few.dump()
+    assert what_decides(few) == what_decides(usual) | {"data": what_decides(usual)["data"] | {"images": 3}}
+    stage, whole = (
+        prepare(recipe, torch.device("cpu"), tmp_path / "cache", lambda *_: None) for recipe in (few, usual)
+    )
+    assert stage.patches.pairs.files == few.data.drawn(whole.patches.pairs.files, few.seed)
+    assert stage.held_out.files == whole.held_out.files and stage.data_hash == whole.data_hash
+    card = train(few, tmp_path / "run", False, lambda event: None)
+    assert card["data"]["images"] == card["recipe"]["data"]["images"] == 3
