@@ -13,10 +13,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from mtkd.data.patches import Batch as Batch
+    from mtkd.methods import Method as Method
+    from mtkd.methods import Terms as Terms
     from mtkd.networks import build as build
     from mtkd.zoo import load as load
 
-_HOME = {"build": "mtkd.networks", "load": "mtkd.zoo"}
+_HOME = {
+    "Batch": "mtkd.data.patches",
+    "Method": "mtkd.methods",
+    "Terms": "mtkd.methods",
+    "build": "mtkd.networks",
+    "load": "mtkd.zoo",
+}
 _SUBMODULES = {
     "data",
     "evaluate",

@@ -119,8 +119,8 @@ loss_dis = sum((band / 2).abs().mean() for band in bands.values()) / 4
 
 torch.testing.assert_close(loss_dis, terms["L_dis"])
 for name, band in bands.items():
-    assert abs((band / 2).abs().mean() / 4 - method.parts()[f"band {name}"]) < 1e-6
-print({name: f"{value:.5f}" for name, value in method.parts().items()})
+    assert abs((band / 2).abs().mean() / 4 - terms.parts["L_dis"][name]) < 1e-6
+print({name: f"{value:.5f}" for name, value in terms.parts["L_dis"].items()})
 
 # %% [markdown]
 # ## Eq. 4: both together

@@ -180,7 +180,8 @@ def _runs(shared: Shared, tab: gr.Tab, form: list[Any], device: gr.Dropdown, sta
                 recipe: run.recipe.dump() if run.recipe else "",
             }
         if other or now["rows"] != seen.get("rows"):
-            figure = training_figure(jobs.measured(run.folder).curves(), run.iterations) if now["rows"] else None
+            numbers = jobs.measured(run.folder)
+            figure = training_figure(numbers.curves(), numbers.parts(), run.iterations) if now["rows"] else None
             changed[plot] = gr.Plot(figure, visible=figure is not None)
         if other or now["sample"] != seen.get("sample"):
             text = f"Held-out image after step {int(picture.stem):,}: LR, output, ground truth" if picture else ""

@@ -24,10 +24,8 @@ from mtkd.experiments.records import Records
 from mtkd.infer import SelfEnsemble
 from mtkd.methods import Method, create, runs_teacher
 from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
+from mtkd.plugins import METHODS
 from mtkd.training.recipe import Recipe, parse
-
-WEIGHTS = ("alpha", "weight", "beta", "lp", "lk", "p", "reduction")
-"""Options of methods that do not change how much there is to compute."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,8 @@ class Estimator:
 
     def step(self, recipe: Recipe) -> float:
         """Floating-point operations of one training step: forward, backward, the teacher's passes."""
-        options = {k: v for k, v in recipe.method.options.items() if k not in WEIGHTS}
+        weights = METHODS[recipe.method.name].build.weights
+        options = {k: v for k, v in recipe.method.options.items() if k not in weights}
         how = recipe.teacher_outputs, recipe.self_ensemble, recipe.teachers
         key = repr((_kind(recipe), how, sorted(options.items())))
         if key not in self._steps:
@@ -96,7 +95,8 @@ class Estimator:
         with torch.device("meta"):
             teachers = {name: self._network(name, recipe.scale).requires_grad_(False) for name in recipe.teachers}
             student = self._student(recipe)
-            method = create(recipe.method.name, recipe.method.options, recipe.teachers, student, teachers)
+            side = recipe.scale * recipe.lr_patch
+            method = create(recipe.method.name, recipe.method.options, recipe.teachers, student, teachers, side)
         return student, method, teachers
 
     def _count(self, recipe: Recipe) -> float:

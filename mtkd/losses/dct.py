@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mtkd.errors import UserError, unknown_name
 from mtkd.networks.dct import dct_matrix
+from mtkd.plugins import loss
 
 
 @lru_cache(maxsize=32)
@@ -21,6 +22,7 @@ def _matrix(size: int, norm: str) -> Tensor:
     return matrix
 
 
+@loss("dct", title="DCT loss")
 class DCTLoss(nn.Module):
     """Mean |DCT(student) - DCT(target)| of the two-dimensional DCT-II (v6 of Table 5).
 

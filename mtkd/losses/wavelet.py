@@ -9,8 +9,10 @@ from ptwt.conv_transform_2 import wavedec2
 from torch import Tensor, nn
 
 from mtkd.errors import UserError, unknown_name
+from mtkd.plugins import loss
 
 
+@loss("wavelet", title="Wavelet loss (Eq. 3)")
 class WaveletLoss(nn.Module):
     """L_dis = 1 / (3K + 1) * sum over bands of the mean |DWT_band(student) - DWT_band(target)| (Eq. 3).
 

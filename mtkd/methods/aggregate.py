@@ -7,8 +7,10 @@ from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
 from mtkd.methods.base import Method
+from mtkd.plugins import method
 
 
+@method("aggregate", title="Aggregation of the teachers (Eq. 1)")
 class Aggregate(Method):
     """L_KA = |I_GT - I_MT|, mean absolute error (Eq. 1).
 

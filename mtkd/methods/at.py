@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
 from mtkd.methods.base import TeacherMethod
+from mtkd.plugins import method
 
 
 def attention_map(features: Tensor) -> Tensor:
@@ -15,6 +16,7 @@ def attention_map(features: Tensor) -> Tensor:
     return F.normalize(features.float().square().sum(1).flatten(1), dim=1)
 
 
+@method("at", title="AT, attention transfer")
 class AT(TeacherMethod):
     """|S - GT| + beta * sum over feature points of the mean |a_S - a_T|.
 
@@ -23,6 +25,7 @@ class AT(TeacherMethod):
     """
 
     compares_features = True
+    weights = ("beta",)
 
     def __init__(self, student: nn.Module, teacher: nn.Module, beta: float = 1.0) -> None:
         super().__init__(student, teacher)

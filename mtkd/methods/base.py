@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from importlib import import_module
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, get_type_hints
 
 import torch
@@ -15,6 +14,21 @@ from torch import Tensor, nn
 from mtkd.data.patches import Batch
 from mtkd.errors import UserError, unknown_name
 from mtkd.networks.common import SuperResolutionNetwork
+from mtkd.plugins import METHODS, MethodSpec
+
+
+class Terms(dict[str, Tensor]):
+    """Scalar terms of a loss by name, already weighted: the total is their sum.
+
+    Attributes:
+        parts: of a term, what it is made of, by name (the subbands of L_dis): without gradient, logged beside it.
+    """
+
+    def __init__(self, terms: Mapping[str, Tensor], parts: Mapping[str, Mapping[str, Tensor]] | None = None) -> None:
+        super().__init__(terms)
+        self.parts = {
+            term: {part: t.detach() for part, t in made_of.items()} for term, made_of in (parts or {}).items()
+        }
 
 
 class Method(nn.Module, ABC):
@@ -24,11 +38,13 @@ class Method(nn.Module, ABC):
         outputs: names of the frozen networks whose outputs the batch must hold.
         needs_teacher: True where the teacher itself is run (features, other inputs), not only its cached output.
         compares_features: True where its and the student's feature points are read.
+        weights: options that do not change how much there is to compute: what a term counts, how often it is drawn.
         teacher_passes: how often :meth:`loss` runs the teacher, whole batches.
     """
 
     needs_teacher: ClassVar[bool] = False
     compares_features: ClassVar[bool] = False
+    weights: ClassVar[tuple[str, ...]] = ()
     outputs: tuple[str, ...] = ()
     teacher_passes: int = 0
 
@@ -36,17 +52,20 @@ class Method(nn.Module, ABC):
         super().__init__()
 
     @abstractmethod
-    def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """Named scalar terms, already weighted; the total is their sum."""
+    def loss(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """Scalar terms by any names, already weighted; the total is their sum. :class:`Terms` where they have parts."""
+
+    def check(self, side: int) -> None:
+        """Refuse, before anything is trained, what could not be; ``side`` is that of the HR patches, in pixels.
+
+        Raises:
+            UserError: says what is wrong with the method's options or with a plugin that they name.
+        """
 
     @classmethod
     def defaults(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """What the method's options are where a recipe does not say; ``options`` are those that it gives."""
         return default_options(cls)
-
-    def parts(self) -> dict[str, Tensor]:
-        """What single terms of the last :meth:`loss` were made of, to be logged beside them; none by default."""
-        return {}
 
 
 class TeacherMethod(Method):
@@ -96,26 +115,28 @@ def require_features(student: nn.Module, teacher: nn.Module, method: str) -> Non
         raise UserError(f"method {method}: student and teacher declare {counts} feature points")
 
 
-METHODS = {
-    "scratch": ("mtkd.methods.scratch", "Scratch"),
-    "aggregate": ("mtkd.methods.aggregate", "Aggregate"),
-    "kd": ("mtkd.methods.kd", "KD"),
-    "at": ("mtkd.methods.at", "AT"),
-    "fakd": ("mtkd.methods.fakd", "FAKD"),
-    "dukd": ("mtkd.methods.dukd", "DUKD"),
-    "crosskd": ("mtkd.methods.crosskd", "CrossKD"),
-    "mtkd": ("mtkd.methods.mtkd", "MTKD"),
-}
+def _fault(spec: MethodSpec) -> str | None:
+    """What is wrong with the declaration of a method."""
+    if not (isinstance(spec.build, type) and issubclass(spec.build, Method)):
+        return "is no subclass of mtkd.Method; derive the class from it"
+    if inspect.isabstract(spec.build):
+        return "has no loss; define loss(self, network, batch)"
+    return None
+
+
+METHODS.check = _fault
 _GIVEN = {"outputs", "student", "teacher"}
 
 
-def default_options(cls: type) -> dict[str, Any]:
+def default_options(cls: Callable[..., Any]) -> dict[str, Any]:
     """The constructor's parameters that have a default, and that."""
     parameters = inspect.signature(cls).parameters.values()
     return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
-def check_options(owner: str, cls: type, options: Mapping[str, Any], also: Iterable[str] = ()) -> dict[str, Any]:
+def check_options(
+    owner: str, cls: Callable[..., Any], options: Mapping[str, Any], also: Iterable[str] = ()
+) -> dict[str, Any]:
     """The options that a recipe gives a class, converted to the types that its constructor declares.
 
     What a constructor takes as ``**options`` goes through unchanged: it passes them on, and checks them itself;
@@ -124,14 +145,14 @@ def check_options(owner: str, cls: type, options: Mapping[str, Any], also: Itera
     Raises:
         UserError: an option that the class does not have (the nearest is suggested), or of the wrong type.
     """
-    types, known = get_type_hints(cls.__init__), dict(inspect.signature(cls).parameters)  # type: ignore[misc]
+    types, known = _types(cls), dict(inspect.signature(cls).parameters)
     passes_on = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
     named = {n for n, p in known.items() if p.kind is not inspect.Parameter.VAR_KEYWORD} - _GIVEN
     checked = {}
     for option, value in options.items():
         if option in named:
             try:
-                checked[option] = TypeAdapter(types[option]).validate_python(value)
+                checked[option] = TypeAdapter(types.get(option, Any)).validate_python(value)
             except ValidationError as error:
                 raise UserError(f"method.options.{option}: {error.errors()[0]['msg']} (got {value!r})") from error
         elif passes_on and option not in _GIVEN:
@@ -141,12 +162,16 @@ def check_options(owner: str, cls: type, options: Mapping[str, Any], also: Itera
     return checked
 
 
+def _types(cls: Any) -> dict[str, Any]:
+    """The types that a constructor declares; none where they name what only a type checker imports."""
+    try:
+        return get_type_hints(cls.__init__)
+    except NameError:
+        return {}
+
+
 def _class(name: str) -> type[Method]:
-    if name not in METHODS:
-        raise unknown_name("method", name, METHODS)
-    module, class_name = METHODS[name]
-    cls: type[Method] = getattr(import_module(module), class_name)
-    return cls
+    return METHODS[name].build
 
 
 def runs_teacher(name: str) -> bool:
@@ -183,10 +208,12 @@ def create(
     outputs: tuple[str, ...] = (),
     student: nn.Module | None = None,
     teachers: Mapping[str, nn.Module] | None = None,
+    side: int | None = None,
 ) -> Method:
     """The method ``name``; ``outputs`` names the networks it learns from, in order.
 
-    ``student`` and ``teachers`` (by name) are for methods that run their teacher themselves.
+    ``student`` and ``teachers`` (by name) are for methods that run their teacher themselves; ``side`` is that of the
+    HR patches, where the method is to be checked for a training.
 
     Raises:
         UserError: unknown method, an option that it does not have or of the wrong type, networks to learn from
@@ -208,8 +235,13 @@ def create(
         if len(outputs) != 1:
             raise UserError(f"method {name} learns from one teacher, got {len(outputs)}")
         given |= {"student": student, "teacher": (teachers or {})[outputs[0]]}
-    try:
-        method: Method = cls(**given)
-    except TypeError as error:
-        raise UserError(f"method {name}: {error}") from error
+    with METHODS.blaming(name):
+        try:
+            method: Method = cls(**given)
+        except TypeError as error:
+            if not METHODS.source(name).built_in:
+                raise
+            raise UserError(f"method {name}: {error}") from error
+        if side is not None:
+            method.check(side)
     return method

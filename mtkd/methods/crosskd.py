@@ -7,8 +7,10 @@ from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
 from mtkd.methods.base import TeacherMethod
+from mtkd.plugins import method
 
 
+@method("crosskd", title="CrossKD, cross distillation")
 class CrossKD(TeacherMethod):
     """|S - GT| + |C - GT| + |C - T|, where C is the frozen teacher's tail fed with the student's features.
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
 from mtkd.methods.base import TeacherMethod
+from mtkd.plugins import method
 from mtkd.resize import imresize
 
 AUGMENTATIONS: tuple[Callable[[Tensor], Tensor], ...] = (
@@ -36,6 +37,7 @@ def invert(image: Tensor, chosen: int) -> Tensor:
     return image
 
 
+@method("dukd", title="DUKD, data upcycling")
 class DUKD(TeacherMethod):
     """lp |S(x) - GT| + lk |S(x) - T(x)|, the same on upcycled data, in one combined step.
 
@@ -49,6 +51,8 @@ class DUKD(TeacherMethod):
         zoom_out: use the zoom-out term.
         tiles: LR-sized tiles cut from each HR patch.
     """
+
+    weights = ("lp", "lk", "p")
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
 from mtkd.methods.base import TeacherMethod
+from mtkd.plugins import method
 
 
 def spatial_vectors(features: Tensor) -> Tensor:
@@ -58,6 +59,7 @@ def affinity_distance(student: Tensor, teacher: Tensor) -> Tensor:
     return distance
 
 
+@method("fakd", title="FAKD, feature affinity")
 class FAKD(TeacherMethod):
     """0.5 |S - GT| + 0.5 |S - T| + w * sum over feature points of the mean |A_S - A_T|.
 
@@ -65,6 +67,7 @@ class FAKD(TeacherMethod):
     """
 
     compares_features = True
+    weights = ("weight",)
 
     def __init__(self, student: nn.Module, teacher: nn.Module, weight: float = 10 / 255) -> None:
         super().__init__(student, teacher)

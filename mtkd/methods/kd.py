@@ -7,8 +7,10 @@ from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
 from mtkd.methods.base import Method
+from mtkd.plugins import method
 
 
+@method("kd", title="KD, from one network's output")
 class KD(Method):
     """alpha |S - GT| + weight |S - T|, mean absolute errors.
 
@@ -17,6 +19,8 @@ class KD(Method):
         weight: of the second term.
         alpha: weight of the ground truth; with 0 the LR images alone are learned from.
     """
+
+    weights = ("alpha", "weight")
 
     def __init__(self, outputs: tuple[str, ...], weight: float = 1.0, alpha: float = 1.0) -> None:
         super().__init__()

@@ -7,8 +7,10 @@ from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
 from mtkd.methods.base import Method
+from mtkd.plugins import method
 
 
+@method("scratch", title="Scratch, the ground truth alone")
 class Scratch(Method):
     """Mean absolute error to the ground truth, |S - GT| (Eq. 2 alone)."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -72,18 +74,22 @@ class Registry(Generic[SpecT], Mapping[str, SpecT]):
         self._specs: dict[str, SpecT] = {}
         self._sources: dict[str, Source] = {}
         self._scanned = False
+        self.check: Callable[[SpecT], str | None] | None = None
+        """Set by the package: what is wrong with a declaration, in a sentence, or None."""
 
     def register(self, spec: SpecT, source: Source) -> None:
         """Add a declaration.
 
         Raises:
-            UserError: the name is taken, by a built-in one or by another plugin.
+            UserError: the name is taken, by a built-in one or by another plugin; or the package refuses it.
         """
         if not source.built_in:
             self._scan()  # a built-in name is refused here, at the plugin's line, not later at ours
         if (first := self._sources.get(spec.name)) is not None:
             owner = "built in" if first.built_in else f"declared in {first}"
             raise UserError(f"{source}: the {self.kind} '{spec.name}' is already {owner}; choose another name")
+        if self.check is not None and (fault := self.check(spec)):
+            raise UserError(f"{source}: the {self.kind} '{spec.name}' {fault}")
         self._specs[spec.name], self._sources[spec.name] = spec, source
         if not source.built_in:
             for note in _notes:
@@ -102,6 +108,33 @@ class Registry(Generic[SpecT], Mapping[str, SpecT]):
         """
         self[name]
         return self._sources[name]
+
+    def label(self, name: str) -> str:
+        """How an error begins that is about ``name``: "method kd", or of a plugin "FILE, line 3: method mine".
+
+        Raises:
+            UserError: nothing of this kind has that name.
+        """
+        source = self.source(name)
+        return f"{self.kind} {name}" if source.built_in else f"{source}: {self.kind} {name}"
+
+    @contextmanager
+    def blaming(self, name: str) -> Iterator[None]:
+        """Turn what goes wrong in a plugin's code into one line; errors of built-in code stay as they are.
+
+        Raises:
+            UserError: names the plugin's file, and the last line of it that the error came through.
+        """
+        source = self.source(name)
+        try:
+            yield
+        except Exception as error:
+            if source.built_in or isinstance(error, UserError):
+                raise
+            frames = traceback.extract_tb(error.__traceback__)
+            line = next((f.lineno for f in reversed(frames) if f.filename == str(source.path)), source.line)
+            text = f"{source.path}, line {line}: {self.kind} {name}: {type(error).__name__}: {error}"
+            raise UserError(text) from error
 
     def __getitem__(self, name: str) -> SpecT:
         """The declaration of ``name``.

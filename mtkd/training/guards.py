@@ -12,11 +12,45 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
+from mtkd.errors import UserError
 from mtkd.files import atomic_write
-from mtkd.training.measured import HELD_OUT_PSNR
+from mtkd.methods import Method, Terms
+from mtkd.plugins import METHODS
+from mtkd.training.measured import HELD_OUT_PSNR, LOOP_NUMBERS
 
 NOTABLE_FALL = 1.0
 """dB below the best validation so far that are worth a word."""
+
+
+def loss_terms(name: str, method: Method, network: nn.Module, batch: Batch) -> Terms:
+    """The terms of the method ``name`` on a batch: scalar tensors whose sum has a gradient.
+
+    Raises:
+        UserError: they are none, or have names that the log uses for other numbers; of a plugin also whatever goes
+            wrong in it. File and line of the plugin are named.
+    """
+    with METHODS.blaming(name):
+        given = method.loss(network, batch)
+    if not isinstance(given, Mapping) or not given:
+        raise UserError(f"{METHODS.label(name)}: loss gives {type(given).__name__}; return a mapping {{name: scalar}}")
+    terms = given if isinstance(given, Terms) else Terms(given)
+    for term, value in terms.items():
+        if not isinstance(value, Tensor) or value.dim():
+            kind = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise UserError(f"{METHODS.label(name)}: term '{term}' is {kind}; return a scalar tensor, e.g. its mean")
+        if term in LOOP_NUMBERS:
+            raise UserError(
+                f"{METHODS.label(name)}: a term is called '{term}', as another number of the log; rename it"
+            )
+    parts = [part for made_of in terms.parts.values() for part in made_of]
+    if twice := [part for part in parts if part in terms or part in LOOP_NUMBERS or parts.count(part) > 1]:
+        raise UserError(f"{METHODS.label(name)}: a part is called '{twice[0]}', as another number; rename it")
+    if not any(value.requires_grad for value in terms.values()):
+        raise UserError(
+            f"{METHODS.label(name)}: its terms have no gradient, so that nothing is learned; "
+            "compute them of the network's output, without detach, item or numpy"
+        )
+    return terms
 
 
 class Finite:

@@ -7,12 +7,12 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -24,10 +24,11 @@ from torch.utils.tensorboard import SummaryWriter
 from mtkd.errors import UserError
 from mtkd.evaluate import versions
 from mtkd.images import write_image
+from mtkd.methods import Terms
 from mtkd.training.card import make_card
 from mtkd.training.checkpoint import RunFolder
-from mtkd.training.guards import Finite, falls, keep_batch
-from mtkd.training.measured import HELD_OUT_PSNR, Measured
+from mtkd.training.guards import Finite, falls, keep_batch, loss_terms
+from mtkd.training.measured import HELD_OUT_PSNR, Measured, flat
 from mtkd.training.recipe import Recipe
 from mtkd.training.stages import Stage, prepare
 from mtkd.zoo.checkpoints import Header, save_weights, weights_hash
@@ -36,6 +37,7 @@ Report = Callable[[Mapping[str, Any]], None]
 """Called with {"task", "done", "of"} while preparing and {"iteration", "iterations", ...numbers} while training."""
 
 
+Name = TypeVar("Name", bound=Hashable)
 PATIENCE = timedelta(hours=6)
 """How long processes wait for each other: one of them may compute or validate meanwhile."""
 AGREE_EVERY = 10
@@ -241,9 +243,7 @@ class Loop:
                 self._check_finite(done)
             if log:
                 now = time.monotonic()
-                row = self._everywhere({name: value.detach() for name, value in terms.items()})
-                row |= {"loss": sum(row.values()), **self._everywhere(self.method.parts())}
-                row |= {"lr": rate, "it/s": (done - since) / (now - mark)}
+                row = self._row(terms) | {"lr": rate, "it/s": (done - since) / (now - mark)}
                 mark, since = now, done
                 if main:
                     self._log(board, done, row)
@@ -288,17 +288,28 @@ class Loop:
             f"{self.run_folder.saved()}"
         )
 
-    def _step(self, batch: Any) -> dict[str, Tensor]:
+    def _step(self, batch: Any) -> Terms:
         """One update; returns the loss terms."""
-        terms = self.method.loss(self.model, batch)
+        terms = loss_terms(self.recipe.method.name, self.method, self.model, batch)
         self.accelerator.backward(torch.stack(list(terms.values())).sum())
         for parameter in self.method.parameters():  # projections are not part of what DDP wraps
-            parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
+            if parameter.requires_grad:
+                parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
         self.optimizer.step()
         self.optimizer.zero_grad()
         return terms
 
-    def _everywhere(self, numbers: Mapping[str, Tensor]) -> dict[str, float]:
+    def _row(self, terms: Terms) -> dict[str, Any]:
+        """What is logged of a step: the terms, their sum, and under "parts" what terms are made of, if anything."""
+        row: dict[str, Any] = self._everywhere({name: value.detach() for name, value in terms.items()})
+        row["loss"] = sum(row.values())
+        flat = {(term, part): value for term, made_of in terms.parts.items() for part, value in made_of.items()}
+        parts: dict[str, dict[str, float]] = {}
+        for (term, part), value in self._everywhere(flat).items():
+            parts.setdefault(term, {})[part] = value
+        return row | ({"parts": parts} if parts else {})
+
+    def _everywhere(self, numbers: Mapping[Name, Tensor]) -> dict[Name, float]:
         """Means over the processes, each of which has measured its part of the batch."""
         if not numbers:
             return {}
@@ -314,11 +325,11 @@ class Loop:
         arrived = torch.tensor([len(stop)], device=self.accelerator.device)
         return bool(self.accelerator.reduce(arrived, "sum").item())
 
-    def _log(self, board: SummaryWriter | None, iteration: int, numbers: Mapping[str, float]) -> None:
+    def _log(self, board: SummaryWriter | None, iteration: int, numbers: Mapping[str, Any]) -> None:
         with self.run_folder.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"iteration": iteration, **numbers}) + "\n")
         if board is not None:
-            for name, value in numbers.items():
+            for name, value in flat(numbers).items():
                 board.add_scalar(name, value, iteration)
         event: dict[str, Any] = {"iteration": iteration, "iterations": self.recipe.iterations, **numbers}
         if HELD_OUT_PSNR in numbers and (fallen := falls(Measured(self.run_folder.path).read())):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,24 @@ Curve = tuple[list[int], list[float]]
 
 HELD_OUT_PSNR = "validation PSNR-Y"
 """What the PSNR of the held-out images is called among the numbers."""
+LOOP_NUMBERS = frozenset({"iteration", "iterations", "loss", "lr", "it/s", HELD_OUT_PSNR, "parts", "fall"})
+"""What a row of measurements holds beside the terms of the method: "loss" is their sum, "parts" what they are made of,
+``{term: {part: value}}``."""
 _RECENT = 20
 """Measurements that the present speed is taken from."""
+
+
+def terms(row: Mapping[str, Any]) -> dict[str, float]:
+    """The method's terms in a row of measurements: every number that is not of the loop's own."""
+    return {name: value for name, value in row.items() if name not in LOOP_NUMBERS}
+
+
+def flat(row: Mapping[str, Any]) -> dict[str, float]:
+    """All numbers of a row by name, parts too."""
+    numbers = {name: value for name, value in row.items() if name != "parts"}
+    for parts in row.get("parts", {}).values():
+        numbers |= parts
+    return numbers
 
 
 class Measured:
@@ -31,7 +47,7 @@ class Measured:
         self._reading = threading.Lock()
 
     def read(self) -> Sequence[dict[str, Any]]:
-        """All rows so far: "iteration" and numbers by name."""
+        """All rows so far: "iteration" and numbers by name, see :data:`LOOP_NUMBERS`."""
         with self._reading:
             if not self.path.is_file():
                 self.rows, self._offset = [], 0
@@ -62,6 +78,10 @@ class Measured:
         rates = [row["it/s"] for row in self.rows[-2 * _RECENT :] if row.get("it/s")][-_RECENT:]
         return len(rates) / sum(1 / rate for rate in rates) if rates else None
 
+    def parts(self) -> dict[str, str]:
+        """The names that are parts of a term, and that term: a subband, say, is of L_dis."""
+        return {part: term for row in self.rows for term, parts in row.get("parts", {}).items() for part in parts}
+
     def curves(self, at_most: int = 1000) -> dict[str, Curve]:
         """Each name's values over the iterations; longer ones as means of equally many neighbours.
 
@@ -69,10 +89,11 @@ class Measured:
         """
         found: dict[str, Curve] = {}
         for row in self.rows:
-            for name in filter("iteration".__ne__, row):
-                iterations, values = found.setdefault(name, ([], []))
-                iterations.append(row["iteration"])
-                values.append(row[name])
+            for name, value in flat(row).items():
+                if name != "iteration":
+                    iterations, values = found.setdefault(name, ([], []))
+                    iterations.append(row["iteration"])
+                    values.append(value)
         return {name: _thinned(curve, at_most) for name, curve in found.items()}
 
 
@@ -81,8 +102,21 @@ def _row(line: bytes) -> dict[str, Any] | None:
         content = json.loads(line)
     except ValueError:
         return None
-    numbers = isinstance(content, dict) and all(isinstance(v, (int, float)) for v in content.values())
-    return content if numbers and isinstance(content.get("iteration"), int) else None
+    if not isinstance(content, dict) or not isinstance(content.get("iteration"), int):
+        return None
+    parts = content.get("parts", {})
+    if not isinstance(parts, dict) or not all(isinstance(made_of, dict) for made_of in parts.values()):
+        return None
+    content = _nested(content)
+    return content if all(isinstance(value, (int, float)) for value in flat(content).values()) else None
+
+
+def _nested(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its parts under "parts"; runs of before wrote those of L_dis as "band LL1"."""
+    bands = {name.removeprefix("band "): value for name, value in row.items() if name.startswith("band ")}
+    if not bands:
+        return row
+    return {name: v for name, v in row.items() if not name.startswith("band ")} | {"parts": {"L_dis": bands}}
 
 
 def _thinned(curve: Curve, at_most: int) -> Curve:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from mtkd.training.measured import HELD_OUT_PSNR
+from mtkd.training.measured import HELD_OUT_PSNR, terms
 
 
 class Silent:
@@ -70,13 +70,13 @@ class TrainingProgress:
                 f"{fall['best'] - fall['psnr']:.2f} dB below its best; a lower optimizer.lr may help",
                 soft_wrap=True,
             )
-        terms = [f"{name} {value:.5f}" for name, value in event.items() if name.startswith(("L", "alpha"))]
+        losses = [f"{name} {value:.5f}" for name, value in terms(event).items()]
         speed = [f"{event['it/s']:.1f} it/s"] if "it/s" in event else []
         self._show(
             f"train {self.name}",
             event["iteration"],
             event["iterations"],
-            "  ".join([*terms, *speed, self.psnr]),
+            "  ".join([*losses, *speed, self.psnr]),
         )
 
     def _show(self, task: str, done: int, of: int, numbers: str) -> None:

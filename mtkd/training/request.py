@@ -55,7 +55,8 @@ def check(recipe: Recipe) -> None:
         options = {"teachers": recipe.teachers} if recipe.stage == "aggregate" else {}
         network = networks.build(recipe.network, recipe.scale, **options)
         teachers = {name: _teacher(name, recipe) for name in recipe.teachers}
-        create(recipe.method.name, recipe.method.options, recipe.teachers, network, teachers)
+        side = recipe.scale * recipe.lr_patch
+        create(recipe.method.name, recipe.method.options, recipe.teachers, network, teachers, side)
     train_files, held_files = recipe.data.split(recipe.scale)
     for files in (recipe.data.drawn(train_files, recipe.seed), held_files):
         for path in files:

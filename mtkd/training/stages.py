@@ -117,7 +117,8 @@ class Stage:
 
 def _method(recipe: Recipe, network: nn.Module, teachers: dict[str, nn.Module]) -> Method:
     torch.manual_seed(recipe.seed)  # projections, where a method has any
-    method = create(recipe.method.name, recipe.method.options, recipe.teachers, network, teachers)
+    side = recipe.scale * recipe.lr_patch
+    method = create(recipe.method.name, recipe.method.options, recipe.teachers, network, teachers, side)
     if recipe.stage == "aggregate" and recipe.method.name != "aggregate":
         raise UserError(f"stage aggregate has the method 'aggregate', not '{recipe.method.name}'")
     if recipe.stage != "aggregate" and recipe.method.name == "aggregate":

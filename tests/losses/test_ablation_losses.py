@@ -79,5 +79,5 @@ def test_variants_of_mtkd(options, expected):
 def test_options_of_another_loss_are_refused():
     with pytest.raises(UserError, match="unknown option of method mtkd 'levels'"):
         create("mtkd", {"loss": "dct", "levels": 2}, ("MT",))
-    with pytest.raises(UserError, match="loss: Input should be 'wavelet'"):
+    with pytest.raises(UserError, match="unknown loss 'wavelets'; did you mean 'wavelet'"):
         create("mtkd", {"loss": "wavelets"}, ("MT",))

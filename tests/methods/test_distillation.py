@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from mtkd import networks
 from mtkd.data.patches import Batch
 from mtkd.errors import UserError
-from mtkd.methods import METHODS, create
+from mtkd.methods import create
 from mtkd.methods.dukd import augment, invert
+from mtkd.plugins import METHODS
 from mtkd.zoo.checkpoints import weights_hash
 
 FAMILIES = ("edsr", "rcan", "swinir")

@@ -80,8 +80,9 @@ def test_mtkd_by_hand() -> None:
     assert terms["alpha L_stu"].item() == pytest.approx(0.1 * (0.4 + 0.2 + 0.1 + 0.1) / 4, rel=1e-5)
     # LL 0.3, rows 0.3, columns 0.2, diagonal 0
     assert terms["L_dis"].item() == pytest.approx((0.3 + 0.3 + 0.2 + 0) / 4, rel=1e-5)
-    bands = {"band LL1": 0.3 / 4, "band LH1": 0.3 / 4, "band HL1": 0.2 / 4, "band HH1": 0}
-    assert method.parts() == pytest.approx(bands, rel=1e-5, abs=1e-7)
+    bands = {"LL1": 0.3 / 4, "LH1": 0.3 / 4, "HL1": 0.2 / 4, "HH1": 0}
+    assert terms.parts == {"L_dis": pytest.approx(bands, rel=1e-5, abs=1e-7)}
+    assert not any(part.requires_grad for part in terms.parts["L_dis"].values())
 
 
 @pytest.mark.parametrize("options", [{}, {"levels": 2}, {"wavelet": "db2"}, {"alpha": 0.4, "levels": 3}])

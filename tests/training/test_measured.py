@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mtkd.training.measured import Measured
+from mtkd.training.measured import Measured, terms
 
 
 def write(folder: Path, *rows: object, end: str = "\n") -> None:
@@ -46,6 +46,18 @@ def test_long_curves_are_means_of_neighbours(tmp_path: Path) -> None:
     curves = measured.curves(at_most=4)
     assert curves == {"L1": ([3, 6, 9, 10], [2.0, 5.0, 8.0, 10.0]), "validation PSNR-Y": ([10], [30])}
     assert measured.curves()["L1"] == (list(range(1, 11)), [float(i) for i in range(1, 11)])
+
+
+def test_parts_of_terms_are_known_without_their_names(tmp_path: Path) -> None:
+    """Rows of today, and of runs that wrote the subbands of L_dis as "band LL1"."""
+    write(tmp_path, {"iteration": 1, "mine": 0.5, "other": 0.2, "loss": 0.7, "parts": {"mine": {"a": 0.1, "b": 0.4}}})
+    write(tmp_path, {"iteration": 2, "L_dis": 0.5, "band LL1": 0.3, "band HH1": 0.2, "loss": 0.5, "lr": 1e-3})
+    write(tmp_path, {"iteration": 3, "mine": 0.5, "parts": {"mine": 0.5}})  # none of ours
+    measured = Measured(tmp_path)
+    first, second = measured.read()
+    assert terms(first) == {"mine": 0.5, "other": 0.2} and terms(second) == {"L_dis": 0.5}
+    assert measured.parts() == {"a": "mine", "b": "mine", "LL1": "L_dis", "HH1": "L_dis"}
+    assert measured.curves()["b"] == ([1], [0.4]) and measured.curves()["HH1"] == ([2], [0.2])
 
 
 def test_speed_is_steps_over_time(tmp_path: Path) -> None:

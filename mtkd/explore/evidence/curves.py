@@ -10,28 +10,26 @@ from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 
 from mtkd.explore.draw.colours import PALETTE
 from mtkd.explore.draw.theme import FAINT, INK
-from mtkd.training.measured import HELD_OUT_PSNR, Curve
-
-_NO_LOSS = {HELD_OUT_PSNR, "lr", "it/s"}
+from mtkd.training.measured import HELD_OUT_PSNR, LOOP_NUMBERS, Curve
 
 
-def training_figure(curves: Mapping[str, Curve], iterations: int) -> go.Figure:
-    """Left: the loss, its terms, and the subbands of L_dis (dotted), logarithmic; right: PSNR of the held-out images.
+def training_figure(curves: Mapping[str, Curve], parts: Mapping[str, str], iterations: int) -> go.Figure:
+    """Left: the loss, its terms, and their parts (dotted), logarithmic; right: PSNR of the held-out images.
 
     Args:
-        curves: see :meth:`mtkd.training.measured.Measured.curves`.
+        curves, parts: those of :class:`mtkd.training.measured.Measured`.
         iterations: of the whole training: where the axes end.
     """
     figure = make_subplots(1, 2, column_widths=[0.6, 0.4], horizontal_spacing=0.09)
-    losses = [name for name in curves if name not in _NO_LOSS]  # terms, their sum, the bands
+    losses = [name for name in curves if name == "loss" or name not in LOOP_NUMBERS]  # terms, their sum, their parts
+    split = list(dict.fromkeys(parts.values()))
     if len(losses) == 2:
         losses.remove("loss")  # the sum of one term
     colours = itertools.cycle(PALETTE)
     for name in losses:
-        band = _is_band(name)
         colour = INK if name == "loss" else next(colours)
-        line = {"color": colour, "width": 1.4 if band else 2, "dash": "dot" if band else "solid"}
-        figure.add_trace(_trace(curves[name], _title(name), line), 1, 1)
+        line = {"color": colour, "width": 1.4 if name in parts else 2, "dash": "dot" if name in parts else "solid"}
+        figure.add_trace(_trace(curves[name], "sum" if name == "loss" else name, line), 1, 1)
     if HELD_OUT_PSNR in curves:
         trace = _trace(curves[HELD_OUT_PSNR], "held-out PSNR", {"color": PALETTE[2], "width": 2})
         figure.add_trace(trace.update(mode="lines+markers", showlegend=False, hovertemplate="%{y:.3f} dB"), 1, 2)
@@ -49,7 +47,7 @@ def training_figure(curves: Mapping[str, Curve], iterations: int) -> go.Figure:
     figure.update_yaxes(gridcolor=FAINT, zeroline=False)
     figure.update_yaxes(type="log", tickformat="~g", dtick=1, row=1, col=1)
     figure.update_yaxes(tickformat=".2f", row=1, col=2)
-    title = "Loss terms, weighted" + (" (dotted: subbands of L_dis)" if any(map(_is_band, losses)) else "")
+    title = "Loss terms, weighted" + (f" (dotted: parts of {', '.join(split)})" if split else "")
     for place, text in ((0, title), (0.59, "Held-out images: PSNR-Y, dB")):
         figure.add_annotation(text=text, x=place, y=1.02, xref="paper", yref="paper", xanchor="left", yanchor="bottom",
                               showarrow=False, font={"size": 13})  # fmt: skip
@@ -58,12 +56,3 @@ def training_figure(curves: Mapping[str, Curve], iterations: int) -> go.Figure:
 
 def _trace(curve: Curve, name: str, line: Mapping[str, object]) -> go.Scatter:
     return go.Scatter(x=curve[0], y=curve[1], name=name, mode="lines", line=line, hovertemplate="%{y:.3g}")
-
-
-def _is_band(name: str) -> bool:
-    return name.startswith("band ")
-
-
-def _title(name: str) -> str:
-    """What the legend says: "loss" is the sum of all terms."""
-    return "sum" if name == "loss" else name.removeprefix("band ")

@@ -1,0 +1,58 @@
+"""A loss is tried before a training: on a random pair it must give a number that can be learned from."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mtkd.errors import UserError
+from mtkd.plugins import LOSSES, LossSpec
+
+
+def _fault(spec: LossSpec) -> str | None:
+    """What is wrong with the declaration of a loss."""
+    if not (isinstance(spec.build, type) and issubclass(spec.build, nn.Module)):
+        return "is no torch.nn.Module; derive a class from it, with forward(student_image, target_image) -> scalar"
+    for option in inspect.signature(spec.build).parameters.values():
+        if option.default is option.empty and option.kind in (option.POSITIONAL_OR_KEYWORD, option.KEYWORD_ONLY):
+            return f"has the option '{option.name}' without a default; give it one"
+    return None
+
+
+LOSSES.check = _fault
+
+
+def try_loss(name: str, options: Mapping[str, Any], side: int) -> None:
+    """Try a plugin's loss on a random pair ``(2, 3, side, side)`` in [0, 1]; built-in ones have their tests.
+
+    Raises:
+        UserError: it fails, or gives no finite scalar, or no gradient to the first image; the file and line of the
+            plugin are named.
+    """
+    if LOSSES.source(name).built_in:
+        return
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.enable_grad():
+        torch.manual_seed(0)
+        student, target = torch.rand(2, 3, side, side).requires_grad_(), torch.rand(2, 3, side, side)
+        with LOSSES.blaming(name):
+            value = LOSSES[name].build(**options)(student, target)
+        if not isinstance(value, Tensor) or value.dim():
+            given = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise UserError(f"{LOSSES.label(name)} gives {given}; return a scalar tensor, e.g. its mean")
+        if not value.isfinite():
+            raise UserError(f"{LOSSES.label(name)} gives {value.item()} for a random pair; return a finite number")
+        gradient: Tensor | None = None
+        if value.requires_grad:
+            with LOSSES.blaming(name):
+                (gradient,) = torch.autograd.grad(value, student, allow_unused=True)
+        if gradient is None or not gradient.any():
+            raise UserError(
+                f"{LOSSES.label(name)} has no gradient to its first image, so that nothing is learned from it; "
+                "compute it of tensors, without detach, item, round or numpy"
+            )
+        if not gradient.isfinite().all():
+            raise UserError(f"{LOSSES.label(name)} has a gradient that is not finite for a random pair")
