@@ -1,12 +1,13 @@
-"""What all tabs have in common: one picture of the state, and the pieces of the page that several of them touch."""
+"""What all tabs have in common: one picture of the state, and the components of the page that several of them touch."""
 
 from __future__ import annotations
 
 import html
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import gradio as gr
@@ -14,12 +15,44 @@ import gradio as gr
 from mtkd import zoo
 from mtkd.errors import UserError
 from mtkd.explore import Comparison, default_models
+from mtkd.explore.comparison.region import Region
 
 from .server.queue import Turns
 from .server.session_files import Pictures
 
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+"""Of an event that programs cannot call."""
+QUIET: dict[str, Any] = {**PRIVATE, "show_progress": "hidden"}
+"""Of one that also shows no progress."""
 
-@dataclass(frozen=True)
+
+class Mode(StrEnum):
+    """What is done with the image."""
+
+    TEST = "test"
+    """It is the HR image: downscale, super-resolve, compare with the ground truth."""
+    UPSCALE = "upscale"
+    """It is the LR image: super-resolve; there is no ground truth."""
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What the page looks at in a comparison.
+
+    Attributes:
+        view: of the viewer, a :class:`mtkd.explore.viewer.View` without its region.
+        region: drawn last, in HR pixels.
+        panes: the viewer's, with the addresses of their files.
+        opened: it came from a link or a file and is to be shown; the page has not moved to it yet.
+    """
+
+    view: Mapping[str, Any] = field(default_factory=dict)
+    region: Region | None = None
+    panes: Sequence[Mapping[str, Any]] = ()
+    opened: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class Shared:
     """Made once a page is built, before its tabs.
 
@@ -27,11 +60,11 @@ class Shared:
         page: the page, for events of its loading.
         tabs: the row of tabs; ``gr.Tabs(selected=ID)`` from an event opens one.
         pictures: where pictures are written that the page shows by address.
-        comparison: the :class:`~mtkd.explore.Comparison` that the Compare tab shows last, or None: image, scale and
-            models of all tabs. Each comparison is a new object.
-        region: the :class:`~mtkd.explore.comparison.crops.Region` drawn last, in HR pixels, or None.
-        scale: the radio of the Compare tab, "×4".
-        models: the names checked in the Compare tab.
+        comparison: the :class:`~mtkd.explore.Comparison` that the page shows last, or None: image, scale and models
+            of all tabs. Each comparison is a new object.
+        look: the :class:`Look` at it.
+        scale: the radio of the scale, an int.
+        models: the names of the chosen models.
         trusted: whoever reaches the page may read folders of this computer and start programs: served to it alone, or
             asked for.
         turns: held while networks run.
@@ -41,7 +74,7 @@ class Shared:
     tabs: gr.Tabs
     pictures: Pictures
     comparison: gr.State
-    region: gr.State
+    look: gr.State
     scale: gr.Radio
     models: gr.CheckboxGroup
     trusted: bool
@@ -49,7 +82,7 @@ class Shared:
 
     @classmethod
     def create(cls, page: gr.Blocks, tabs: gr.Tabs, pictures: Pictures, trusted: bool) -> Shared:
-        """The shared parts; ``scale`` and ``models`` are laid out (rendered) by the Compare tab."""
+        """The shared components; ``scale`` and ``models`` are laid out (rendered) by the picture bar."""
         scales = sorted({model.scale for model in zoo.models()}) or [4]
         now = 4 if 4 in scales else scales[-1]
         return cls(
@@ -57,16 +90,16 @@ class Shared:
             tabs,
             pictures,
             gr.State(None),
-            gr.State(None),
-            gr.Radio([f"×{s}" for s in scales], value=f"×{now}", label="Scale", render=False),
+            gr.State(Look()),
+            gr.Radio(scale_choices(scales), value=now, label="Scale", render=False),
             gr.CheckboxGroup(**model_choices(now), label="Models", elem_id="models", render=False),
             trusted,
             Turns(),
         )
 
-    def had(self, sent: str | list[str] | None) -> None:
-        """What was uploaded stays as long as its page: for events of uploading."""
-        self.pictures.use(*([sent] if isinstance(sent, str) else sent or []))
+    def keep_upload(self, files: str | list[str] | None) -> None:
+        """Uploaded files stay as long as their page: for events of uploading."""
+        self.pictures.use(*([files] if isinstance(files, str) else files or []))
 
     def on_new_comparison(self, tab: gr.Tab, within: str) -> gr.Textbox:
         """A hidden text that changes when the tab is seen with a comparison that it has not been filled from.
@@ -78,22 +111,21 @@ class Shared:
         """
         news, filled, is_open = gr.Textbox(visible="hidden"), gr.State(None), gr.Checkbox(visible=False)
 
-        def look(comparison: Comparison | None, before: Comparison | None, is_open: bool) -> tuple[Any, Any]:
+        def look(comparison: Comparison | None, before: Comparison | None, is_open: bool) -> dict[Any, Any]:
             if comparison is None or comparison is before or not is_open:
-                return gr.skip(), gr.skip()
-            return comparison, f"comparison {id(comparison)}"
+                return {news: gr.skip()}
+            return {filled: comparison, news: f"comparison {id(comparison)}"}
 
         script = f"(comparison, filled, _) => [comparison, filled, !!document.querySelector('#{within}')?.offsetParent]"
-        private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         inputs, outputs = [self.comparison, filled], [filled, news]
-        tab.select(lambda comparison, before: look(comparison, before, True), inputs, outputs, **private)
-        self.comparison.change(look, [*inputs, is_open], outputs, js=script, **private)
+        tab.select(lambda comparison, before: look(comparison, before, True), inputs, outputs, **QUIET)
+        self.comparison.change(look, [*inputs, is_open], outputs, js=script, **QUIET)
         return news
 
 
-def scale_of(text: str) -> int:
-    """The number in "×4"."""
-    return int(text.removeprefix("×"))
+def scale_choices(scales: Sequence[int]) -> list[tuple[str, int]]:
+    """Choices of a component whose value is a scale: ("×4", 4)."""
+    return [(f"×{scale}", scale) for scale in scales]
 
 
 def model_choices(scale: int, also: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -102,14 +134,14 @@ def model_choices(scale: int, also: tuple[str, ...] = ()) -> dict[str, Any]:
     return {"choices": names, "value": [*default_models(scale), *(n for n in also if n not in default_models(scale))]}
 
 
-def still_there(now: str, names: list[str]) -> dict[str, Any]:
-    """``choices`` and ``value`` for the models of the scale "×4", as they are now: of ``names``, those that remain."""
-    choices = model_choices(scale_of(now))["choices"]
+def remaining_choices(scale: int, names: Sequence[str]) -> dict[str, Any]:
+    """``choices`` and ``value`` for the models of a scale as they are now: of ``names``, those that remain."""
+    choices = model_choices(scale)["choices"]
     return {"choices": choices, "value": [name for name in dict.fromkeys(names) if name in choices]}
 
 
 @contextmanager
-def told(*paths: str) -> Iterator[None]:
+def errors_shown(*paths: str) -> Iterator[None]:
     """A user's error is shown on the page as one message, without the ``paths`` of this computer.
 
     A folder, which ends in the separator, is left out; a file is called "The file".

@@ -13,7 +13,7 @@ from mtkd.explore.comparison.paper_figures import PRESETS, Row, busiest_region, 
 from mtkd.explore.comparison.region import Region
 
 from ..server.queue import COMPUTING
-from ..state import Shared, told
+from ..state import Look, Shared, errors_shown
 
 SIDE = 48
 """Of the region of the most detail, where none was drawn: HR pixels."""
@@ -30,7 +30,9 @@ def build(shared: Shared) -> None:
         )
         with gr.Row():
             presets = {p.title: name for name, p in PRESETS.items() if name != "fig4"}
-            source = gr.Radio([_OWN, *presets], value=_OWN, label="Images", scale=3, elem_id="figure-source")
+            source = gr.Radio(
+                [(_OWN, ""), *presets.items()], value="", label="Images", scale=3, elem_id="figure-source"
+            )
             make = gr.Button("Draw it", size="sm", scale=0, min_width=120, elem_id="figure-make")
         picture = gr.Image(
             format="png",
@@ -46,26 +48,26 @@ def build(shared: Shared) -> None:
 
     def draw(
         comparison: Comparison | None,
-        region: Region | None,
+        look: Look,
         source: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> list[Any]:
         """Draw the figure of the comparison, or one of the paper's with its models."""
-        with told():
+        with errors_shown():
             if comparison is None:
                 raise UserError("Compare something first")
             with shared.turns:
-                rows = _rows(comparison, region, presets.get(source), shared.turns.between(progress))
+                rows = _rows(comparison, look.region, source or None, shared.turns.between(progress))
             progress(None, desc="drawing")
             figure = crops_figure(rows)
-        name = presets.get(source, "figure")
+        name = source or "figure"
         group = shared.pictures.group("figure")
         paths = [group.file(f"{name}.{form}", render(figure, form)) for form in ("png", "pdf")]
         files = [gr.DownloadButton(form.upper(), path, interactive=True)
                  for form, path in zip(("png", "pdf"), paths, strict=True)]  # fmt: skip
         return [gr.Image(paths[0], visible=True), *files]
 
-    make.click(draw, [shared.comparison, shared.region, source], [picture, png, pdf], api_name="figure", **COMPUTING)
+    make.click(draw, [shared.comparison, shared.look, source], [picture, png, pdf], api_name="figure", **COMPUTING)
 
 
 def _rows(comparison: Comparison, region: Region | None, preset: str | None, progress: Callable[..., Any]) -> list[Row]:

@@ -19,7 +19,7 @@ STAGES = ("teacher", "aggregator", "student")
 SIZES = ("mini", "small", "paper")
 EXAMPLE_FOLDER = EXAMPLES[0].path.parent
 TRIAL = {
-    "recipe": "mini/edsr_tiny-mtkd", "scale": "×4", "name": "edsr_tiny-mtkd-trial", "data": "", "held_out": 1,
+    "recipe": "mini/edsr_tiny-mtkd", "scale": 4, "name": "edsr_tiny-mtkd-trial", "data": "", "held_out": 1,
     "steps": 200, "batch": 4, "patch": 24, "rate": 0.001, "seed": 1, "more": "",
 }  # fmt: skip
 """Half a minute on two cores, on the images that the package brings."""
@@ -47,7 +47,7 @@ def usual(choices: list[tuple[str, str]], now: str | None) -> str | None:
     return next((name for name in names if name.endswith("-mtkd")), names[0] if names else None)
 
 
-def prefilled(recipe: str, scale: str, now: str = "") -> dict[str, Any]:
+def prefilled(recipe: str, scale: int, now: str = "") -> dict[str, Any]:
     """What the form's fields are for a recipe; its images where they are found, else the bundled ones (empty).
 
     Args:
@@ -89,7 +89,7 @@ def held_out(data: str, at_most: int = 20) -> int:
 
 
 def resolve(
-    recipe: str | None, scale: str, name: str, data: str, held_out: int | None, steps: int | None, batch: int | None,
+    recipe: str | None, scale: int, name: str, data: str, held_out: int | None, steps: int | None, batch: int | None,
     patch: int | None, rate: float | None, seed: int | None, more: str,
 ) -> Recipe:  # fmt: skip
     """The recipe that the form asks for: the bundled one at its steps, then the fields, then ``more``'s lines.
@@ -127,8 +127,8 @@ def _folders_of_recipes() -> set[str]:
     return {load_recipe(f"{recipes(size, 'student')[0][1]}_x4").data.train for size in SIZES}
 
 
-def _base(recipe: str, scale: str) -> Recipe:
-    return load_recipe(f"{recipe}_x{scale.removeprefix('×')}")
+def _base(recipe: str, scale: int) -> Recipe:
+    return load_recipe(f"{recipe}_x{scale}")
 
 
 def _folder(data: str) -> Path:

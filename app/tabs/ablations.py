@@ -26,7 +26,7 @@ from mtkd.explore.evidence.results import Results, load
 from mtkd.explore.viewer import gradio_parts
 
 from ..server.queue import COMPUTING
-from ..state import Shared, told
+from ..state import Shared, errors_shown
 
 SIZE = "mini"
 _FIRST = ("scratch", "kd", "mtkd", "v5", "v6", "v7")
@@ -84,7 +84,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         """The chosen variants on the compared picture, and their recorded numbers."""
         if comparison is None:
             raise gr.Error("Compare something first: this tab looks at its picture.", print_exception=False)
-        with told(), shared.turns.for_size(comparison.pixels):
+        with errors_shown(), shared.turns.for_size(comparison.pixels):
             found = _found(comparison, table)
             if not found:
                 text = f"No student of this table is trained at ×{comparison.scale} here."
@@ -124,7 +124,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             why = "No student was chosen." if steps else f"No student was kept on its way at ×{comparison.scale}."
             return [why, {"panes": []}, None]
         at = steps[min(int(place), len(steps) - 1)]
-        with told(), shared.turns.for_size(comparison.pixels):
+        with errors_shown(), shared.turns.for_size(comparison.pixels):
             save = shared.turns.between(shared.pictures.group("steps").save)
             drawn = training_panes(comparison, names, at, save, shared.turns.pass_on)
         value = {"panes": drawn, "reference": TRUTH if comparison.hr_image is not None else None, "columns": len(drawn)}

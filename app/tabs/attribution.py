@@ -27,7 +27,7 @@ from mtkd.explore.inside.attribution import (
 from mtkd.explore.viewer import gradio_parts
 
 from ..server.queue import COMPUTING
-from ..state import Shared, told
+from ..state import Look, Shared, errors_shown
 
 OFFICIAL = "official code"
 """Among the rules: finite differences, gradients at the right end of each step."""
@@ -91,7 +91,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         comparison: Comparison | None,
         model: str | None,
         look: dict[str, Any],
-        region: Region | None,
+        seen: Look,
         size: int,
         sigma: float,
         steps: int,
@@ -104,11 +104,11 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         if comparison is None or not model:
             raise gr.Error("Compare something first: this tab looks at the results.", print_exception=False)
         group = shared.pictures.group("attribution")
-        with told():
+        with errors_shown():
             _check(*comparison.lr_image.shape[:2], size, sigma, steps)
             if model not in models(comparison):
                 raise unknown_name("model among those compared", model, models(comparison))
-            middle = Region.of([*at.split(","), 1, 1]) if at else Region.of(look.get("region")) or region
+            middle = Region.of([*at.split(","), 1, 1]) if at else Region.of(look.get("region")) or seen.region
             window = window_in(comparison, middle, int(size))
             asked = question(comparison, model, window, sigma, path)
             with shared.turns:
@@ -121,7 +121,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         note = "Preview: the gradient alone, at the image itself."
         first_look = [box, note, {"headers": _COLUMNS, "data": []}, *waiting]
         yield [{**value, "view": place}, *first_look]
-        with told():
+        with errors_shown():
             for count, found in answer_in_steps(asked, int(steps), *_rule(rule), shared.turns):
                 progress((count, int(steps)), desc="attribution", unit="steps")
                 if found is None:  # told again: Gradio takes a skipped value in a stream for the one before it
@@ -148,7 +148,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     ) -> Iterator[list[Any]]:
         """Fig. 4 on the image that the paper shows, or the one that stands in for it."""
         scale = comparison.scale if comparison else 4
-        with told():
+        with errors_shown():
             (_, image), *_ = preset_images(PRESETS["fig4"], scale)
             _check(*(side // scale for side in image.shape[:2]), size, sigma, steps)
             with shared.turns:
@@ -165,7 +165,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         yield [gr.Image(files[0], visible=True, label=f"Fig. 4: {title}, {found.model}"), *buttons]
 
     outputs = [viewer, answered, made, table, keep, png, pdf]
-    inputs = [shared.comparison, model, where, shared.region, size, sigma, steps, rule, path, at]
+    inputs = [shared.comparison, model, where, shared.look, size, sigma, steps, rule, path, at]
 
     def looked(look: dict[str, Any], box: list[int] | None, event: gr.EventData) -> tuple[dict[str, Any], Any]:
         """Where the person looks; another window than the last, and than that answered, asks another question."""

@@ -16,7 +16,7 @@ from mtkd.explore.inside.trace import Windows
 from ..parts.diagram import drawing
 from ..server.queue import COMPUTING
 from ..server.session_files import PictureGroup
-from ..state import Shared, told
+from ..state import Shared, errors_shown
 
 _SCRIPT = (Path(__file__).parents[1] / "assets" / "framework.js").read_text(encoding="utf-8")
 _WAIT = '<p class="fw-wait">The first comparison is still running; the framework appears when it is done.</p>'
@@ -90,7 +90,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         """The steps of the framework for the image compared last: shapes, texts, numbers."""
         if comparison is None or (before and before.of is comparison):
             return gr.skip(), gr.skip()
-        with told():
+        with errors_shown():
             tell = shared.turns.between(lambda name, done, of: progress((done, of), desc=name, unit="networks"))
             with shared.turns:
                 made = run(comparison, tell)
@@ -105,7 +105,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         if before is None or before.windows is None:
             return gr.skip(), gr.skip()
         place = (int(event.row), int(event.column))
-        with told():
+        with errors_shown():
             step = window_step(before.part, before.windows, place)
         found = [step if old.id == step.id else old for old in before.steps]
         now = replace(

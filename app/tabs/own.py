@@ -15,7 +15,7 @@ from mtkd.zoo import imports
 from mtkd.zoo.checkpoints import read_header
 from mtkd.zoo.detect import candidates
 
-from ..state import Shared, model_choices, scale_of, still_there, told
+from ..state import Shared, errors_shown, model_choices, remaining_choices, scale_choices
 
 DETECT = "as detected"
 _OFF = (
@@ -50,7 +50,11 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             with gr.Row():
                 network = gr.Dropdown([DETECT, *candidates()], value=DETECT, label="Network", min_width=120)
                 scale = gr.Dropdown(
-                    [DETECT, "×2", "×3", "×4"], value=DETECT, label="Scale", min_width=120, elem_id="own-scale"
+                    [(DETECT, None), *scale_choices((2, 3, 4))],
+                    value=None,
+                    label="Scale",
+                    min_width=120,
+                    elem_id="own-scale",
                 )
             look = gr.Button("Look into it", elem_id="own-look")
         with gr.Column(scale=1, min_width=560):
@@ -78,38 +82,45 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             gr.Markdown(_ROLES, elem_classes="help")
     added = gr.State(None)
 
-    def inspect(file: str | None, path: str, network: str, scale: str) -> list[Any]:
+    def inspect(file: str | None, path: str, network: str, scale: int) -> list[Any]:
         """Say which network and scale a checkpoint holds; nothing is kept."""
         source = _source(file, path)
-        with told(str(source)):
+        with errors_shown(str(source)):
             seen = imports.inspect(source, *_choice(network, scale))
         return [_table(seen), seen.header.name, gr.Button(interactive=True)]
 
     def add(
-        file: str | None, path: str, network: str, scale: str, name: str, replace: bool, now: str, checked: list[str]
+        file: str | None,
+        path: str,
+        network: str,
+        scale: int,
+        name: str,
+        replace: bool,
+        now: int,
+        checked: list[str],
     ) -> list[Any]:
         """Keep a checkpoint under a name, as a model of all tabs."""
         source = _source(file, path)
-        with told(str(source)):
+        with errors_shown(str(source)):
             model = imports.add(imports.inspect(source, *_choice(network, scale)), name.strip(), replace)
         text = f"**{model.name}** ×{model.scale} is now in the lists of all tabs, as a {model.role}."
         lists = _lists(now, [*checked, model.name])
         return [text, (model.name, model.scale), gr.Button(visible=True), False, *lists]
 
-    def remove(model: str | None, now: str, checked: list[str]) -> list[Any]:
+    def remove(model: str | None, now: int, checked: list[str]) -> list[Any]:
         """Take one of your models out of all lists; its file is kept in a folder `removed`."""
         name, _, scale = (model or "").rpartition(" ×")
         if not scale.isdecimal():
             raise gr.Error("Choose one of your models first, as NAME ×4.", print_exception=False)
-        with told():
+        with errors_shown():
             kept = imports.remove(name, int(scale))
         text = f"{model} is out of all lists. Its file is kept: `{kept}`"
         return [text, gr.Button(visible=False), *_lists(now, checked)]
 
-    def open_compare(key: tuple[str, int], now: str, checked: list[str]) -> list[Any]:
+    def open_compare(key: tuple[str, int], now: int, checked: list[str]) -> list[Any]:
         name, scale = key
-        group = still_there(now, [*checked, name]) if scale == scale_of(now) else model_choices(scale, (name,))
-        return [gr.Radio(value=f"×{scale}"), gr.CheckboxGroup(**group), gr.Tabs(selected="compare")]
+        group = remaining_choices(now, [*checked, name]) if scale == now else model_choices(scale, (name,))
+        return [gr.Radio(value=scale), gr.CheckboxGroup(**group), gr.Tabs(selected="compare")]
 
     source = [file, path, network, scale]
     seen = [found, name, put]
@@ -117,7 +128,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     after = [models, unread, chosen, shared.models]
     gr.on([file.clear, network.input, scale.input], _unseen, None, [found, put], **_INTERNAL)
     path.change(lambda path: (None, *_unseen()) if path else gr.skip(), path, [file, found, put], **_INTERNAL)
-    file.upload(shared.had, file, None, **_INTERNAL)
+    file.upload(shared.keep_upload, file, None, **_INTERNAL)
     dropped = file.upload(lambda: ("", *_unseen()), None, [path, found, put], **_INTERNAL)
     dropped.then(inspect, source, seen, show_progress_on=[found], **_INTERNAL)
     gr.on([look.click, path.submit], inspect, source, seen, api_name="inspect_checkpoint", show_progress_on=[found])
@@ -137,9 +148,9 @@ def _unseen() -> tuple[str, gr.Button]:
     return _NOTHING, gr.Button(interactive=False)
 
 
-def _lists(now: str, checked: list[str]) -> list[Any]:
+def _lists(now: int, checked: list[str]) -> list[Any]:
     """The table, what is left out of it, and both lists of models as they are now; what is checked stays checked."""
-    return [_rows(), _unread(), gr.Dropdown(_names(), value=None), gr.CheckboxGroup(**still_there(now, checked))]
+    return [_rows(), _unread(), gr.Dropdown(_names(), value=None), gr.CheckboxGroup(**remaining_choices(now, checked))]
 
 
 def _source(file: str | None, path: str) -> Path:
@@ -149,8 +160,8 @@ def _source(file: str | None, path: str) -> Path:
     return Path(path.strip() or file or "").expanduser()
 
 
-def _choice(network: str, scale: str) -> tuple[str | None, int | None]:
-    return None if network == DETECT else network, None if scale == DETECT else scale_of(scale)
+def _choice(network: str, scale: int) -> tuple[str | None, int | None]:
+    return None if network == DETECT else network, scale or None
 
 
 def _names() -> list[str]:

@@ -14,7 +14,7 @@ from mtkd.explore.evidence.result_rows import View
 from mtkd.explore.evidence.results import SCALES, SET_NAMES, Results, load, titles
 
 from ..parts import results_table as made
-from ..state import Shared, scale_of, told
+from ..state import Shared, errors_shown, scale_choices
 
 SIZE = "mini"
 OUT = Path("runs", SIZE)
@@ -49,7 +49,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     with gr.Column(elem_id="results-figures"):
         source = gr.Markdown(elem_classes="help", elem_id="results-source")
         with gr.Row():
-            scale = gr.Radio([f"×{s}" for s in SCALES], value="×4", label="Scale", elem_id="results-scale", scale=2)
+            scale = gr.Radio(scale_choices(SCALES), value=4, label="Scale", elem_id="results-scale", scale=2)
             set_name = gr.Radio(SET_NAMES, label="Images", elem_id="results-set", scale=5)
             axis = gr.Radio(AXES, value=AXES[0], label="Cost", elem_id="results-axis", scale=4)
         tradeoff = gr.Plot(show_label=False, elem_id="results-tradeoff")
@@ -81,7 +81,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     of_table = [shown, notes, csv, row, *of_row]
 
     def draw(
-        scale_text: str,
+        scale: int,
         set_name: str | None,
         axis: Any,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
@@ -91,20 +91,20 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         def tell(name: str, done: int, of: int) -> None:
             progress((done, of), desc=f"running {name}", unit="networks")
 
-        results, at = _results(), scale_of(scale_text)
-        images = set_name or results.default_set(at)
-        points = results.points(at, images)
+        results = _results()
+        images = set_name or results.default_set(scale)
+        points = results.points(scale, images)
         seconds = None
         if axis == "seconds":
             with shared.turns:
-                seconds = results.seconds(points, at, shared.turns.between(tell))
-        return plots.tradeoff(points, axis, f"{images} ×{at}", seconds)
+                seconds = results.seconds(points, scale, shared.turns.between(tell))
+        return plots.tradeoff(points, axis, f"{images} ×{scale}", seconds)
 
-    def fill(table: str, scale_text: str, set_name: str, metric: Any, label: str | None) -> list[Any]:
+    def fill(table: str, scale: int, set_name: str, metric: Any, label: str | None) -> list[Any]:
         """The chosen table, and the runs behind one of its rows."""
         results = _results()
-        with told():
-            view = results.view(table, scale_of(scale_text), set_name, metric)
+        with errors_shown():
+            view = results.view(table, scale, set_name, metric)
         labels = [r.label for r in view.rows]
         chosen = label if label in labels else _first(labels)
         return [
@@ -112,30 +112,29 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             _notes(view.missing if not view.empty else "", *view.notes, f"Protocol: {results.protocol}."),
             gr.DownloadButton(value=_csv(shared, view), interactive=not view.empty),
             gr.Dropdown([(r.title, r.label) for r in view.rows], value=chosen),
-            *look(table, scale_text, chosen),
+            *look(table, scale, chosen),
         ]
 
-    def look(table: str, scale_text: str, label: str | None) -> list[Any]:
+    def look(table: str, scale: int, label: str | None) -> list[Any]:
         """The runs behind one row."""
         if label is None:
             return [None, "", None]
-        at = scale_of(scale_text)
         results = _results()
-        with told():
-            found = results.runs(table, at, label)
-        return [label, made.runs(found, table, at, label), plots.curves(found) if found else None]
+        with errors_shown():
+            found = results.runs(table, scale, label)
+        return [label, made.runs(found, table, scale, label), plots.curves(found) if found else None]
 
-    def click(table: str, scale_text: str, event: gr.EventData) -> list[Any]:
-        return [event.label, *look(table, scale_text, event.label)]
+    def click(table: str, scale: int, event: gr.EventData) -> list[Any]:
+        return [event.label, *look(table, scale, event.label)]
 
-    def opened(table: str, scale_text: str, chosen: str | None, metric: str, label: str | None) -> list[Any]:
+    def opened(table: str, scale: int, chosen: str | None, metric: str, label: str | None) -> list[Any]:
         """Everything that the tab shows but the first picture."""
         results = _results()
-        at = chosen or results.default_set(scale_of(scale_text))
+        at = chosen or results.default_set(scale)
         return [
             f"Shown: {results.source} (`mtkd matrix` makes them, in `{OUT.as_posix()}`).",
             at,
-            *fill(table, scale_text, at, metric, label),
+            *fill(table, scale, at, metric, label),
             plots.agreement(results.gains()),
             made.claims(results.claims(), results.claims_at),
         ]
@@ -160,7 +159,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
 
 
 def _results() -> Results:
-    with told(str((OUT / NAME).absolute())):
+    with errors_shown(str((OUT / NAME).absolute())):
         return load(SIZE, OUT)
 
 
@@ -188,17 +187,17 @@ def _csv(shared: Shared, view: View) -> str:
 
 def _table_rows(table: str, scale: int, set_name: str, metric: str = "PSNR") -> list[dict[str, Any]]:
     """Rows of a table (table2 ... table5, aggregators, controls, ...): measured beside printed numbers."""
-    with told():
+    with errors_shown():
         return [asdict(row) for row in _results().view(table, scale, set_name, metric).rows]  # type: ignore[arg-type]
 
 
 def _run_records(table: str, scale: int, label: str) -> list[dict[str, Any]]:
     """All that was recorded of the runs behind a row of a table; labels are those of its rows."""
-    with told():
+    with errors_shown():
         return _results().runs(table, scale, label)
 
 
 def _claims() -> list[dict[str, Any]]:
     """The paper's sentences with their verdicts."""
-    with told():
+    with errors_shown():
         return [asdict(claim) for claim in _results().claims()]

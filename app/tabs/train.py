@@ -15,7 +15,7 @@ from mtkd.training.devices import devices
 
 from ..parts.training_form import SIZES, STAGES, TRIAL, held_out, prefilled, recipes, resolve, usual
 from ..parts.training_view import label, status
-from ..state import Shared, model_choices, scale_of, still_there, told
+from ..state import Shared, errors_shown, model_choices, remaining_choices, scale_choices
 
 _OFF = (
     "Training starts programs on the explorer's computer, so it is on only where that serves itself alone: "
@@ -53,7 +53,7 @@ def _form() -> tuple[list[Any], gr.Dropdown, gr.Button]:
         allow_custom_value=True,  # Gradio refuses a recipe that was chosen just before its list was changed
     )  # fmt: skip
     with gr.Row():
-        scale = gr.Dropdown(["×2", "×3", "×4"], value=TRIAL["scale"], label="Scale", min_width=100)
+        scale = gr.Dropdown(scale_choices((2, 3, 4)), value=TRIAL["scale"], label="Scale", min_width=100)
         device = gr.Dropdown(devices(), label="Device", elem_id="train-device", min_width=100)
     data = gr.Textbox(
         TRIAL["data"], label="Folder of training images (HR)", elem_id="train-data",
@@ -90,7 +90,7 @@ def _form() -> tuple[list[Any], gr.Dropdown, gr.Button]:
         choices = recipes(size, stage)
         return gr.Dropdown(choices, value=usual(choices, now))
 
-    def fill(recipe: str | None, scale: str, data: str) -> dict[Any, Any]:
+    def fill(recipe: str | None, scale: int, data: str) -> dict[Any, Any]:
         try:
             return {fields[key]: value for key, value in prefilled(recipe, scale, data).items()} if recipe else {}
         except UserError:  # a name that was typed: `show` tells what is wrong with it
@@ -192,12 +192,12 @@ def _runs(shared: Shared, tab: gr.Tab, form: list[Any], device: gr.Dropdown, sta
         return changed
 
     def begin(seen: dict[str, Any], device: str, *values: Any) -> dict[Any, Any]:
-        with told():
+        with errors_shown():
             run = jobs.start(resolve(*values), device)
         return view(run.name, seen)
 
     def act(name: str, seen: dict[str, Any], action: Any) -> dict[Any, Any]:
-        with told():
+        with errors_shown():
             action(name)
         return view(name, seen)
 
@@ -206,16 +206,16 @@ def _runs(shared: Shared, tab: gr.Tab, form: list[Any], device: gr.Dropdown, sta
         gr.Info("It saves after the step that it is at, and ends.", duration=4)
         return changed
 
-    def open_compare(name: str, now: str, checked: list[str]) -> list[Any]:
-        with told():
+    def open_compare(name: str, now: int, checked: list[str]) -> list[Any]:
+        with errors_shown():
             made = jobs.find(name).recipe
-        same = made.scale == scale_of(now)
-        group = still_there(now, [*checked, made.name]) if same else model_choices(made.scale, (made.name,))
-        return [gr.Radio(value=f"×{made.scale}"), gr.CheckboxGroup(**group), gr.Tabs(selected="compare")]
+        same = made.scale == now
+        group = remaining_choices(now, [*checked, made.name]) if same else model_choices(made.scale, (made.name,))
+        return [gr.Radio(value=made.scale), gr.CheckboxGroup(**group), gr.Tabs(selected="compare")]
 
-    def remaining(now: str, checked: list[str]) -> Any:
+    def remaining(now: int, checked: list[str]) -> Any:
         """The models without that of a run that was deleted."""
-        return gr.CheckboxGroup(**still_there(now, checked))
+        return gr.CheckboxGroup(**remaining_choices(now, checked))
 
     def leave(event: gr.SelectData) -> Any:
         return gr.skip() if event.value == tab.label else gr.Timer(active=False)
@@ -261,10 +261,10 @@ def _api() -> None:
         recipe: str, scale: int, name: str, steps: int, data: str = "", device: str = "cpu", more: str = ""
     ) -> dict[str, Any]:
         """Start a training: a bundled recipe as SIZE/MODEL, a folder of images (empty: the bundled ones)."""
-        with told():
-            fields = prefilled(recipe, f"×{scale}") | {"name": name, "steps": steps, "data": data, "more": more}
+        with errors_shown():
+            fields = prefilled(recipe, scale) | {"name": name, "steps": steps, "data": data, "more": more}
             fields["held_out"] = held_out(data)
-            return _told_run(jobs.start(resolve(recipe, f"×{scale}", **fields), device))
+            return _told_run(jobs.start(resolve(recipe, scale, **fields), device))
 
     def train_runs() -> list[dict[str, Any]]:
         """All runs, the one that was started last first."""
@@ -272,23 +272,23 @@ def _api() -> None:
 
     def train_curves(run: str) -> dict[str, Any]:
         """What a run has measured: per name its steps and values, at most 1000."""
-        with told():
+        with errors_shown():
             return {key: list(curve) for key, curve in jobs.measured(jobs.find(run).folder).curves().items()}
 
     def train_stop(run: str) -> str:
         """Have a run saved and stopped."""
-        with told():
+        with errors_shown():
             jobs.stop(run)
         return run
 
     def train_resume(run: str) -> dict[str, Any]:
         """Go on with a stopped or failed run."""
-        with told():
+        with errors_shown():
             return _told_run(jobs.resume(run))
 
     def train_delete(run: str) -> str:
         """Move a run into the folder `deleted`; returns its place there."""
-        with told():
+        with errors_shown():
             return str(jobs.delete(run))
 
     for function in (train_start, train_runs, train_curves, train_stop, train_resume, train_delete):

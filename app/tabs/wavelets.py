@@ -14,7 +14,7 @@ from mtkd.explore.inside.wavelets import Pair, all_kept, choices, energy_table
 from mtkd.explore.viewer import gradio_parts
 
 from ..server.queue import COMPUTING
-from ..state import Shared, told
+from ..state import Shared, errors_shown
 
 _COLUMNS = ["band", "what", "mean |difference|", "contribution", "share"]
 _INTRO = """The wavelet loss (Eq. 3) splits the difference of two pictures into subbands: **LL** is the blurred picture,
@@ -80,7 +80,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             raise gr.Error("Compare something first: this tab looks at the results.", print_exception=False)
         progress((0, 3), desc="subbands")
         tell = shared.turns.between(progress)
-        with told(), shared.turns.for_size(comparison.pixels):
+        with errors_shown(), shared.turns.for_size(comparison.pixels):
             pair = Pair(comparison, first, second, int(levels), wavelet, loss, shared.turns.pass_on)
             panes = pair.panes(shared.turns.between(shared.pictures.group("wavelets").save))
             tell((1, 3), desc="losses")

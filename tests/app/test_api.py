@@ -47,8 +47,7 @@ def test_every_action_has_a_name_and_nothing_else_has(client):
 
 def test_compare_then_ask_further(client):
     """The session keeps the comparison: what follows is about it."""
-    mode = "High resolution: shrink it, enlarge it again, compare with the original"
-    viewer, table, *_ = client.predict(handle_file(str(EXAMPLES[0].path)), mode, "×4", MODELS, None,
+    viewer, table, *_ = client.predict(handle_file(str(EXAMPLES[0].path)), "test", 4, MODELS, None,
                                        api_name="/compare")  # fmt: skip
     expected = compare(EXAMPLES[0].read(), MODELS, 4)
     assert [pane["name"] for pane in viewer["panes"]] == ["LR", *MODELS, "ground truth"]

@@ -61,6 +61,10 @@ def wait_for_panes(page, names: list[str]) -> None:
     )
 
 
+def wait_for_source(page, name: str) -> None:
+    page.wait_for_function("name => document.querySelector('#image img')?.src.includes(name)", arg=name)
+
+
 def wait_for_text(page, selector: str, text: str) -> None:
     page.wait_for_function(
         "([selector, text]) => document.querySelector(selector)?.innerText.includes(text)", arg=[selector, text]
@@ -111,6 +115,25 @@ def test_numbers_shown_equal_numbers_computed(page):
         assert (cost, psnr, ssim) == (f"{result.multiply_adds / 1e9:.2f}", f"{result.psnr:.2f}", f"{result.ssim:.4f}")
         assert over_bicubic == f"{row['over_bicubic']:+.2f}"
         assert over_scratch == ("" if row["over_scratch"] is None else f"{row['over_scratch']:+.2f}")
+
+
+def test_every_example_picture_answers_a_click(browser, address):
+    """Each becomes the image, its comparison can be run, and nothing that the page asks for is refused."""
+    page = open_page(browser, address)
+    refused: list[str] = []
+    page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
+    for number in [*range(1, len(EXAMPLES)), 0]:
+        before = page.locator("#image img").get_attribute("src")
+        page.locator("#examples button.thumbnail-item, #examples .grid-container button").nth(number).click()
+        page.wait_for_function("before => document.querySelector('#image img')?.src !== before", arg=before)
+        page.locator("#models").get_by_label("bicubic", exact=True).wait_for()
+        assert EXAMPLES[number].name in (page.locator("#image img").get_attribute("src") or "")
+    page.locator("#examples button.thumbnail-item, #examples .grid-container button").nth(2).click()
+    wait_for_source(page, EXAMPLES[2].name)
+    press_compare(page)
+    page.wait_for_function("name => location.search.includes(`example=${name}`)", arg=EXAMPLES[2].name, timeout=60_000)
+    assert refused == [] and page.page_errors == []
+    page.context.close()
 
 
 def test_csv_is_that_of_the_comparison(page):
@@ -316,7 +339,7 @@ def test_an_image_of_a_benchmark_set_on_disk(page, home_folder):
     photo = example("chelsea").read()[:48, :80]
     Image.fromarray(photo).save(folder / "img_001_SRF_4_HR.png")
     Image.fromarray(photo[::4, ::4]).save(folder / "img_001_SRF_4_LR.png")
-    page.get_by_role("button", name="From a folder of benchmark sets").click()
+    page.get_by_role("button", name="Benchmark folder").click()
     asked = page.locator("#benchmark-folder textarea, #benchmark-folder input")
     asked.fill(str(home_folder / "nowhere"))
     asked.press("Enter")  # as the button does; what has just opened may still be moving under a pointer
@@ -339,7 +362,7 @@ def test_results_from_elsewhere(page, tmp_path):
     right, wrong = tmp_path / "theirs.png", tmp_path / "small.png"
     Image.fromarray(EXAMPLES[0].read()).save(right)
     Image.fromarray(EXAMPLES[0].read()[:100]).save(wrong)
-    page.get_by_role("button", name="Results from elsewhere").click()
+    page.get_by_role("button", name="Results of other methods").click()
     page.locator("#others input[type=file]").set_input_files(str(right))
     page.wait_for_timeout(800)
     press_compare(page)

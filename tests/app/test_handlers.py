@@ -14,11 +14,11 @@ import gradio as gr
 import pytest
 from gradio.context import LocalContext
 from mtkd_app.main import build
+from mtkd_app.parts import best_teacher
 from mtkd_app.parts.training_view import status
 from mtkd_app.server.queue import Turns
 from mtkd_app.server.session_files import Pictures
 from mtkd_app.tabs import attribution
-from mtkd_app.tabs import compare as compare_tab
 from PIL import Image
 
 from mtkd.data.examples import example
@@ -57,15 +57,15 @@ def test_an_image_of_a_benchmark_set_is_copied(handler, pictures, tmp_path):
     folder = tmp_path / "Set5" / "HR"
     folder.mkdir(parents=True)
     Image.fromarray(example("chelsea").read()[:48, :80]).save(folder / "baby.png")
-    path, _ = handler("compare", "choose")(str(tmp_path), "×4", "Set5 baby")
+    path, *_ = handler("picture", "choose_benchmark")(str(tmp_path), 4, "Set5/baby").values()
     assert pictures.holds(Path(path)) and Path(path).read_bytes() == (folder / "baby.png").read_bytes()
-    with pytest.raises(gr.Error, match="look there again"):
-        handler("compare", "choose")(str(tmp_path), "×4", "Set5 bird")
+    with pytest.raises(gr.Error, match="scan it again"):
+        handler("picture", "choose_benchmark")(str(tmp_path), 4, "Set5/bird")
 
 
 def test_a_table_to_download_is_its_sessions(handler, pictures):
     """What is no session's goes after a while, though its page is open."""
-    found = handler("results", "fill")("table2", "×4", "Set5", "PSNR", None)
+    found = handler("results", "fill")("table2", 4, "Set5", "PSNR", None)
     csv = next(Path(one.value["path"]) for one in found if isinstance(one, gr.DownloadButton))
     assert csv.name == "table2_x4_Set5_PSNR.csv" and csv.is_relative_to(pictures.made)
 
@@ -90,7 +90,7 @@ def test_a_sample_is_its_sessions(handler, pictures, run):
 
 def test_models_that_are_gone_are_not_checked(handler, run):
     """Gradio refuses every event that has a name which is none of the choices."""
-    _, models, _ = handler("train", "open_compare")(run, "×4", ["bicubic", "gone"])
+    _, models, _ = handler("train", "open_compare")(run, 4, ["bicubic", "gone"])
     assert models.value == ["bicubic"] and "gone" not in {name for name, _ in models.choices}
 
 
@@ -99,7 +99,7 @@ def test_a_folder_that_was_given_stays_whatever_the_recipe(handler, tmp_path, mo
     monkeypatch.setenv("MTKD_DATA", str(tmp_path))
 
     def filled(recipe: str, now: str) -> dict[str, Any]:
-        return {field.elem_id: value for field, value in handler("train", "fill")(recipe, "×3", now).items()}
+        return {field.elem_id: value for field, value in handler("train", "fill")(recipe, 3, now).items()}
 
     mine = filled("small/aggregator_small", "/my/photos")
     assert "train-data" not in mine and "train-name" in mine and None not in mine.values()
@@ -115,7 +115,7 @@ def test_files_that_are_no_models_are_told_of(handler):
     try:
         for name in ("<b>_x4", "poem"):
             (folder / f"{name}.safetensors").write_text("not weights")
-        told = handler("own", "_lists")("×4", [])[1]
+        told = handler("own", "_lists")(4, [])[1]
     finally:
         shutil.rmtree(folder)
     assert "&lt;b&gt;_x4.safetensors: not a" in told and "poem.safetensors: not a" in told
@@ -141,8 +141,8 @@ def test_the_papers_image_is_not_larger_than_others(handler, monkeypatch):
 
 
 def test_teachers_without_a_colour_are_told_of():
-    assert "Of 3 teachers, the 2 of the highest PSNR" in compare_tab._legend({"a": 0.5, "b": 0.5}, 3)
-    assert "teachers" not in compare_tab._legend({"a": 0.5, "b": 0.5}, 2)
+    assert "Of 3 teachers, the 2 of the highest PSNR" in best_teacher._legend({"a": 0.5, "b": 0.5}, 3)
+    assert "teachers" not in best_teacher._legend({"a": 0.5, "b": 0.5}, 2)
 
 
 @pytest.fixture

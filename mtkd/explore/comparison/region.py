@@ -39,8 +39,15 @@ class Region:
         Raises:
             UserError: the region leaves the image.
         """
+        self.check(*image.shape[:2])
+        return image[self.top : self.top + self.height, self.left : self.left + self.width]
+
+    def check(self, height: int, width: int) -> None:
+        """Refuse a region that an image of this size has not.
+
+        Raises:
+            UserError: the region leaves the image.
+        """
         bottom, right = self.top + self.height, self.left + self.width
-        inside = 0 <= self.top < bottom <= image.shape[0] and 0 <= self.left < right <= image.shape[1]
-        if not inside:
-            raise UserError(f"{self} leaves the image of {image.shape[1]} x {image.shape[0]}")
-        return image[self.top : bottom, self.left : right]
+        if not (0 <= self.top < bottom <= height and 0 <= self.left < right <= width):
+            raise UserError(f"{self} leaves the image of {width} x {height}")

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from typing import Literal, Self
 from urllib.parse import urlencode
 
-import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mtkd.data.examples import EXAMPLES, example
+from mtkd.data.examples import example
 from mtkd.errors import UserError
-from mtkd.images import UInt8Image, crop_to_multiple, decode
+from mtkd.images import UInt8Image, decode
 
 FORMAT = 1
 _LISTS = ("models", "region")
@@ -51,17 +50,10 @@ class SavedView(BaseModel):
             example(self.example)
         return self
 
-    @classmethod
-    def of(cls, image: UInt8Image, **fields: object) -> SavedView:
-        """The view of an image (H, W, 3) uint8, by name where it is a bundled one."""
-        cut_for = int(str(fields.get("scale", 4))) if fields.get("ground_truth", True) else 1
-        for one in EXAMPLES:
-            whole = one.read()  # an HR image may have been cut to a multiple of the scale
-            if any(np.array_equal(image, pixels) for pixels in (whole, crop_to_multiple(whole, cut_for))):
-                return cls.model_validate({"example": one.name, **fields})
-        file = io.BytesIO()
-        Image.fromarray(image).save(file, "PNG")
-        return cls.model_validate({"png": base64.b64encode(file.getvalue()).decode(), **fields})
+    @staticmethod
+    def picture(example: str | None, image: UInt8Image) -> dict[str, str]:
+        """The fields that say which picture it is: a bundled example by name, another image (H, W, 3) uint8 whole."""
+        return {"example": example} if example is not None else {"png": _encoded(image)}
 
     def image(self) -> UInt8Image | None:
         """The picture, (H, W, 3) uint8; None where the view names none.
@@ -90,6 +82,12 @@ class SavedView(BaseModel):
     def json(self) -> str:  # type: ignore[override]
         """The file's text."""
         return self.model_dump_json(indent=1, exclude_none=True) + "\n"
+
+
+def _encoded(image: UInt8Image) -> str:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
 
 
 def from_query(query: Mapping[str, str]) -> SavedView | None:

@@ -78,7 +78,7 @@ def test_of_an_upload_and_a_result_from_elsewhere(page, tmp_path):
     page.route(lambda url: "/gradio_api/upload?" in url, rename)
     upload(page, picture)
     page.get_by_label("Low resolution").check()
-    page.get_by_text("Results from elsewhere").click()
+    page.get_by_text("Results of other methods").click()
     page.locator("#others input[type=file]").set_input_files(str(result))
     page.wait_for_timeout(500)
     page.click("#go")

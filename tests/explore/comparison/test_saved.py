@@ -25,15 +25,11 @@ VIEW = {
 
 
 def test_a_link_names_the_example_and_comes_back():
-    view = SavedView.of(example("coffee").read(), **VIEW)
+    view = SavedView(**SavedView.picture("coffee", example("coffee").read()), **VIEW)
     assert view.example == "coffee" and view.png is None
     query = view.query()
     assert "models=bicubic,rcan_tiny-mtkd@150" in query and "region=1,2,30,40" in query
     assert from_query(dict(parse_qsl(query))) == view
-
-
-def test_an_example_is_known_by_its_cut_for_the_scale():
-    assert SavedView.of(example("chelsea").read()[:255, :318], scale=3).example == "chelsea"  # 256 x 320
 
 
 def test_the_largest_zoom_of_the_viewer_is_one():
@@ -48,7 +44,7 @@ def test_defaults_make_an_empty_link():
 
 def test_a_file_carries_the_pixels():
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    view = SavedView.of(image, ground_truth=False)
+    view = SavedView(**SavedView.picture(None, image), ground_truth=False)
     assert view.example is None and "png" not in view.query()
     again = from_json(view.json())
     assert again == view
