@@ -50,8 +50,8 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             with gr.Row():
                 network = gr.Dropdown([DETECT, *candidates()], value=DETECT, label="Network", min_width=120)
                 scale = gr.Dropdown(
-                    [(DETECT, None), *scale_choices((2, 3, 4))],
-                    value=None,
+                    [(DETECT, 0), *scale_choices((2, 3, 4))],
+                    value=0,
                     label="Scale",
                     min_width=120,
                     elem_id="own-scale",

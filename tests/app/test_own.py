@@ -243,7 +243,7 @@ def test_still_there_after_a_reload(page: Any) -> None:
 def test_from_a_program(server: str, home: Path, tmp_path: Path) -> None:
     client = Client(server, verbose=False)
     file = handle_file(str(checkpoint(tmp_path / "net_x3.pth", "edsr_tiny", 3)))
-    arguments = {"path": "", "network": "as detected", "scale": "as detected"}
+    arguments = {"path": "", "network": "as detected", "scale": 0}
     table, name, *_ = client.predict(file, **arguments, api_name="/inspect_checkpoint")
     assert "edsr_tiny" in table and name == "net"
     client.predict(file, **arguments, name="third", replace=False, api_name="/add_checkpoint")
