@@ -39,7 +39,7 @@ def said(notebook, cells: str) -> dict[str, list[str]]:
 
 WIDGETS = """
 from ipywidgets import interactive
-from mtkd.explore.course.picker import AttributionPicker
+from mtkd.course.picker import AttributionPicker
 
 def other(child):
     if hasattr(child, "options"):
