@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mtkd import plugins
 from mtkd.cli.benchmark import benchmark
 from mtkd.cli.console import (
     Json,
@@ -36,8 +37,16 @@ Border = Annotated[str, typer.Option(help="Edge of the image: clamp (the benchma
 
 
 @app.callback(invoke_without_command=True)
-def _commands(context: typer.Context) -> None:
+def _commands(
+    context: typer.Context,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(help="Python file or module that declares networks, losses, methods ...; repeatable."),
+    ] = None,
+) -> None:
     """MTKD: multi-teacher knowledge distillation for image super-resolution."""
+    plugins.load_environment()
+    plugins.load(plugin or (), pass_on=True)
     if context.invoked_subcommand is None:
         print(context.get_help())
 

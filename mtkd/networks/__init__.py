@@ -1,37 +1,27 @@
 """The networks: teachers, students and the aggregator, found by looking at the modules of this package.
 
-Adding a network is adding a module here that ends with ``NETWORKS = (NetworkSpec(...), ...)``.
+Adding a network is adding a module here, or a plugin, that declares it with :func:`mtkd.plugins.network`.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from functools import cache
+from typing import Any
 
+import torch
 from torch import nn
 
-from mtkd.errors import UserError, unknown_name
-from mtkd.networks.spec import NetworkSpec
+from mtkd.errors import UserError
+from mtkd.plugins import NETWORKS, NetworkSpec
 
 __all__ = ["NetworkSpec", "build", "parameter_count", "specs"]
 
 
-@cache
-def _catalogue() -> tuple[NetworkSpec, ...]:
-    found: dict[str, NetworkSpec] = {}
-    for info in sorted(pkgutil.iter_modules(__path__), key=lambda info: info.name):
-        module = importlib.import_module(f"{__name__}.{info.name}")
-        for spec in getattr(module, "NETWORKS", ()):
-            if spec.name in found:
-                raise RuntimeError(f"two networks are called '{spec.name}', one in {module.__name__}")
-            found[spec.name] = spec
-    return tuple(found.values())
-
-
 def specs() -> dict[str, NetworkSpec]:
-    """Every network by name, ordered by module, then as in its ``NETWORKS``; the first call imports them."""
-    return {spec.name: spec for spec in _catalogue()}
+    """Every network by name: those of this package, ordered by module, then those of plugins.
+
+    The first call imports them.
+    """
+    return dict(NETWORKS.items())
 
 
 def build(name: str, scale: int, **options: object) -> nn.Module:
@@ -44,14 +34,43 @@ def build(name: str, scale: int, **options: object) -> nn.Module:
     Raises:
         UserError: no network has this name, or it does not come in this scale.
     """
-    known = specs()
-    if name not in known:
-        raise unknown_name("network", name, known)
-    spec = known[name]
+    spec = NETWORKS[name]
     if scale not in spec.scales:
         scales = ", ".join(f"x{s}" for s in spec.scales)
         raise UserError(f"network '{name}' does not come in scale {scale}; it has {scales}")
-    return spec.build(scale=scale, **options)
+    module = spec.build(scale=scale, **options)
+    if not NETWORKS.source(name).built_in:
+        _check(module, spec, scale)
+    return module
+
+
+def _check(module: Any, spec: NetworkSpec, scale: int) -> None:
+    """A plugin's network: run on a few pixels before anything is trained or loaded with it.
+
+    Raises:
+        UserError: it is no module, fails, or its output has another size than ``scale`` times its input.
+    """
+    name, where = spec.name, NETWORKS.source(spec.name)
+    if not isinstance(module, nn.Module):
+        raise UserError(f"{where}: network '{name}' must return an nn.Module, not {type(module).__name__}")
+    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+    height, width = 16, 12
+    image: Any = torch.zeros(1, 3, height, width, device=device)
+    if spec.inputs == "teachers":
+        hr_image = torch.zeros(1, 3, scale * height, scale * width, device=device)
+        teachers: Any = module.teachers
+        image = (hr_image,) * len(teachers)
+    training = module.training
+    try:
+        with torch.no_grad():
+            output = module.eval()(image)
+    except Exception as error:
+        raise UserError(f"{where}: network '{name}' fails on an image of 12 x 16 pixels ({error})") from error
+    module.train(training)
+    wanted = (1, 3, scale * height, scale * width)
+    if getattr(output, "shape", None) != wanted:
+        made = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise UserError(f"{where}: network '{name}' at scale {scale} makes {made} of (1, 3, 16, 12), not {wanted}")
 
 
 def parameter_count(module: nn.Module) -> int:

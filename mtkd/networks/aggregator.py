@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from mtkd.networks.common import DIV2K_MEAN, UPSAMPLE_REACH, Upsample, UpsampleOneStep, conv3x3
 from mtkd.networks.dct import window_dct_matrix
-from mtkd.networks.spec import NetworkSpec
 from mtkd.networks.swinir import Mlp
 from mtkd.networks.windows import (
     WindowAttention,
@@ -22,6 +21,7 @@ from mtkd.networks.windows import (
     shift_mask,
     window_reach,
 )
+from mtkd.plugins import network
 
 Mixing = Literal["dct_attention", "attention", "masked_attention", "mixer"]
 Shift = Literal["cyclic", "pad"]
@@ -265,19 +265,19 @@ _VARIANTS: dict[str, Mixing] = {
 }
 
 
-def _specs(variant: str, mixing: Mixing) -> tuple[NetworkSpec, NetworkSpec]:
-    paper = partial(KnowledgeAggregator, teachers=_PAPER_TEACHERS, mixing=mixing)
-    mini = partial(
-        KnowledgeAggregator,
-        teachers=_MINI_TEACHERS,
-        mixing=mixing,
-        upsampler="pixelshuffledirect",
-        residual="weighted",
-    )
-    return (
-        NetworkSpec(f"aggregator{variant}", "aggregator", "aggregator", paper),
-        NetworkSpec(f"aggregator_mini{variant}", "aggregator", "aggregator", mini, size="mini", deviations=_MINI_NOTES),
+def _declare(variant: str, mixing: Mixing) -> None:
+    declare = partial(network, role="aggregator", family="aggregator", title="Aggregator", inputs="teachers")
+    declare(f"aggregator{variant}", size="paper")(partial(KnowledgeAggregator, teachers=_PAPER_TEACHERS, mixing=mixing))
+    declare(f"aggregator_mini{variant}", size="mini", deviations=_MINI_NOTES)(
+        partial(
+            KnowledgeAggregator,
+            teachers=_MINI_TEACHERS,
+            mixing=mixing,
+            upsampler="pixelshuffledirect",
+            residual="weighted",
+        )
     )
 
 
-NETWORKS = tuple(spec for variant, mixing in _VARIANTS.items() for spec in _specs(variant, mixing))
+for _variant, _mixing in _VARIANTS.items():
+    _declare(_variant, _mixing)

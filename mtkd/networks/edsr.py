@@ -16,7 +16,7 @@ from mtkd.networks.common import (
     UpsampleOneStep,
     conv3x3,
 )
-from mtkd.networks.spec import NetworkSpec
+from mtkd.plugins import network
 
 
 class ResidualBlock(nn.Module):
@@ -82,23 +82,25 @@ class EDSR(SuperResolutionNetwork):
 
 _MINI = (IMAGE_SKIP_NOTE, ONE_STEP_NOTE)
 
-NETWORKS = (
-    NetworkSpec("edsr", "teacher", "edsr", partial(EDSR, channels=256, blocks=32, res_scale=0.1)),
-    NetworkSpec("edsr_baseline", "student", "edsr", partial(EDSR, channels=64, blocks=16)),
-    NetworkSpec(
-        "edsr_mini",
-        "teacher",
-        "edsr",
-        partial(EDSR, channels=48, blocks=8, one_step=True, image_skip=True),
-        size="mini",
-        deviations=("8 residual blocks of 48 channels in place of 32 of 256.", *_MINI),
-    ),
-    NetworkSpec(
-        "edsr_tiny",
-        "student",
-        "edsr",
-        partial(EDSR, channels=24, blocks=4, one_step=True, image_skip=True),
-        size="mini",
-        deviations=("4 residual blocks of 24 channels in place of 16 of 64.", *_MINI),
-    ),
+network("edsr", role="teacher", family="edsr", size="paper", title="EDSR")(
+    partial(EDSR, channels=256, blocks=32, res_scale=0.1)
 )
+network("edsr_baseline", role="student", family="edsr", size="paper", title="EDSR")(
+    partial(EDSR, channels=64, blocks=16)
+)
+network(
+    "edsr_mini",
+    role="teacher",
+    family="edsr",
+    size="mini",
+    title="EDSR",
+    deviations=("8 residual blocks of 48 channels in place of 32 of 256.", *_MINI),
+)(partial(EDSR, channels=48, blocks=8, one_step=True, image_skip=True))
+network(
+    "edsr_tiny",
+    role="student",
+    family="edsr",
+    size="mini",
+    title="EDSR",
+    deviations=("4 residual blocks of 24 channels in place of 16 of 64.", *_MINI),
+)(partial(EDSR, channels=24, blocks=4, one_step=True, image_skip=True))

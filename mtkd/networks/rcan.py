@@ -15,7 +15,7 @@ from mtkd.networks.common import (
     UpsampleOneStep,
     conv3x3,
 )
-from mtkd.networks.spec import NetworkSpec
+from mtkd.plugins import network
 
 
 class ChannelAttention(nn.Module):
@@ -118,39 +118,39 @@ class RCAN(SuperResolutionNetwork):
 
 _MINI = (IMAGE_SKIP_NOTE, ONE_STEP_NOTE)
 
-NETWORKS = (
-    NetworkSpec("rcan", "teacher", "rcan", partial(RCAN, groups=10, blocks=20)),
-    NetworkSpec("rcan_lightweight", "student", "rcan", partial(RCAN, groups=10, blocks=6)),
-    NetworkSpec(
-        "rcan_mini",
-        "teacher",
-        "rcan",
-        partial(RCAN, channels=32, groups=4, blocks=4, squeeze=8, one_step=True, image_skip=True),
-        size="mini",
-        deviations=("4 groups of 4 blocks, 32 channels, in place of 10 of 20 with 64.", *_MINI),
-    ),
-    NetworkSpec(
-        "rcan_tiny",
-        "student",
-        "rcan",
-        partial(RCAN, channels=24, groups=2, blocks=2, squeeze=8, one_step=True, image_skip=True),
-        size="mini",
-        deviations=("2 groups of 2 blocks, 24 channels, in place of 10 of 6 with 64.", *_MINI),
-    ),
-    NetworkSpec(  # attention narrows to 3 channels, as rcan_tiny's does
-        "rcan_tiny12",
-        "student",
-        "rcan",
-        partial(RCAN, channels=12, groups=2, blocks=2, squeeze=4, one_step=True, image_skip=True),
-        size="mini",
-        deviations=("2 groups of 2 blocks, 12 channels, in place of 10 of 6 with 64.", *_MINI),
-    ),
-    NetworkSpec(
-        "rcan_tiny48",
-        "student",
-        "rcan",
-        partial(RCAN, channels=48, groups=2, blocks=2, squeeze=8, one_step=True, image_skip=True),
-        size="mini",
-        deviations=("2 groups of 2 blocks, 48 channels, in place of 10 of 6 with 64.", *_MINI),
-    ),
+network("rcan", role="teacher", family="rcan", size="paper", title="RCAN")(partial(RCAN, groups=10, blocks=20))
+network("rcan_lightweight", role="student", family="rcan", size="paper", title="RCAN")(
+    partial(RCAN, groups=10, blocks=6)
 )
+network(
+    "rcan_mini",
+    role="teacher",
+    family="rcan",
+    size="mini",
+    title="RCAN",
+    deviations=("4 groups of 4 blocks, 32 channels, in place of 10 of 20 with 64.", *_MINI),
+)(partial(RCAN, channels=32, groups=4, blocks=4, squeeze=8, one_step=True, image_skip=True))
+network(
+    "rcan_tiny",
+    role="student",
+    family="rcan",
+    size="mini",
+    title="RCAN",
+    deviations=("2 groups of 2 blocks, 24 channels, in place of 10 of 6 with 64.", *_MINI),
+)(partial(RCAN, channels=24, groups=2, blocks=2, squeeze=8, one_step=True, image_skip=True))
+network(
+    "rcan_tiny12",
+    role="student",
+    family="rcan",
+    size="mini",
+    title="RCAN",
+    deviations=("2 groups of 2 blocks, 12 channels, in place of 10 of 6 with 64.", *_MINI),
+)(partial(RCAN, channels=12, groups=2, blocks=2, squeeze=4, one_step=True, image_skip=True))
+network(
+    "rcan_tiny48",
+    role="student",
+    family="rcan",
+    size="mini",
+    title="RCAN",
+    deviations=("2 groups of 2 blocks, 48 channels, in place of 10 of 6 with 64.", *_MINI),
+)(partial(RCAN, channels=48, groups=2, blocks=2, squeeze=8, one_step=True, image_skip=True))

@@ -16,7 +16,6 @@ from mtkd.networks.common import (
     UpsampleOneStep,
     conv3x3,
 )
-from mtkd.networks.spec import NetworkSpec
 from mtkd.networks.windows import (
     WindowAttention,
     merge_windows,
@@ -25,6 +24,7 @@ from mtkd.networks.windows import (
     shift_mask,
     window_reach,
 )
+from mtkd.plugins import network
 
 
 class Mlp(nn.Module):
@@ -171,35 +171,32 @@ def _initialise(module: nn.Module) -> None:
 
 _mini = partial(SwinIR, mlp_ratio=2.0, upsampler="pixelshuffledirect", image_skip=True)
 
-NETWORKS = (
-    NetworkSpec("swinir", "teacher", "swinir", partial(SwinIR, channels=180, depths=(6,) * 6, heads=6)),
-    NetworkSpec(
-        "swinir_lightweight",
-        "student",
-        "swinir",
-        partial(SwinIR, channels=60, depths=(6,) * 4, heads=6, upsampler="pixelshuffledirect"),
-    ),
-    NetworkSpec(
-        "swinir_mini",
-        "teacher",
-        "swinir",
-        partial(_mini, channels=48, depths=(2,) * 4, heads=3),
-        size="mini",
-        deviations=(
-            "4 residual Swin blocks of 2 layers, 48 channels and 3 heads, in place of 6 of 6 with 180 and 6.",
-            "Enlarges with one convolution, as the published lightweight variant does.",
-            IMAGE_SKIP_NOTE,
-        ),
-    ),
-    NetworkSpec(
-        "swinir_tiny",
-        "student",
-        "swinir",
-        partial(_mini, channels=32, depths=(2,) * 2, heads=2),
-        size="mini",
-        deviations=(
-            "2 residual Swin blocks of 2 layers, 32 channels and 2 heads, in place of 4 of 6 with 60 and 6.",
-            IMAGE_SKIP_NOTE,
-        ),
-    ),
+network("swinir", role="teacher", family="swinir", size="paper", title="SwinIR")(
+    partial(SwinIR, channels=180, depths=(6,) * 6, heads=6)
 )
+network("swinir_lightweight", role="student", family="swinir", size="paper", title="SwinIR")(
+    partial(SwinIR, channels=60, depths=(6,) * 4, heads=6, upsampler="pixelshuffledirect")
+)
+network(
+    "swinir_mini",
+    role="teacher",
+    family="swinir",
+    size="mini",
+    title="SwinIR",
+    deviations=(
+        "4 residual Swin blocks of 2 layers, 48 channels and 3 heads, in place of 6 of 6 with 180 and 6.",
+        "Enlarges with one convolution, as the published lightweight variant does.",
+        IMAGE_SKIP_NOTE,
+    ),
+)(partial(_mini, channels=48, depths=(2,) * 4, heads=3))
+network(
+    "swinir_tiny",
+    role="student",
+    family="swinir",
+    size="mini",
+    title="SwinIR",
+    deviations=(
+        "2 residual Swin blocks of 2 layers, 32 channels and 2 heads, in place of 4 of 6 with 60 and 6.",
+        IMAGE_SKIP_NOTE,
+    ),
+)(partial(_mini, channels=32, depths=(2,) * 2, heads=2))

@@ -94,7 +94,7 @@ def loaded() -> Sequence[Plugin]:
     return tuple(_loaded.values())
 
 
-def providers(*wanted: tuple[str, str]) -> list[Plugin]:
+def providers(*wanted: tuple[str, object]) -> list[Plugin]:
     """The plugins that declare any of the (kind, name) pairs."""
     return [plugin for plugin in _loaded.values() if set(plugin.declares) & set(wanted)]
 

@@ -12,6 +12,7 @@ from torch import nn
 from mtkd.evaluate import versions
 from mtkd.metrics import PAPER
 from mtkd.networks import parameter_count
+from mtkd.plugins import providers
 from mtkd.training.guards import falls
 from mtkd.training.stages import Stage
 from mtkd.zoo.catalog import CARD_FORMAT
@@ -37,6 +38,8 @@ def make_card(
     """
     recipe, values = stage.recipe, stage.validate(network)
     online = bool(recipe.teachers) and recipe.teacher_outputs == "online"
+    parts = (("network", recipe.network), ("method", recipe.method.name), ("loss", recipe.method.options.get("loss")))
+    plugins = [plugin.record() for plugin in providers(*parts)]
     kept = copy.deepcopy(network)
     load_state(kept, read_state(weights), str(weights))
     return {
@@ -66,6 +69,7 @@ def make_card(
         "teachers": {name: weights_hash(net) for name, net in stage.frozen.items()},
         "deviations": recipe.deviations(),
         "versions": versions(),
+        **({"plugins": plugins} if plugins else {}),
         "device": ", ".join(dict.fromkeys(place["device"] for place in places)),
         **({"places": list(places)} if len(places) > 1 else {}),
         "recipe": recipe.model_dump(mode="json"),

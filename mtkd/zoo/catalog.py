@@ -176,7 +176,7 @@ def _look(scale: int | None, sources: Sequence[Path]) -> tuple[list[Model], dict
 def _read(path: Path, bundled: bool) -> Model:
     header, known = read_header(path), networks.specs()
     if header.network not in (*known, community.NETWORK):
-        raise UserError(f"{path}: {unknown_name('network', header.network, known)}")
+        raise _unknown_network(Model(header, path, bundled))
     spec = known.get(header.network)
     if spec and header.scale not in spec.scales:
         raise UserError(f"{path}: network '{header.network}' does not come in scale {header.scale}")
@@ -185,6 +185,15 @@ def _read(path: Path, bundled: bool) -> Model:
     model = Model(header, path, bundled)
     _ = model.card  # refuses a damaged one
     return model
+
+
+def _unknown_network(model: Model) -> UserError:
+    """The error for a model whose network nothing loaded declares; its card names the plugins that it needs."""
+    files = [str(plugin["file"]) for plugin in model.card.get("plugins", ())]
+    if not files:
+        return UserError(f"{model.path}: {unknown_name('network', model.header.network, networks.specs())}")
+    options = " ".join(f"--plugin {file}" for file in files)
+    return UserError(f"{model.path}: was trained with the plugin {', '.join(files)}: load it, mtkd {options} ...")
 
 
 @cache

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,12 @@ from torch import Tensor, nn
 
 import mtkd
 from mtkd import export as exporting
-from mtkd import networks, zoo
+from mtkd import networks, plugins, zoo
 from mtkd.data.examples import EXAMPLES
 from mtkd.errors import UserError
 from mtkd.export import SIZES, TOLERANCE, Exported, export
 from mtkd.images import read_image, to_tensor, write_image
 from mtkd.networks.aggregator import KnowledgeAggregator
-from mtkd.networks.spec import NetworkSpec
 from mtkd.networks.swinir import SwinIR
 from mtkd.zoo.checkpoints import Header, read_header, read_state, save_weights, weights_hash
 from tests.conftest import Run
@@ -40,35 +39,33 @@ README = Path(__file__).parents[2] / "README.md"
 SHIFTED = ((1, 1), (1, 9), (3, 5), (4, 12), (5, 4), (8, 8), (9, 16), (16, 9), (17, 8), (23, 31))
 """Sizes on both sides of each border between mirroring and replicating, of one window and of several."""
 
-CATALOGUE = (
-    *networks.specs().values(),
-    NetworkSpec(
-        "swinir_small", "teacher", "swinir",
-        partial(SwinIR, channels=16, depths=(2,), heads=2, upsampler="pixelshuffledirect"),
-    ),
-    NetworkSpec(
-        "aggregator_small", "aggregator", "aggregator",
-        partial(KnowledgeAggregator, channels=12, blocks=1, heads=2, mixing="masked_attention", residual="weighted"),
-    ),
-)  # fmt: skip
-"""With networks of two layers, one of them shifted: an export takes seconds."""
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_networks() -> Iterator[None]:
+    """Networks of two layers, one of them shifted: an export takes seconds."""
+    plugins.network("swinir_small", role="teacher", family="swinir")(
+        partial(SwinIR, channels=16, depths=(2,), heads=2, upsampler="pixelshuffledirect")
+    )
+    plugins.network("aggregator_small", role="aggregator", family="aggregator", inputs="teachers")(
+        partial(KnowledgeAggregator, channels=12, blocks=1, heads=2, mixing="masked_attention", residual="weighted")
+    )
+    yield
+    for name in ("swinir_small", "aggregator_small"):
+        plugins.NETWORKS.remove(name)
 
 
 @pytest.fixture(scope="module")
 def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Networks with random weights at x2: one of each class, and an aggregator of two of them."""
     folder = tmp_path_factory.mktemp("zoo")
-    with pytest.MonkeyPatch.context() as small:
-        small.setattr(networks, "_catalogue", lambda: CATALOGUE)
-        for seed, name in enumerate(("edsr_tiny", "rcan_tiny", "swinir_small"), start=1):
-            write_model(folder, name, name, seed)
-        write_model(folder, "merged", "aggregator_small", 4, teachers=("swinir_small", "edsr_tiny"))
+    for seed, name in enumerate(("edsr_tiny", "rcan_tiny", "swinir_small"), start=1):
+        write_model(folder, name, name, seed)
+    write_model(folder, "merged", "aggregator_small", 4, teachers=("swinir_small", "edsr_tiny"))
     return folder
 
 
 @pytest.fixture(autouse=True)
 def _zoo(models_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(networks, "_catalogue", lambda: CATALOGUE)
     monkeypatch.setenv("MTKD_ZOO", str(models_folder))
     monkeypatch.setenv("MTKD_HOME", str(tmp_path / "home"))
 
