@@ -1,6 +1,6 @@
 """Bicubic resampling as MATLAB's ``imresize`` does it: the degradation behind every LR benchmark image.
 
-Section 0 of the specification: cubic kernel with a = -0.5, stretched by 1/ratio when shrinking
+SPEC section 0 (docs/spec.md): cubic kernel with a = -0.5, stretched by 1/ratio when shrinking
 (antialiasing), weights normalised, and for ``uint8`` images a rounding to ``uint8`` after each of the two
 dimensions, rows first.
 """

@@ -1,6 +1,6 @@
 """PSNR and SSIM as super-resolution papers report them, with the protocol attached.
 
-Section 0 of the specification, "Y, crop = scale, uint8": clamp, round to ``uint8``, BT.601 luma (16..235,
+SPEC section 0 (docs/spec.md), "Y, crop = scale, uint8": clamp, round to ``uint8``, BT.601 luma (16..235,
 not rounded), crop ``scale`` pixels a side; PSNR over peak 255; SSIM with an 11 x 11 Gaussian of sigma 1.5
 on the valid region (Wang et al. 2004).
 """

@@ -8,7 +8,7 @@ from mtkd.resize import imresize
 
 
 class Bicubic(nn.Module):
-    """MATLAB bicubic upscaling in floating point (section 0 of the specification): no parameters.
+    """MATLAB bicubic upscaling in floating point (SPEC section 0): no parameters.
 
     Rounding happens once, where the result is measured or written, as for every other network. (MATLAB's
     ``imresize`` of a ``uint8`` image rounds after each dimension, which costs about 0.001 dB.)
