@@ -1,0 +1,55 @@
+"""The examples of docs/contributing.md: they load, and a student is trained with all of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mtkd import plugins
+from tests.conftest import Run
+
+PAGE = Path(__file__).parents[2] / "docs" / "contributing.md"
+RECIPE = """name: mine
+stage: distill
+network: my_net
+scale: 2
+data: {{train: {photos}, holdout: 1}}
+method: {method}
+teachers: [edsr_mini]
+lr_patch: 12
+batch: 2
+iterations: 3
+log_every: 1
+"""
+
+
+@pytest.fixture
+def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MTKD_PLUGINS", "")
+    path = tmp_path / "examples.py"
+    path.write_text("\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)))
+    before = {plugin.name for plugin in plugins.loaded()}
+    yield path
+    plugins.unload([plugin.name for plugin in plugins.loaded() if plugin.name not in before])
+
+
+@pytest.mark.parametrize(
+    ("method", "terms"),
+    [
+        ("{name: my_method, options: {weight: 0.5}}", {"gt", "kd"}),
+        ("{name: mtkd, options: {loss: my_loss}}", {"alpha L_stu", "L_dis"}),
+    ],
+)
+def test_the_examples_train(run: Run, examples: Path, photos: Path, tmp_path: Path, method: str, terms) -> None:
+    recipe, out = tmp_path / "recipe.yaml", tmp_path / "run"
+    recipe.write_text(RECIPE.format(photos=photos, method=method), encoding="utf-8")
+    done = run("--plugin", examples, "train", recipe, "--out", out)
+    assert done.code == 0, done.err
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert terms <= set(rows[0])
+    card = json.loads((out / "card.json").read_text(encoding="utf-8"))
+    (plugin,) = card["plugins"]
+    assert plugin["file"] == "examples.py" and "network my_net" in plugin["declares"]
