@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mtkd import networks
+from mtkd import networks, plugins
 from mtkd.errors import UserError, unknown_name
 from mtkd.training.recipe import Data, Recipe, assign, explain, parse, read_yaml
 
@@ -290,6 +290,22 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _read(path: Path) -> dict[str, Any]:
+    """A recipe's or a plan's content, without ``plugins``: these files, beside it, are loaded before it is checked.
+
+    A run is identified by what is trained, not by the file that declares it; its card names the plugin.
+
+    Raises:
+        UserError: not YAML, ``plugins`` is no list of names, or a plugin that :func:`mtkd.plugins.load` refuses.
+    """
+    content = read_yaml(path)
+    names = content.pop("plugins", []) if isinstance(content, dict) else []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path}: plugins: give a list of files or modules, e.g. plugins: [my_network.py]")
+    plugins.load(names, beside=path.parent, pass_on=True)
+    return content
+
+
 def _content(name: str, reading: tuple[str, ...] = ()) -> dict[str, Any]:
     path = Path(name)
     if not path.is_file():
@@ -298,7 +314,7 @@ def _content(name: str, reading: tuple[str, ...] = ()) -> dict[str, Any]:
         raise unknown_name("size (a bundled one, or a plan file)", name, SIZES)
     if str(path.resolve()) in reading:
         raise UserError(f"{path}: extends itself")
-    content = read_yaml(path)
+    content = _read(path)
     if "extends" not in content:
         return content
     below = str(content.pop("extends"))
@@ -333,10 +349,11 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
     """A recipe file, or the recipe of a bundled plan by name: ``SIZE/MODEL`` or ``SIZE/MODEL_xSCALE``.
 
     Raises:
-        UserError: no such recipe, not YAML, or anything :func:`~mtkd.training.recipe.parse` refuses.
+        UserError: no such recipe, not YAML, a plugin that fails, or anything :func:`~mtkd.training.recipe.parse`
+            refuses.
     """
     if Path(name).is_file():
-        content, source = read_yaml(Path(name)), name
+        content, source = _read(Path(name)), name
     else:
         content, source = _named(name), name
     for assignment in assignments:

@@ -53,3 +53,20 @@ def test_the_examples_train(run: Run, examples: Path, photos: Path, tmp_path: Pa
     card = json.loads((out / "card.json").read_text(encoding="utf-8"))
     (plugin,) = card["plugins"]
     assert plugin["file"] == "examples.py" and "network my_net" in plugin["declares"]
+
+
+def test_a_recipe_names_its_plugins(run: Run, examples: Path, photos: Path, tmp_path: Path) -> None:
+    """The file lies beside the recipe; the run is identified by what is trained."""
+    recipe, out = tmp_path / "recipe.yaml", tmp_path / "run"
+    text = RECIPE.format(photos=photos, method="{name: kd}")
+    recipe.write_text(f"plugins: [examples.py]\n{text}", encoding="utf-8")
+    assert run("train", recipe, "--out", out).code == 0
+    assert json.loads((out / "card.json").read_text(encoding="utf-8"))["plugins"][0]["file"] == "examples.py"
+    assert "plugins" not in (out / "recipe.yaml").read_text(encoding="utf-8")
+
+
+def test_what_is_no_list_of_plugins_is_refused(run: Run, photos: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("plugins: examples.py\n" + RECIPE.format(photos=photos, method="{name: kd}"), encoding="utf-8")
+    outcome = run("train", recipe, "--out", tmp_path / "run")
+    assert outcome.code == 2 and "plugins: give a list of files or modules" in outcome.err
