@@ -21,7 +21,7 @@
 # **Time.** about 30 minutes to read, 20 seconds to run.
 #
 # *In the paper:* Sec. 1 and Sec. 4.2 and 4.3 (training data and evaluation).
-# *In the code:* [mtkd/resize.py](../mtkd/resize.py), [mtkd/metrics.py](../mtkd/metrics.py),
+# *In the code:* [mtkd/resize.py](../mtkd/resize.py), [mtkd/metrics](../mtkd/metrics/__init__.py),
 # [mtkd/explore/comparison/core.py](../mtkd/explore/comparison/core.py).
 
 # %%
@@ -361,7 +361,7 @@ sheet(cells, zoom=3)
 # ## How the protocol moves the numbers
 #
 # Luma or RGB, with the edge or without, rounded or not: papers differ, and the choice is seldom printed.
-# [`Protocol`](../mtkd/metrics.py) says which; here for one image, bicubic and RCAN.
+# [`Protocol`](../mtkd/metrics/__init__.py) says which; here for one image, bicubic and RCAN.
 
 # %%
 choices = [

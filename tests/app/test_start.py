@@ -86,8 +86,8 @@ def test_who_may_come_is_told_and_strangers_only_look(options, trains, told, mon
 
     def block(page: gr.Blocks) -> None:
         names = {one.api_name for one in page.fns.values()}
-        seen["trains"] = {"train_start", "add_checkpoint", "sets_in"} <= names
-        seen["some"] = bool({"train_start", "add_checkpoint", "sets_in"} & names)
+        seen["trains"] = {"train_start", "add_checkpoint", "scan_folder"} <= names
+        seen["some"] = bool({"train_start", "add_checkpoint", "scan_folder"} & names)
         for host in ("abc.tunnel.example", f"127.0.0.1:{page.server_port}"):
             connection = http.client.HTTPConnection("127.0.0.1", page.server_port, timeout=30)
             headers = {"Host": host, "Origin": f"{'https' if 'abc' in host else 'http'}://{host}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
@@ -266,11 +267,13 @@ def recipes(rng: random.Random, number: int) -> Iterator[tuple[str, bytes]]:
             container, key = rng.choice(list(_places(content)))
             match rng.randrange(4):
                 case 0:
-                    container[key] = rng.choice(ODD_VALUES)
+                    container[key] = copy.deepcopy(rng.choice(ODD_VALUES))  # a later change may be inside of it
                 case 1 if isinstance(container, dict):
                     del container[key]
                 case 2 if isinstance(container, dict):
-                    container[rng.choice((*keys, "extra", "", " name"))] = rng.choice(ODD_VALUES)
+                    container[rng.choice((*keys, "extra", "", " name"))] = copy.deepcopy(
+                        rng.choice(ODD_VALUES)
+                    )  # a later change may be inside of it
                 case _:
                     container[key] = [container[key]] if rng.random() < 0.5 else {"of": container[key]}
             if not content:

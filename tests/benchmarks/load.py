@@ -29,7 +29,7 @@ from tests.app.plain import as_file, ask, call, event, png, send
 
 BOUND = 400
 """MB by which the server's memory may grow from the second quarter of the time to the last one."""
-LOW = "Low resolution: enlarge it (nothing to compare with)"
+LOW = "upscale"
 MODELS = ["bicubic", "edsr_tiny-mtkd"]
 SIDE, LARGE = (48, 64), (540, 960)
 """Height and width of the LR images; times 4, the latter is 4K."""
@@ -87,7 +87,7 @@ def compare(address: str, number: int, image: np.ndarray, session: str) -> tuple
     """One user's question: the seconds until all pictures are there, and the pictures."""
     began = time.perf_counter()
     sent = send(address, "own.png", png(image))
-    inputs = [as_file(sent), LOW, "×4", MODELS, None, None, None]
+    inputs = [as_file(sent), LOW, 4, MODELS, *[None] * 4]
     success, output = call(address, number, inputs, session)
     if not success:
         raise RuntimeError(str(output))
