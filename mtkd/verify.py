@@ -14,7 +14,7 @@ from mtkd import zoo
 from mtkd.data.benchmarks import SETS, benchmark, present
 from mtkd.errors import UserError
 from mtkd.evaluate import evaluate
-from mtkd.zoo import public
+from mtkd.zoo import published
 
 PUBLISHED = 0.02
 """dB by which a number may differ from a published one, which has two decimals."""
@@ -100,7 +100,7 @@ def expected(name: str, scale: int) -> Expected | None:
         UserError: no such model.
     """
     if name == "bicubic":
-        entry = public.known()[name]
+        entry = published.known()[name]
         return Expected({s: pair[0] for s, pair in entry.published[scale].items()}, PUBLISHED, entry.numbers_from)
     model = zoo.find(name, scale)
     card = model.card

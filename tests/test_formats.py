@@ -16,9 +16,9 @@ from mtkd.training import checkpoint as checkpoints
 from mtkd.training import jobs
 from mtkd.training.checkpoint import RunFolder
 from mtkd.training.loop import train
-from mtkd.zoo import catalog
-from mtkd.zoo import checkpoints as weights
-from mtkd.zoo.checkpoints import Header, read_header, save_weights
+from mtkd.zoo import headers, model
+from mtkd.zoo.checkpoints import save_weights
+from mtkd.zoo.headers import Header, read_header
 from tests.training.conftest import small_recipe, write_images
 
 
@@ -69,7 +69,7 @@ def test_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ada_x2.safetensors"
     header = Header("ada", "edsr_tiny", 2)
     save_weights(path, zoo.load("edsr_tiny-scratch", 4), header)
-    monkeypatch.setattr(weights, "FORMAT", "mtkd/2")
+    monkeypatch.setattr(headers, "FORMAT", "mtkd/2")
     assert read_header(path) == header  # today's files, read by the next version
     save_weights(path, zoo.load("edsr_tiny-scratch", 4), header)
     monkeypatch.undo()
@@ -104,7 +104,7 @@ def test_an_older_run_is_read(finished: Path) -> None:
 
 
 def test_a_newer_run_is_refused(finished: Path) -> None:
-    assert json.loads((finished / "card.json").read_text())["format"] == catalog.CARD_FORMAT
+    assert json.loads((finished / "card.json").read_text())["format"] == model.CARD_FORMAT
     change_card(finished, lambda card: card.update(format="mtkd-run/7"))
     with pytest.raises(UserError, match=r"card.json: written by a newer mtkd \(format mtkd-run/7"):
         train(checkpoints.read_recipe(finished), finished, True, lambda _: None)

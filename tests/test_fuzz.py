@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mtkd.errors import UserError, check_format, unknown_name
 from mtkd.images import decode, read_image
 from mtkd.training.recipe import Recipe, assign, parse, read_yaml
-from mtkd.zoo.catalog import read_card
+from mtkd.zoo.model import read_card
 from tests.benchmarks import corpus
 from tests.benchmarks.fuzz import NUMBERS, failed, fuzz
 from tests.training.conftest import recipe_content

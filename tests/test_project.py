@@ -130,8 +130,8 @@ def test_wheel_has_the_plans_and_the_papers_numbers(installed):
 
 def test_wheel_knows_the_public_weights_and_data(installed):
     code = (
-        "from mtkd.data.sources import sources; from mtkd.zoo import public; "
-        "print(sum(len(s.files) for s in sources().values()), len(public.names()))"
+        "from mtkd.data.sources import sources; from mtkd.zoo import published; "
+        "print(sum(len(s.files) for s in sources().values()), len(published.names()))"
     )
     assert run_elsewhere(installed, "-c", code).stdout.split() == ["1522", "6"]
 

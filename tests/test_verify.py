@@ -14,7 +14,7 @@ from mtkd import networks, zoo
 from mtkd.data.benchmarks import benchmark
 from mtkd.evaluate import evaluate
 from mtkd.verify import PublishedPadding, Verdict, expected
-from mtkd.zoo import public
+from mtkd.zoo import published
 from tests.conftest import Run
 from tests.test_evaluate import fake_set
 from tests.training.conftest import write_model
@@ -129,7 +129,7 @@ def test_what_cannot_be_checked(refused: Callable[..., str], tmp_path: Path) -> 
 def test_bicubic_has_its_known_numbers(scale: int, run: Run, data_root: Path) -> None:
     outcome = run("benchmark", "bicubic", "--scale", scale, "--data", data_root, "--check", "--json")
     told = json.loads(outcome.out)
-    assert outcome.code == 0 and len(told["rows"]) == len(public.known()["bicubic"].published[scale])
+    assert outcome.code == 0 and len(told["rows"]) == len(published.known()["bicubic"].published[scale])
 
 
 def test_a_bundled_model_has_its_cards_numbers(run: Run, data_root: Path) -> None:

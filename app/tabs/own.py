@@ -12,8 +12,8 @@ import gradio as gr
 from mtkd import zoo
 from mtkd.errors import UserError
 from mtkd.zoo import imports
-from mtkd.zoo.checkpoints import read_header
 from mtkd.zoo.detect import candidates
+from mtkd.zoo.headers import read_header
 
 from ..state import Shared, errors_shown, model_choices, remaining_choices, scale_choices
 

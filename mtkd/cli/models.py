@@ -81,17 +81,19 @@ def fetch(
 
     What was fetched before is left alone; a download that was stopped goes on.
     """
-    from mtkd.zoo import public
+    from mtkd.zoo import public, published
 
     check_scale(scale)
     chosen = list(dict.fromkeys(names or ()))
     if all_:
-        chosen = [name for name in public.names() if public.entry(name).files[scale].url or public.there(name, scale)]
+        chosen = [
+            name for name in published.names() if published.entry(name).files[scale].url or public.there(name, scale)
+        ]
     if not chosen:
         _list(json_)
         return
     for name in chosen:
-        public.entry(name)
+        published.entry(name)
     if (file or sha256) and len(chosen) != 1:
         raise UserError("--file and --sha256 are for one NAME at a time")
     rows = []
@@ -104,9 +106,9 @@ def fetch(
     if json_:
         print_json(rows)
         return
-    for name in public.names() if all_ else ():
+    for name in published.names() if all_ else ():
         if name not in chosen:
-            print(public.by_hand(name, scale))
+            print(published.by_hand(name, scale))
     if any(row["new"] for row in rows):
         print(f"numbers as published? mtkd benchmark {' '.join(chosen)} --scale {scale} --check")
 
@@ -126,9 +128,9 @@ def _fetch(name: str, scale: int, file: Path | None, sha256: str | None, mirror:
 
 def _list(json_: bool) -> None:
     """Every published model, and where it comes from."""
-    from mtkd.zoo import catalog, public
+    from mtkd.zoo import catalogue, published
 
-    present = {(model.name, model.scale) for model in catalog.models() if "public" in model.card}
+    present = {(model.name, model.scale) for model in catalogue.models() if "public" in model.card}
     rows: list[dict[str, Any]] = [
         {
             "name": name,
@@ -141,8 +143,8 @@ def _list(json_: bool) -> None:
             "address": file.url,
             "page": one.page,
         }
-        for name in public.names()
-        for one in (public.entry(name),)
+        for name in published.names()
+        for one in (published.entry(name),)
         for scale, file in one.files.items()
     ]
     if json_:

@@ -19,8 +19,8 @@ from mtkd.experiments.runner import read_scores
 from mtkd.files import atomic_write
 from mtkd.training.measured import HELD_OUT_PSNR
 from mtkd.zoo import Model
-from mtkd.zoo.catalog import read_card
-from mtkd.zoo.checkpoints import read_header
+from mtkd.zoo.headers import read_header
+from mtkd.zoo.model import read_card
 
 NAME = "records.sqlite"
 MEASURED = Path(__file__).parent / "measured"

@@ -31,7 +31,8 @@ from mtkd.errors import UserError, unknown_name
 from mtkd.files import atomic_write
 from mtkd.images import to_tensor
 from mtkd.networks import parameter_count
-from mtkd.zoo.checkpoints import Header, read_state, save_state, weights_hash
+from mtkd.zoo.checkpoints import read_state, save_state, weights_hash
+from mtkd.zoo.headers import Header
 
 Format = Literal["onnx", "safetensors"]
 FORMATS: tuple[Format, ...] = ("onnx", "safetensors")

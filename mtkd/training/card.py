@@ -15,8 +15,8 @@ from mtkd.networks import parameter_count
 from mtkd.plugins import providers
 from mtkd.training.guards import falls
 from mtkd.training.stages import Stage
-from mtkd.zoo.catalog import CARD_FORMAT
 from mtkd.zoo.checkpoints import load_state, read_state, weights_hash
+from mtkd.zoo.model import CARD_FORMAT
 
 
 def make_card(

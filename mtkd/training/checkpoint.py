@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 from mtkd.errors import Unwritable, UserError, check_format
 from mtkd.files import atomic_write, remove_unfinished
 from mtkd.training.recipe import Recipe, parse, read_yaml
-from mtkd.zoo.catalog import read_card
 from mtkd.zoo.checkpoints import load_torch
+from mtkd.zoo.model import read_card
 
 CHECKPOINT_FORMAT = "mtkd-checkpoint/1"
 
@@ -129,7 +129,7 @@ class RunFolder:
             ) from error
 
     def card(self) -> dict[str, Any]:
-        """The card of a finished run; see :func:`~mtkd.zoo.catalog.read_card`."""
+        """The card of a finished run; see :func:`~mtkd.zoo.model.read_card`."""
         return read_card(self.path / "card.json")
 
     def load(self) -> dict[str, Any] | None:

@@ -29,7 +29,7 @@ from mtkd.training.guards import falls
 from mtkd.training.measured import HELD_OUT_PSNR, Measured
 from mtkd.training.recipe import Recipe, parse, read_yaml
 from mtkd.training.request import check
-from mtkd.zoo.catalog import read_card
+from mtkd.zoo.model import read_card
 
 State = Literal["preparing", "running", "stopped", "failed", "finished", "damaged"]
 _LOG_BYTES = 16_000

@@ -31,7 +31,8 @@ from mtkd.training.guards import Finite, falls, keep_batch, loss_terms
 from mtkd.training.measured import HELD_OUT_PSNR, Measured, flat
 from mtkd.training.recipe import Recipe
 from mtkd.training.stages import Stage, prepare
-from mtkd.zoo.checkpoints import Header, save_weights, weights_hash
+from mtkd.zoo.checkpoints import save_weights, weights_hash
+from mtkd.zoo.headers import Header
 
 Report = Callable[[Mapping[str, Any]], None]
 """Called with {"task", "done", "of"} while preparing and {"iteration", "iterations", ...numbers} while training."""

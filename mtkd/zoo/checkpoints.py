@@ -11,34 +11,17 @@ import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from mtkd.errors import UserError, check_format
+from mtkd.errors import UserError
 from mtkd.files import atomic_write
-
-FORMAT = "mtkd/1"
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a weights file says of itself; kept in the safetensors metadata."""
-
-    name: str
-    network: str
-    scale: int
-    teachers: tuple[str, ...] = ()
-    """Aggregators only: the teachers in the order of the concatenation."""
-
-    def metadata(self) -> dict[str, str]:
-        fields = {"format": FORMAT, "name": self.name, "network": self.network, "scale": str(self.scale)}
-        return fields | ({"teachers": json.dumps(self.teachers)} if self.teachers else {})
+from mtkd.zoo.headers import Header
 
 
 def weights_hash(module: nn.Module) -> str:
@@ -77,29 +60,6 @@ def _sorted_metadata(file: bytes) -> bytes:
     text = json.dumps(content, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text + file[end:]
-
-
-def read_header(path: Path) -> Header:
-    """The header of a weights file written by :func:`save_weights`.
-
-    Raises:
-        UserError: missing, not safetensors, without a header, or of a newer format.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: no such weights file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            meta: dict[str, str] = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: not a readable safetensors file ({error})") from error
-    if "format" not in meta:
-        raise UserError(f"{path}: has no MTKD header (network, scale); it was not written by this project")
-    check_format(meta["format"], FORMAT, path)
-    try:
-        teachers = tuple(json.loads(meta.get("teachers", "[]")))
-        return Header(meta["name"], meta["network"], int(meta["scale"]), teachers)
-    except (KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: damaged header ({error})") from error
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

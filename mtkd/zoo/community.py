@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from mtkd.errors import UserError
+from mtkd.zoo.headers import COMMUNITY
 
-NETWORK = "community"
+NETWORK = COMMUNITY
 """What the header of such a weights file gives as its network."""
 
 

@@ -19,9 +19,10 @@ from mtkd.errors import UserError, unknown_name
 from mtkd.networks.common import DIV2K_MEAN
 from mtkd.networks.convert import to_basicsr
 from mtkd.networks.edsr import EDSR
-from mtkd.zoo import catalog, community
-from mtkd.zoo.catalog import Model
-from mtkd.zoo.checkpoints import Header, read_header, read_state
+from mtkd.zoo import catalogue, community
+from mtkd.zoo.checkpoints import read_state
+from mtkd.zoo.headers import Header, read_header
+from mtkd.zoo.model import Model
 
 RESERVED = ("bicubic", "LR")
 """Names that mean something else beside models."""
@@ -99,7 +100,7 @@ def suggested_name(text: str) -> str:
     """A model name made of a file's: without scale and checksum, other signs as hyphens, never a bundled one."""
     stem = re.sub(r"[-_.]?x[234](-[0-9a-f]{8})?$", "", text, flags=re.IGNORECASE)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._") or "own"
-    return f"{name}-own" if name in {*RESERVED, *(m.name for m in catalog.models() if m.bundled)} else name
+    return f"{name}-own" if name in {*RESERVED, *(m.name for m in catalogue.models() if m.bundled)} else name
 
 
 def _check_kind(path: Path) -> None:

@@ -15,10 +15,11 @@ from mtkd import networks
 from mtkd.errors import UserError
 from mtkd.files import atomic_write
 from mtkd.home import home
-from mtkd.zoo import catalog, community
-from mtkd.zoo.catalog import Model
-from mtkd.zoo.checkpoints import Header, load_state, save_state
+from mtkd.zoo import catalogue, community
+from mtkd.zoo.checkpoints import load_state, save_state
 from mtkd.zoo.detect import RESERVED, Found, inspect
+from mtkd.zoo.headers import Header
+from mtkd.zoo.model import Model
 
 __all__ = ["Found", "add", "folder", "inspect", "own", "remove"]
 
@@ -33,7 +34,7 @@ def folder() -> Path:
 
 def own() -> list[Model]:
     """The models in :func:`folder`."""
-    return [model for model in catalog.models() if model.path.parent == folder()]
+    return [model for model in catalogue.models() if model.path.parent == folder()]
 
 
 def add(found: Found, name: str | None = None, replace: bool = False) -> Model:
@@ -47,7 +48,7 @@ def add(found: Found, name: str | None = None, replace: bool = False) -> Model:
     old = _check_name(header, replace)
     for teacher in header.teachers:
         try:
-            catalog.find(teacher, header.scale)
+            catalogue.find(teacher, header.scale)
         except UserError as error:
             raise UserError(f"{found.path}: an aggregator of {', '.join(header.teachers)}: {error}") from error
     state = {key: value.clone() for key, value in found.state.items()}  # safetensors takes no shared memory
@@ -75,7 +76,7 @@ def remove(name: str, scale: int) -> Path:
     model = next((m for m in own() if (m.name, m.scale) == (name, scale)), None)
     if model is None:
         raise UserError(f"no model of your own is called '{name}' at scale {scale}")
-    if needing := [m.name for m in catalog.models(scale) if name in m.header.teachers]:
+    if needing := [m.name for m in catalogue.models(scale) if name in m.header.teachers]:
         raise UserError(f"{name} is a teacher of {', '.join(needing)}; remove that first")
     return _set_aside(model)
 
@@ -91,7 +92,7 @@ def _check_name(header: Header, replace: bool) -> Model | None:
         raise UserError(f"name '{name}': use letters, digits, '.', '_' and '-', and begin with a letter or digit")
     if name in RESERVED:
         raise UserError(f"name '{name}' is reserved; choose another")
-    namesakes = [model for model in catalog.models() if model.name == name]
+    namesakes = [model for model in catalogue.models() if model.name == name]
     if any(model.bundled for model in namesakes):
         raise UserError(f"name '{name}' is that of a bundled model; choose another")
     taken = next((model for model in namesakes if model.scale == header.scale), None)

@@ -1,6 +1,6 @@
 """The published weights, by name: fetched or brought by hand, checked, and kept as own models.
 
-``public.yaml`` says where they lie and what their authors measured. A file is believed if its SHA-256 is the one that
+What is known of them is in :mod:`mtkd.zoo.published`. A file is believed if its SHA-256 is the one that
 is known; of a file without a known one the first is believed, and noted in ``trusted.json`` of :func:`mtkd.home.home`.
 """
 
@@ -11,61 +11,19 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Any
 
-import yaml
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict
 
 from mtkd.downloads import PATIENCE, Patience, Progress, Remote, download, lock_for, sha256_of
-from mtkd.errors import UserError, unknown_name
+from mtkd.errors import UserError
 from mtkd.files import atomic_write
 from mtkd.home import home
 from mtkd.web import mirrored
-from mtkd.zoo import catalog, imports
-from mtkd.zoo.catalog import Model
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class WeightsFile(_Strict):
-    """One published file: its address, or only its name where no program can fetch it."""
-
-    url: str | None = None
-    name: str = ""
-    sha256: str | None = None
-    vouched: Literal["", "name", "others"] = ""
-
-    @property
-    def file_name(self) -> str:
-        return self.name or urlsplit(self.url or "").path.rpartition("/")[2]
-
-    @property
-    def says(self) -> str:
-        """Who says that the hash is right."""
-        return {"name": "its first digits are in the file's name", "others": "others recorded it"}.get(self.vouched, "")
-
-
-class Published(_Strict):
-    """A published model: its files by scale, and [PSNR in dB, SSIM] as published by scale and set."""
-
-    network: str
-    title: str
-    trained_on: str = ""
-    page: str = ""
-    licence: str = ""
-    by_hand: str = ""
-    """How a person gets the files, where programs cannot."""
-    files: dict[int, WeightsFile]
-    published: dict[int, dict[str, tuple[float, float]]]
-    numbers_from: str
-    known: str = ""
-    """What is known to make measured numbers differ from the published ones."""
+from mtkd.zoo import catalogue, imports
+from mtkd.zoo.model import Model
+from mtkd.zoo.published import by_hand, entry
 
 
 @dataclass(frozen=True)
@@ -77,36 +35,13 @@ class Fetched:
     notes: tuple[str, ...] = ()
 
 
-@cache
-def known() -> dict[str, Published]:
-    """Everything in ``public.yaml``; bicubic has numbers, but no files."""
-    content = yaml.safe_load(Path(__file__).with_name("public.yaml").read_text(encoding="utf-8"))
-    return {name: Published.model_validate(entry) for name, entry in content.items()}
-
-
-def names() -> list[str]:
-    """The models that can be had."""
-    return [name for name, entry in known().items() if entry.files]
-
-
-def entry(name: str) -> Published:
-    """One of them.
-
-    Raises:
-        UserError: unknown; the nearest is suggested.
-    """
-    if name not in names():
-        raise unknown_name("published model", name, names())
-    return known()[name]
-
-
 def there(name: str, scale: int) -> Model | None:
     """The model where it was fetched before.
 
     Raises:
         UserError: a model of that name did not come from here.
     """
-    model = next((m for m in catalog.models(scale) if m.name == name), None)
+    model = next((m for m in catalogue.models(scale) if m.name == name), None)
     if model is not None and "public" not in model.card:
         raise UserError(f"{model.path}: a model '{name}' for scale {scale} that is not the published one; move it away")
     return model
@@ -150,14 +85,6 @@ def fetch(
     finally:
         kept.unlink(missing_ok=True)  # needed no more, or not what it should be
     return Fetched(model, True, notes)
-
-
-def by_hand(name: str, scale: int) -> str:
-    """How a person gets the file."""
-    one = entry(name)
-    file = one.files[scale].file_name
-    how = one.by_hand or f"get {file} from {one.page}"
-    return f"{name}: {how}, then: mtkd models fetch {name} --scale {scale} --file FILE (the archive, or {file} in it)"
 
 
 def _add(name: str, scale: int, file: Path, expected: str | None) -> tuple[Model, tuple[str, ...]]:

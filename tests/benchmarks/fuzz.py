@@ -54,8 +54,8 @@ def read_checkpoint(path: Path) -> None:
     from mtkd import zoo
     from mtkd.teacher_cache import read_output
     from mtkd.training.checkpoint import RunFolder
-    from mtkd.zoo.catalog import read_card
     from mtkd.zoo.imports import inspect
+    from mtkd.zoo.model import read_card
 
     if path.suffix == ".npy":
         read_output(path).sum()

@@ -28,7 +28,8 @@ from mtkd.images import to_tensor
 from mtkd.infer import TILE, _grid, aggregate, overlap_of, upscale
 from mtkd.metrics import psnr
 from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
-from mtkd.zoo.checkpoints import Header, save_weights
+from mtkd.zoo.checkpoints import save_weights
+from mtkd.zoo.headers import Header
 
 MINI = ("edsr_mini", "rcan_mini", "swinir_mini", "aggregator_mini")
 MINI += ("edsr_tiny-mtkd", "rcan_tiny-mtkd", "swinir_tiny-mtkd")

@@ -23,7 +23,8 @@ from mtkd.data.examples import EXAMPLES
 from mtkd.errors import UserError
 from mtkd.images import read_image, to_tensor, to_uint8, write_image
 from mtkd.networks.bicubic import Bicubic
-from mtkd.zoo.checkpoints import Header, save_weights, weights_hash
+from mtkd.zoo.checkpoints import save_weights, weights_hash
+from mtkd.zoo.headers import Header
 from tests.conftest import Run
 from tests.test_evaluate import fake_set
 from tests.training.conftest import DISTILL, write_images, write_model, write_recipe

@@ -27,7 +27,8 @@ from mtkd.export import SIZES, TOLERANCE, Exported, export
 from mtkd.images import read_image, to_tensor, write_image
 from mtkd.networks.aggregator import KnowledgeAggregator
 from mtkd.networks.swinir import SwinIR
-from mtkd.zoo.checkpoints import Header, read_header, read_state, save_weights, weights_hash
+from mtkd.zoo.checkpoints import read_state, save_weights, weights_hash
+from mtkd.zoo.headers import Header, read_header
 from tests.conftest import Run
 from tests.training.conftest import write_model
 

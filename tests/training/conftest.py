@@ -14,7 +14,8 @@ from mtkd import networks
 from mtkd.data.examples import EXAMPLES
 from mtkd.images import write_image
 from mtkd.training.recipe import Recipe, parse
-from mtkd.zoo.checkpoints import Header, save_weights
+from mtkd.zoo.checkpoints import save_weights
+from mtkd.zoo.headers import Header
 
 SCALE = 2
 SIZES = ((56, 64), (60, 48), (53, 67), (48, 48), (49, 58), (64, 50))

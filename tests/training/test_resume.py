@@ -24,7 +24,8 @@ from mtkd.training import loop
 from mtkd.training.checkpoint import Busy
 from mtkd.training.loop import train
 from mtkd.training.stages import prepare
-from mtkd.zoo.checkpoints import read_header, read_state
+from mtkd.zoo.checkpoints import read_state
+from mtkd.zoo.headers import read_header
 from tests.training.conftest import AGGREGATE, DISTILL, write_model, write_recipe
 
 CHECKPOINT_EVERY = 7

@@ -22,7 +22,8 @@ from mtkd.networks.bicubic import Bicubic
 from mtkd.teacher_cache import TeacherCache
 from mtkd.training.loop import train
 from mtkd.training.stages import Stage, prepare
-from mtkd.zoo.checkpoints import Header, save_weights, weights_hash
+from mtkd.zoo.checkpoints import save_weights, weights_hash
+from mtkd.zoo.headers import Header
 from tests.training.conftest import AGGREGATE, DISTILL, SCALE, small_recipe, write_images, write_model
 
 CPU = torch.device("cpu")
@@ -57,7 +58,7 @@ class Nearest(nn.Module):
 
 def test_a_cached_crop_is_the_crop_of_the_output_on_the_whole_image(small_images: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
-    network = zoo.catalog.networks.build("edsr_tiny", SCALE).eval()
+    network = zoo.catalogue.networks.build("edsr_tiny", SCALE).eval()
     pairs = ImagePairs(sorted(small_images.iterdir()), SCALE)
     cache = TeacherCache(tmp_path, "t", network, pairs)
     cache.fill(CPU)
@@ -295,15 +296,15 @@ def test_an_aggregator_gets_its_teachers_in_the_stored_order(tmp_path: Path, mon
     monkeypatch.setenv("MTKD_ZOO", str(tmp_path))
     for name, value in (("ada", 0.25), ("bob", 0.75)):
         write_model(tmp_path, name, "edsr_tiny", seed=int(100 * value))
-    real = zoo.catalog.load
+    real = zoo.catalogue.load
     values = {"ada": Constant(0.25), "bob": Constant(0.75)}
     monkeypatch.setattr(
-        zoo.catalog, "load", lambda name, scale, **given: values.get(name) or real(name, scale, **given)
+        zoo.catalogue, "load", lambda name, scale, **given: values.get(name) or real(name, scale, **given)
     )
     for order in (("ada", "bob"), ("bob", "ada")):
         header = Header("merged", "aggregator_mini", SCALE, order)
         save_weights(tmp_path / "merged_x2.safetensors", first_of_two(order), header)
-        loaded = zoo.catalog.load("merged", SCALE)
+        loaded = zoo.catalogue.load("merged", SCALE)
         assert isinstance(loaded, MultiTeacher) and loaded.aggregator.teachers == order
         output = loaded(torch.rand(1, 3, 8, 8))
         assert torch.allclose(output, torch.tensor(values[order[0]].value), atol=1e-6)
@@ -326,7 +327,7 @@ def test_training_validating_and_using_an_aggregator_agree_on_the_order(
 
     monkeypatch.setattr("mtkd.training.loop.prepare", lambda *_: stage)
     train(stage.recipe, tmp_path / "run", False, lambda _: None)
-    monkeypatch.setenv("MTKD_ZOO", f"{tmp_path}:{zoo.catalog.folders()[0]}")
+    monkeypatch.setenv("MTKD_ZOO", f"{tmp_path}:{zoo.catalogue.folders()[0]}")
     loaded = zoo.load("small", SCALE)
     assert isinstance(loaded, MultiTeacher) and loaded.aggregator.teachers == tuple(order)
     with torch.no_grad():

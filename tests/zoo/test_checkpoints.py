@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mtkd.errors import UserError
-from mtkd.zoo.checkpoints import FORMAT, Header, load_state, read_header, read_state, save_weights, weights_hash
+from mtkd.zoo.checkpoints import load_state, read_state, save_weights, weights_hash
+from mtkd.zoo.headers import FORMAT, Header, read_header
 
 HEADER = Header("small_x2", "small", 2)
 

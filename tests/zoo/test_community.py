@@ -17,7 +17,8 @@ from mtkd.explore import compare
 from mtkd.explore.comparison.costs import parts
 from mtkd.networks import parameter_count
 from mtkd.zoo import imports
-from mtkd.zoo.checkpoints import Header, save_state
+from mtkd.zoo.checkpoints import save_state
+from mtkd.zoo.headers import Header
 from tests.conftest import Run
 
 

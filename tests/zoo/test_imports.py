@@ -27,7 +27,8 @@ from mtkd.networks.edsr import EDSR
 from mtkd.training.recipe import Recipe
 from mtkd.training.stages import prepare
 from mtkd.zoo import imports
-from mtkd.zoo.checkpoints import Header, read_state, save_weights
+from mtkd.zoo.checkpoints import read_state, save_weights
+from mtkd.zoo.headers import Header
 from tests.conftest import Run
 from tests.training.conftest import small_recipe, write_images, write_model
 

@@ -20,7 +20,7 @@ from mtkd import networks, zoo
 from mtkd.errors import UserError
 from mtkd.experiments.plan import load_plan
 from mtkd.experiments.published import published as papers
-from mtkd.zoo import imports, public
+from mtkd.zoo import imports, public, published
 from mtkd.zoo.checkpoints import read_state
 from tests.conftest import Run
 from tests.servers import HASTY, cut, serving, status
@@ -43,11 +43,11 @@ def publish(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Say that a model's file has this hash (or none)."""
 
     def call(name: str, scale: int, sha256: str | None) -> None:
-        entry = public.known()[name]
+        entry = published.known()[name]
         file = entry.files[scale].model_copy(update={"sha256": sha256, "vouched": "others" if sha256 else ""})
         changed = entry.model_copy(update={"files": {**entry.files, scale: file}})
-        known = {**public.known(), name: changed}
-        monkeypatch.setattr(public, "known", lambda: known)
+        known = {**published.known(), name: changed}
+        monkeypatch.setattr(published, "known", lambda: known)
 
     return call
 
@@ -60,14 +60,14 @@ def lightweight(tmp_path: Path, scale: int = 2) -> tuple[Path, State]:
     """A file in the form of SwinIR's, under its published name."""
     state = state_of("swinir_lightweight", scale)
     buffer = {"layers.0.residual_group.blocks.1.attn_mask": torch.zeros(64, 64, 64)}
-    name = public.entry("swinir_lightweight").files[scale].file_name
+    name = published.entry("swinir_lightweight").files[scale].file_name
     return saved(tmp_path / name, {"params": state | buffer}), state
 
 
 def test_what_is_known() -> None:
-    assert public.names() == ["edsr", "edsr_baseline", "rcan", "swinir", "swinir_df2k", "swinir_lightweight"]
-    for name in public.names():
-        entry = public.entry(name)
+    assert published.names() == ["edsr", "edsr_baseline", "rcan", "swinir", "swinir_df2k", "swinir_lightweight"]
+    for name in published.names():
+        entry = published.entry(name)
         assert set(entry.files) == set(entry.published) == {2, 3, 4}
         for scale, file in entry.files.items():
             assert set(entry.published[scale]) == {"Set5", "Set14", "BSD100", "Urban100"}
@@ -79,10 +79,10 @@ def test_what_is_known() -> None:
             digits = re.search(r"-([0-9a-f]{8})\.pt$", file.file_name)
             if digits:  # what the publisher itself says of the hash
                 assert file.sha256 is not None and file.sha256.startswith(digits[1]) and file.vouched == "name"
-    unknown = [(n, s) for n in public.names() for s, f in public.entry(n).files.items() if f.url and not f.sha256]
+    unknown = [(n, s) for n in published.names() for s, f in published.entry(n).files.items() if f.url and not f.sha256]
     assert unknown == [("swinir_lightweight", 3)]
     with pytest.raises(UserError, match="unknown published model 'sweenir'; did you mean 'swinir'"):
-        public.entry("sweenir")
+        published.entry("sweenir")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_what_is_known() -> None:
     [("rcan", "table2", "full"), ("edsr", "table3", "full"), ("swinir_lightweight", "table4", "scratch")],
 )
 def test_numbers_are_those_that_the_paper_cites(name: str, table: str, row: str) -> None:
-    for scale, sets in public.entry(name).published.items():
+    for scale, sets in published.entry(name).published.items():
         for set_name, pair in sets.items():
             assert papers().cell(table, scale, row, set_name) == pytest.approx(pair)
 
@@ -98,11 +98,11 @@ def test_numbers_are_those_that_the_paper_cites(name: str, table: str, row: str)
 def test_swinir_trained_on_div2k_is_the_papers_teacher() -> None:
     """Table 4's "Full"; the plan at paper size takes teachers by these names."""
     plan = load_plan("paper")
-    assert {plan.teacher_name(a) for a in ("edsr", "rcan", "swinir")} <= set(public.names())
-    for scale, sets in public.entry("swinir").published.items():
+    assert {plan.teacher_name(a) for a in ("edsr", "rcan", "swinir")} <= set(published.names())
+    for scale, sets in published.entry("swinir").published.items():
         for set_name, pair in sets.items():
             assert papers().cell("table4", scale, "full", set_name) == pytest.approx(pair)
-    assert public.entry("swinir_df2k").published[4]["Urban100"][0] == 27.45
+    assert published.entry("swinir_df2k").published[4]["Urban100"][0] == 27.45
 
 
 # --- fetching
@@ -111,7 +111,7 @@ def test_swinir_trained_on_div2k_is_the_papers_teacher() -> None:
 def test_fetched_once(tmp_path: Path, home: Path, publish: Callable[..., None]) -> None:
     file, state = lightweight(tmp_path)
     publish("swinir_lightweight", 2, sha(file))
-    source = public.entry("swinir_lightweight").files[2]
+    source = published.entry("swinir_lightweight").files[2]
     path = "/" + (source.url or "").removeprefix("https://")
     with serving(files={path: file.read_bytes()}) as server:
         server.faults[path] = [cut(100_000), status(500)]
@@ -133,7 +133,7 @@ def test_fetched_once(tmp_path: Path, home: Path, publish: Callable[..., None]) 
 def test_another_file_at_the_address(tmp_path: Path, home: Path, publish: Callable[..., None]) -> None:
     file, _ = lightweight(tmp_path)
     publish("swinir_lightweight", 2, "0" * 64)
-    path = "/" + (public.entry("swinir_lightweight").files[2].url or "").removeprefix("https://")
+    path = "/" + (published.entry("swinir_lightweight").files[2].url or "").removeprefix("https://")
     with serving(files={path: file.read_bytes()}) as server:
         with pytest.raises(UserError, match="SHA-256 .* was expected; nothing of it was kept"):
             public.fetch("swinir_lightweight", 2, mirror=server.url, patience=HASTY)
@@ -147,7 +147,7 @@ def test_the_first_file_is_trusted_and_a_later_one_refused(
 ) -> None:
     publish("swinir_lightweight", 2, None)
     file, state = lightweight(tmp_path)
-    path = "/" + (public.entry("swinir_lightweight").files[2].url or "").removeprefix("https://")
+    path = "/" + (published.entry("swinir_lightweight").files[2].url or "").removeprefix("https://")
     with serving(files={path: file.read_bytes()}) as server:
         found = public.fetch("swinir_lightweight", 2, mirror=server.url, patience=HASTY)
         assert any(sha(file) in note and "trusted.json" in note for note in found.notes)
@@ -222,7 +222,7 @@ def test_an_archive_that_cannot_be_unpacked(damage: str, tmp_path: Path, home: P
 def test_every_public_form_round_trips(name: str, scale: int, tmp_path: Path, publish: Callable[..., None]) -> None:
     """Random weights in the authors' form, written as files then were: every tensor arrives, none is left over."""
     torch.manual_seed(scale)
-    entry = public.entry(name)
+    entry = published.entry(name)
     if name.startswith("swinir"):
         original = state_of(entry.network, scale)
         index = {"layers.0.residual_group.blocks.0.attn.relative_position_index": torch.zeros(64, 64).long()}
@@ -300,7 +300,7 @@ def test_the_command_line(run: Run, refused: Callable[..., str], tmp_path: Path)
 def test_fetch_and_check_as_commands(tmp_path: Path, home: Path) -> None:
     """In processes of their own; the hash is unknown (x3), so that the first file is trusted."""
     file, _ = lightweight(tmp_path, 3)
-    path = "/" + (public.entry("swinir_lightweight").files[3].url or "").removeprefix("https://")
+    path = "/" + (published.entry("swinir_lightweight").files[3].url or "").removeprefix("https://")
     fetch = [sys.executable, "-m", "mtkd.cli", "models", "fetch", "swinir_lightweight", "--scale", "3"]
     with serving(files={path: file.read_bytes()}) as server:
         environment = dict(os.environ) | {"MTKD_MIRROR": server.url}

@@ -25,8 +25,8 @@ from mtkd.home import data_folder
 from mtkd.training.recipe import Data
 from mtkd.verify import OWN
 from mtkd.zoo import Model
-from mtkd.zoo.catalog import read_card
-from mtkd.zoo.checkpoints import Header, read_header
+from mtkd.zoo.headers import Header, read_header
+from mtkd.zoo.model import read_card
 
 SETS = ("Set5", "Set14")
 

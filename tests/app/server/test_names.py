@@ -15,7 +15,8 @@ from PIL import Image
 from mtkd import zoo
 from mtkd.data.examples import EXAMPLES
 from mtkd.explore import compare
-from mtkd.zoo.checkpoints import Header, read_state, save_state
+from mtkd.zoo.checkpoints import read_state, save_state
+from mtkd.zoo.headers import Header
 from tests.app.conftest import served
 from tests.app.test_compare import upload, wait_for_text
 from tests.app.test_own import open_tab

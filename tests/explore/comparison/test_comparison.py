@@ -8,7 +8,7 @@ import pytest
 
 from mtkd import zoo
 from mtkd.explore import default_models
-from mtkd.zoo.catalog import BUNDLED
+from mtkd.zoo.catalogue import BUNDLED
 from tests.training.conftest import write_model
 
 TEACHERS = ["edsr_mini", "rcan_mini", "swinir_mini"]
@@ -35,7 +35,7 @@ def test_default_models_of_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             write_model(bundled, f"{network}-{method}", network, 1, scale=4)
     for number in range(8):
         write_model(own, f"mine{number}", "edsr_tiny", number, scale=4)
-    monkeypatch.setattr(zoo.catalog, "BUNDLED", bundled)
+    monkeypatch.setattr(zoo.catalogue, "BUNDLED", bundled)
     students = ["rcan_tiny-scratch", "rcan_tiny-kd", "rcan_tiny-mtkd"]
     assert default_models(4) == ["bicubic", *TEACHERS, "aggregator_mini", *students]
     monkeypatch.setenv("MTKD_ZOO", str(own))
@@ -45,5 +45,5 @@ def test_default_models_of_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_default_models_where_nothing_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoo.catalog, "BUNDLED", tmp_path)
+    monkeypatch.setattr(zoo.catalogue, "BUNDLED", tmp_path)
     assert default_models(4) == ["bicubic"] and tmp_path != BUNDLED

@@ -113,7 +113,8 @@ def test_outputs_are_computed_once_and_by_weights(monkeypatch, tmp_path):
     # A model trained anew under its name is another one.
     bundled = zoo.find("edsr_tiny-mtkd", 4).path
     mine = tmp_path / "edsr_tiny-kd_x4.safetensors"
-    from mtkd.zoo.checkpoints import Header, save_weights
+    from mtkd.zoo.checkpoints import save_weights
+    from mtkd.zoo.headers import Header
 
     save_weights(mine, zoo.load("edsr_tiny-mtkd", 4), Header("edsr_tiny-kd", "edsr_tiny", 4))
     monkeypatch.setenv("MTKD_ZOO", str(tmp_path))

@@ -137,7 +137,7 @@ def test_without_ground_truth() -> None:
 
 def test_scale_without_aggregator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_model(tmp_path, "edsr_mini", "edsr_mini", 1, scale=4)
-    monkeypatch.setattr(zoo.catalog, "BUNDLED", tmp_path)
+    monkeypatch.setattr(zoo.catalogue, "BUNDLED", tmp_path)
     found = by_id(framework(compare(HR, ["bicubic"], 4)))
     assert {name for name, step in found.items() if not step.missing} == {"lr", "teacher-1", "gt"}
     assert found["mt"].missing == found["loss-total"].missing == "No aggregator for ×4 is trained here."

@@ -1,0 +1,220 @@
+"""A trained model as its files describe it: the header in its weights, the card beside them. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from mtkd.errors import UserError, check_format
+from mtkd.zoo.headers import COMMUNITY, Header, read_header
+
+if TYPE_CHECKING:
+    from torch import nn
+
+CARD_FORMAT = "mtkd-run/1"
+"""What a card calls the form of its run folder; the first ones did not say, and are read alike."""
+ROLES = ("teacher", "aggregator", "student")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model: its header, its weights file and its card (recipe, data, seed, measured numbers)."""
+
+    header: Header
+    path: Path
+    bundled: bool
+
+    @property
+    def name(self) -> str:
+        return self.header.name
+
+    @property
+    def scale(self) -> int:
+        return self.header.scale
+
+    @property
+    def network(self) -> str:
+        return self.header.network
+
+    @property
+    def method(self) -> str | None:
+        """What it was trained with (``scratch``, ``kd``, ``mtkd``, ``v1``, ...); None of weights from elsewhere."""
+        method = self.card.get("method")
+        return method if isinstance(method, str) else None
+
+    @property
+    def step(self) -> int | None:
+        """Of a model that was kept on its way: after how many iterations; None of a finished one."""
+        of, step = split_snapshot(self.name)
+        return self.card.get("iterations", step) if self.card.get("ends_as", of if step is not None else None) else None
+
+    @property
+    def ends_as(self) -> str:
+        """Of a model that was kept on its way: the name of the finished one; else its own name."""
+        return str(self.card.get("ends_as") or split_snapshot(self.name)[0])
+
+    @property
+    def role(self) -> str:
+        """``teacher``, ``aggregator`` or ``student``: as the card says, else as the network is declared."""
+        if (role := self.card.get("role")) in ROLES:
+            return str(role)
+        if self.network == COMMUNITY:
+            return "teacher"
+        from mtkd import networks
+
+        return networks.specs()[self.network].role
+
+    @property
+    def parameters(self) -> int:
+        """As the card says; counted where it does not."""
+        if isinstance(count := self.card.get("parameters"), int):
+            return count
+        import torch
+
+        from mtkd import networks
+
+        with torch.device("meta"):
+            return networks.parameter_count(self.build())
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        """The card beside the weights; empty when there is none. Not to be changed: it is read once."""
+        path = card_path(self.path)
+        return read_card(path) if path.is_file() else {}
+
+    def snapshots(self) -> dict[int, Model]:
+        """The model on its way, by the number of steps; without its end, and without what cannot be read."""
+        found = {}
+        for path in self.path.parent.glob("snapshots/*.safetensors"):
+            try:
+                snapshot = READER.model(path, self.bundled)
+            except UserError as error:
+                warn_once(str(error))
+                continue
+            step = snapshot.step
+            if (snapshot.ends_as, snapshot.scale) == (self.name, self.scale) and step is not None:
+                found[step] = snapshot
+        found.pop(self.card.get("iterations", -1), None)
+        return dict(sorted(found.items()))
+
+    def build(self) -> nn.Module:
+        """The network without its weights; one of the community's comes with them."""
+        from mtkd import networks
+
+        if self.network == COMMUNITY:
+            from mtkd.zoo import community
+            from mtkd.zoo.checkpoints import read_state
+
+            return community.build(read_state(self.path))
+        options = {"teachers": self.header.teachers} if self.header.teachers else {}
+        return networks.build(self.network, self.scale, **options)
+
+    def summary(self) -> dict[str, Any]:
+        """One row of ``mtkd models --json``."""
+        card = self.card
+        return {
+            "name": self.name,
+            "role": self.role,
+            "scale": self.scale,
+            "parameters": self.parameters,
+            "bundled": self.bundled,
+            "network": self.network,
+            "teachers": list(self.header.teachers),
+            "iterations": card.get("iterations"),
+            "snapshots": list(self.snapshots()),
+            "deviations": card.get("deviations", []),
+            "path": str(self.path),
+        }
+
+
+def split_snapshot(name: str) -> tuple[str, int | None]:
+    """The one reading of ``NAME@STEP``, as people write it; the step is None where the name has none.
+
+    >>> split_snapshot("rcan_tiny-kd@150"), split_snapshot("rcan_tiny-kd")
+    (('rcan_tiny-kd', 150), ('rcan_tiny-kd', None))
+    """
+    of, _, step = name.rpartition("@")
+    return (of, int(step)) if of and step.isdecimal() else (name, None)
+
+
+def card_path(weights: Path) -> Path:
+    """Where the card of a weights file lies."""
+    return weights.with_name("card.json" if weights.name == "model.safetensors" else weights.stem + ".json")
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """What a model's card, or a run's, says.
+
+    Raises:
+        UserError: unreadable, or written by a newer version.
+    """
+    try:
+        card = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: not a readable card ({error})") from error
+    check_format(card.get("format", CARD_FORMAT), CARD_FORMAT, path)
+    return card
+
+
+@cache
+def warn_once(problem: str) -> None:
+    """Once in a process: a page looks its models up again and again."""
+    logging.getLogger("mtkd").warning("left out: %s", problem)
+
+
+Signature = tuple[tuple[int, ...] | None, ...]
+
+
+class Reader:
+    """Models by the path of their weights: header and card are read once, and again where either file has changed."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._read: dict[tuple[Path, bool], tuple[Signature, Model | UserError]] = {}
+
+    def model(self, path: Path, bundled: bool) -> Model:
+        """The model whose weights lie there.
+
+        Raises:
+            UserError: header or card cannot be read.
+        """
+        with self._lock:
+            signature = (_signature(path), _signature(card_path(path)))  # taken first: a later change is seen
+            entry = self._read.get((path, bundled))
+            if entry is None or entry[0] != signature:
+                entry = self._read[path, bundled] = (signature, _read(path, bundled))
+        if isinstance(entry[1], UserError):
+            raise UserError(str(entry[1]))  # a new one each time: a raised error keeps its callers alive
+        return entry[1]
+
+    def forget(self, path: Path) -> None:
+        """Drop what is known of a file that is gone."""
+        with self._lock:
+            for bundled in (True, False):
+                self._read.pop((path, bundled), None)
+
+
+def _signature(path: Path) -> tuple[int, ...] | None:
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino
+
+
+def _read(path: Path, bundled: bool) -> Model | UserError:
+    try:
+        model = Model(read_header(path), path, bundled)
+        _ = model.card  # refuses a damaged one
+    except UserError as error:
+        return error
+    return model
+
+
+READER = Reader()
+"""What all catalogues read with: a file is read once in a process, whoever looks."""

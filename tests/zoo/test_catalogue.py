@@ -1,0 +1,71 @@
+"""The catalogue: files are read once, again where they change, and what a model is its header and card say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mtkd import networks
+from mtkd.errors import UserError
+from mtkd.zoo import Catalogue, model
+from mtkd.zoo.checkpoints import save_weights
+from mtkd.zoo.headers import Header
+
+
+def write(path: Path, name: str, network: str = "edsr_tiny", **card: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_weights(path, networks.build(network, 2), Header(name, network, 2))
+    if card:
+        path.with_suffix(".json").write_text(json.dumps(card))
+    return path
+
+
+def names(catalogue: Catalogue) -> list[str]:
+    return [found.name for found in catalogue.models()]
+
+
+def test_a_folder_that_changes_is_seen_and_nothing_is_read_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    real = model.read_header
+    monkeypatch.setattr(model, "read_header", lambda path: (reads.append(path.name), real(path))[1])
+    catalogue = Catalogue([tmp_path])
+    path = write(tmp_path / "a_x2.safetensors", "a")
+    write(tmp_path / "b_x2.safetensors", "b")
+    for _ in range(2):
+        assert names(catalogue) == ["a", "b"]
+    assert sorted(reads) == ["a_x2.safetensors", "b_x2.safetensors"]
+    write(tmp_path / "c_x2.safetensors", "c")
+    assert names(catalogue) == ["a", "b", "c"]
+    write(path, "a", "rcan_tiny")
+    assert catalogue.find("a", 2).network == "rcan_tiny"
+    path.write_text("not weights")
+    assert names(catalogue) == ["b", "c"] and list(catalogue.unreadable) == [path]
+    with pytest.raises(UserError, match="not a readable safetensors file"):
+        catalogue.find("a", 2)
+    with pytest.raises(UserError, match="not a readable safetensors file"):
+        Catalogue([tmp_path], strict=[tmp_path]).models()
+    path.unlink()
+    assert names(catalogue) == ["b", "c"] and not catalogue.unreadable
+    assert reads.count("b_x2.safetensors") == 1
+
+
+def test_a_card_that_changes_is_read_again(tmp_path: Path) -> None:
+    path, catalogue = write(tmp_path / "a_x2.safetensors", "a", method="kd"), Catalogue([tmp_path])
+    assert catalogue.find("a", 2).method == "kd"
+    path.with_suffix(".json").write_text('{"method": "scratch"}')
+    assert catalogue.find("a", 2).method == "scratch"
+
+
+def test_header_and_card_say_what_a_model_is(tmp_path: Path) -> None:
+    """The file's name and the model's name say something else."""
+    write(tmp_path / "edsr_mini-mtkd_x4.safetensors", "rcan_tiny-at", method="kd", role="teacher", iterations=9)
+    write(tmp_path / "snapshots" / "other.safetensors", "way@5", iterations=7, ends_as="rcan_tiny-at")
+    (found,) = Catalogue([tmp_path]).models()
+    assert (found.name, found.network, found.method, found.scale, found.role) == (
+        "rcan_tiny-at", "edsr_tiny", "kd", 2, "teacher",
+    )  # fmt: skip
+    assert list(found.snapshots()) == [7] and found.step is None and found.snapshots()[7].ends_as == "rcan_tiny-at"
