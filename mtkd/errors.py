@@ -20,6 +20,10 @@ class UserError(ValueError):
         super().__init__("".join(map(_shown, message)))
 
 
+class TooSmall(UserError):  # noqa: N818
+    """An image has too few pixels for what is asked of it."""
+
+
 class Unwritable(UserError):  # noqa: N818
     """A file could not be written."""
 

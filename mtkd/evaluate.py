@@ -1,11 +1,11 @@
-"""PSNR and SSIM of networks on whole sets of images, and of image files against others."""
+"""Metrics of networks on whole sets of images, and of image files against others."""
 
 from __future__ import annotations
 
 import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,20 @@ from mtkd.data.benchmarks import BenchmarkImage
 from mtkd.errors import UserError
 from mtkd.files import data_hash
 from mtkd.images import find_images, read_image, to_tensor
-from mtkd.metrics import PAPER, Protocol, psnr, ssim
+from mtkd.metrics import DEFAULT, PAPER, Protocol, measure
 from mtkd.zoo.checkpoints import weights_hash
 
 
 @dataclass(frozen=True)
 class Score:
-    """One image's PSNR (dB) and SSIM."""
+    """One image's metrics by name: "psnr" in dB, "ssim", others that were asked for."""
 
     image: str
-    psnr: float
-    ssim: float
+    metrics: Mapping[str, float]
+
+    def row(self) -> dict[str, Any]:
+        """Image and metrics, for ``--json``."""
+        return {"image": self.image, **self.metrics}
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,7 @@ class SetScore:
     ``images_hash`` (of the HR files) and ``versions``.
     """
 
-    psnr: float
-    ssim: float
+    metrics: Mapping[str, float]
     images: int
     protocol: str
     scores: tuple[Score, ...]
@@ -47,9 +49,7 @@ class SetScore:
 
     def row(self) -> dict[str, Any]:
         """The numbers without the single images, for ``--json``."""
-        row = asdict(self)
-        del row["scores"], row["provenance"]
-        return {**row, **self.provenance}
+        return {**self.metrics, "images": self.images, "protocol": self.protocol, **self.provenance}
 
 
 def versions() -> dict[str, str]:
@@ -63,8 +63,7 @@ def summarise(
     """The means of per-image scores."""
     count = len(scores)
     return SetScore(
-        sum(s.psnr for s in scores) / count,
-        sum(s.ssim for s in scores) / count,
+        {name: sum(s.metrics[name] for s in scores) / count for name in scores[0].metrics},
         count,
         str(protocol),
         tuple(scores),
@@ -79,13 +78,14 @@ def evaluate(
     scale: int,
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    metrics: Sequence[str] = DEFAULT,
 ) -> SetScore:
     """Run a network on a set's LR images, whole, and score it by the paper's protocol.
 
     Where LR images were made from HR images, the protocol says "LR derived".
 
     Raises:
-        UserError: an unreadable image, or an LR size that does not fit its HR image.
+        UserError: an unreadable image, an LR size that does not fit its HR image, or see :func:`mtkd.metrics.measure`.
     """
     scores = []
     for number, image in enumerate(images):
@@ -94,7 +94,7 @@ def evaluate(
         if tuple(sr.shape[-2:]) != hr.shape[:2]:
             raise UserError(f"{image.lr}: x{scale} of it is not the size of {image.hr.name}")
         try:
-            scores.append(Score(image.name, psnr(sr, hr, scale), ssim(sr, hr, scale)))
+            scores.append(Score(image.name, measure(sr, hr, scale, metrics)))
         except UserError as error:
             raise UserError(f"{image.hr}: {error}") from error
         if progress:
@@ -113,7 +113,9 @@ def _stem(path: Path, scale: int) -> str:
     return re.sub(rf"(_SRF_{scale}_(HR|LR|SR))?(_?x{scale})*$", "", path.stem)
 
 
-def score_folders(sr_folder: Path, hr_folder: Path, scale: int, protocol: Protocol = PAPER) -> SetScore:
+def score_folders(
+    sr_folder: Path, hr_folder: Path, scale: int, protocol: Protocol = PAPER, metrics: Sequence[str] = DEFAULT
+) -> SetScore:
     """Score the images of one folder against those of the same name in another.
 
     Names are compared without ``_SRF_s_HR``, ``_xs`` and the like; HR files named ``*_LR`` are skipped. An HR
@@ -138,7 +140,7 @@ def score_folders(sr_folder: Path, hr_folder: Path, scale: int, protocol: Protoc
         used.append(reference)
         hr = hr[: sr.shape[0], : sr.shape[1]]
         try:
-            scores.append(Score(path.name, psnr(sr, hr, scale, protocol), ssim(sr, hr, scale, protocol)))
+            scores.append(Score(path.name, measure(sr, hr, scale, metrics, protocol)))
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
     return summarise(scores, protocol, {"images_hash": data_hash(used), "versions": versions()})

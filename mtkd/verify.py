@@ -141,7 +141,16 @@ def check(
         here = evaluate(network, images, scale, device)
         theirs = evaluate(PublishedPadding(network), images, scale, device) if one.padded else here
         found.append(
-            Verdict(name, scale, set_name, theirs.psnr, here.psnr, one.psnr[set_name], one.allowed, here.protocol)
+            Verdict(
+                name,
+                scale,
+                set_name,
+                theirs.metrics["psnr"],
+                here.metrics["psnr"],
+                one.psnr[set_name],
+                one.allowed,
+                here.protocol,
+            )
         )
     return found
 

@@ -40,18 +40,18 @@ def test_a_set_is_the_mean_of_its_images(tmp_path: Path) -> None:
     assert [score.image for score in result.scores] == ["img_001", "img_002", "img_003"]
     assert calls == [(1, 3), (2, 3), (3, 3)]
     assert result.images == 3 and result.protocol == "Y, crop = scale, uint8"
-    assert result.psnr == pytest.approx(np.mean([score.psnr for score in result.scores]))
-    assert result.ssim == pytest.approx(np.mean([score.ssim for score in result.scores]))
+    assert result.metrics["psnr"] == pytest.approx(np.mean([score.metrics["psnr"] for score in result.scores]))
+    assert result.metrics["ssim"] == pytest.approx(np.mean([score.metrics["ssim"] for score in result.scores]))
     for number, score in enumerate(result.scores):
         hr = EXAMPLES[number].read()[100:140, 60:108]
         sr = to_uint8(imresize(imresize(chw(hr), 1 / SCALE).float() / 255, SCALE))
         y_hr, y_sr = (16 + (image @ [65.481, 128.553, 24.966])[2:-2, 2:-2] / 255 for image in (hr, sr))
-        assert score.psnr == pytest.approx(peak_signal_noise_ratio(y_hr, y_sr, data_range=255), abs=1e-4)
+        assert score.metrics["psnr"] == pytest.approx(peak_signal_noise_ratio(y_hr, y_sr, data_range=255), abs=1e-4)
 
 
 def test_the_mean_is_that_of_decibels_and_not_of_errors() -> None:
-    result = summarise([Score("a", 20, 0.5), Score("b", 40, 0.7)])
-    assert (result.psnr, result.ssim, result.images) == (30, 0.6, 2)
+    result = summarise([Score("a", {"psnr": 20, "ssim": 0.5}), Score("b", {"psnr": 40, "ssim": 0.7})])
+    assert (result.metrics, result.images) == ({"psnr": 30, "ssim": 0.6}, 2)
     assert result.row() == {"psnr": 30, "ssim": 0.6, "images": 2, "protocol": "Y, crop = scale, uint8"}
 
 
@@ -139,15 +139,17 @@ def test_files_are_scored_against_those_of_the_same_name(tmp_path: Path) -> None
     result = score_folders(tmp_path / "sr", tmp_path / "hr", SCALE)
     assert [score.image for score in result.scores] == sorted(pairs)
     for score in result.scores:
-        assert score.psnr == psnr(*pairs[score.image], SCALE) and score.ssim == ssim(*pairs[score.image], SCALE)
-    assert result.scores[-1].psnr == float("inf") and result.psnr == float("inf")
+        assert score.metrics["psnr"] == psnr(*pairs[score.image], SCALE) and score.metrics["ssim"] == ssim(
+            *pairs[score.image], SCALE
+        )
+    assert result.scores[-1].metrics["psnr"] == float("inf") and result.metrics["psnr"] == float("inf")
 
 
 def test_hr_may_be_larger_by_less_than_the_scale(tmp_path: Path) -> None:
     hr = np.random.default_rng(0).integers(0, 256, (31, 43, 3), dtype=np.uint8)
     write_image(tmp_path / "hr" / "a.png", hr)
     write_image(tmp_path / "sr" / "a.png", hr[:28, :40])
-    assert score_folders(tmp_path / "sr", tmp_path / "hr", 4).psnr == float("inf")
+    assert score_folders(tmp_path / "sr", tmp_path / "hr", 4).metrics["psnr"] == float("inf")
     with pytest.raises(UserError, match=r"a.png: 40 x 28, but a.png is 43 x 31; SR and HR must have equal sizes"):
         score_folders(tmp_path / "sr", tmp_path / "hr", 3)
 
@@ -164,8 +166,8 @@ KNOWN = {
 @pytest.mark.parametrize(("name", "scale"), KNOWN)
 def test_bicubic_scores_what_is_known(name: str, scale: int, data_root: Path) -> None:
     result = evaluate(Bicubic(scale), benchmark(data_root, name, scale), scale)
-    assert result.psnr == pytest.approx(KNOWN[name, scale][0], abs=0.008)
-    assert result.ssim == pytest.approx(KNOWN[name, scale][1], abs=0.0003)
+    assert result.metrics["psnr"] == pytest.approx(KNOWN[name, scale][0], abs=0.008)
+    assert result.metrics["ssim"] == pytest.approx(KNOWN[name, scale][1], abs=0.0003)
     assert result.images == {"Set5": 5, "Set14": 14}[name]
 
 
@@ -176,4 +178,4 @@ def test_scores_do_not_depend_on_the_readers_gradient_mode(tmp_path: Path) -> No
     network = nn.Sequential(nn.Conv2d(3, 12, 3, padding=1), nn.PixelShuffle(2))
     with torch.no_grad():
         expected = psnr(network(chw(read_image(images[0].lr))[None].float() / 255), read_image(images[0].hr), SCALE)
-    assert evaluate(network, images, SCALE).psnr == pytest.approx(expected)
+    assert evaluate(network, images, SCALE).metrics["psnr"] == pytest.approx(expected)

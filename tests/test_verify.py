@@ -45,7 +45,7 @@ def test_a_verdict() -> None:
 @pytest.mark.parametrize(("shift", "code"), [(0.0, 0), (0.0009, 0), (-0.003, 1)])
 def test_a_models_card(shift: float, code: int, run: Run, tmp_path: Path) -> None:
     root = model(tmp_path, {})
-    measured = evaluate(zoo.load("mine", 2), benchmark(root, "Set5", 2), 2).psnr
+    measured = evaluate(zoo.load("mine", 2), benchmark(root, "Set5", 2), 2).metrics["psnr"]
     card = {"benchmarks": [{"set": "Set5", "psnr": measured + shift}, {"set": "Set14", "psnr": 1.0}]}
     (tmp_path / "home" / "models" / "mine_x2.json").write_text(json.dumps(card))
     outcome = run("benchmark", "mine", "--scale", 2, "--data", root, "--check")
@@ -64,7 +64,7 @@ def public_card(psnr: float) -> dict:
 
 def test_published_numbers(run: Run, tmp_path: Path) -> None:
     root = model(tmp_path, {})
-    measured = evaluate(zoo.load("mine", 2), benchmark(root, "Set5", 2), 2).psnr
+    measured = evaluate(zoo.load("mine", 2), benchmark(root, "Set5", 2), 2).metrics["psnr"]
     for shift, code in ((0.015, 0), (0.05, 1)):
         card = tmp_path / "home" / "models" / "mine_x2.json"
         card.write_text(json.dumps(public_card(measured + shift)))
@@ -78,8 +78,8 @@ def test_swinir_is_measured_as_its_authors_do(run: Run, tmp_path: Path) -> None:
     told = json.loads(run("benchmark", "mine", "--scale", 2, "--data", root, "--check", "--json").out)
     (row,) = told["rows"]
     network, images = zoo.load("mine", 2), benchmark(root, "Set5", 2)
-    assert row["here"] == pytest.approx(evaluate(network, images, 2).psnr, abs=1e-4)
-    assert row["measured"] == pytest.approx(evaluate(PublishedPadding(network), images, 2).psnr, abs=1e-4)
+    assert row["here"] == pytest.approx(evaluate(network, images, 2).metrics["psnr"], abs=1e-4)
+    assert row["measured"] == pytest.approx(evaluate(PublishedPadding(network), images, 2).metrics["psnr"], abs=1e-4)
     assert row["here"] != row["measured"]
     assert any("padded by 1 to 8 mirrored pixels" in note and "Set5 " in note for note in told["notes"])
 

@@ -10,13 +10,16 @@ import typer
 
 from mtkd.cli.console import (
     Json,
+    Metrics,
     Scale,
     check_scale,
     device_called,
+    metric_cells,
+    metric_names,
+    metric_titles,
     print_json,
     print_table,
     progress_bar,
-    quality_cells,
 )
 from mtkd.errors import UserError
 from mtkd.home import found_data
@@ -37,9 +40,10 @@ def benchmark(
         bool, typer.Option("--check", help="Compare with the model's card, or with what its authors published.")
     ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    metrics: Metrics = "",
     json_: Json = False,
 ) -> None:
-    """PSNR and SSIM of models on benchmark sets, by the paper's protocol.
+    """PSNR, SSIM or other metrics of models on benchmark sets, by the paper's protocol.
 
     The sets may lie as SelfExSR, BasicSR or EDSR lay them out, or as folders of HR images. With --check, exit code 1
     says that a number is not the known one.
@@ -56,26 +60,28 @@ def benchmark(
         if name != "bicubic":
             zoo.find(name, scale)
     wanted = [part.strip() for part in sets.split(",") if part.strip()]
-    where = device_called(device)
+    where, measured = device_called(device), metric_names(metrics)
     if check:
         if not names:
             chosen = [name for name in chosen if verify.expected(name, scale)]
         _check(chosen, scale, root, wanted, where, json_)
         return
-    rows = _measure(chosen, scale, root, wanted or ["Set5", "Set14"], where)
+    rows = _measure(chosen, scale, root, wanted or ["Set5", "Set14"], where, measured)
     if json_:
         print_json(rows)
         return
     print_table(
-        ("model", "set", "PSNR", "SSIM", "images"),
-        [[row["model"], *quality_cells(row, "set"), str(row["images"])] for row in rows],
+        ("model", "set", *metric_titles(measured), "images"),
+        [[row["model"], row["set"], *metric_cells(row, measured), str(row["images"])] for row in rows],
     )
     for protocol in dict.fromkeys(row["protocol"] for row in rows):
         of = ", ".join(dict.fromkeys(row["set"] for row in rows if row["protocol"] == protocol))
         print(f"protocol: {protocol} (scale {scale}){f' on {of}' if 'derived' in protocol else ''}")
 
 
-def _measure(names: Sequence[str], scale: int, root: Path, sets: Sequence[str], device: Any) -> list[dict[str, Any]]:
+def _measure(
+    names: Sequence[str], scale: int, root: Path, sets: Sequence[str], device: Any, metrics: Sequence[str]
+) -> list[dict[str, Any]]:
     from mtkd import zoo
     from mtkd.data.benchmarks import benchmark as images_of
     from mtkd.evaluate import evaluate
@@ -86,7 +92,7 @@ def _measure(names: Sequence[str], scale: int, root: Path, sets: Sequence[str], 
         for name in names:
             network = zoo.load(name, scale, device)
             for set_name, images in of_set.items():
-                result = evaluate(network, images, scale, device, lambda done, of: advance())
+                result = evaluate(network, images, scale, device, lambda done, of: advance(), metrics)
                 rows.append({"model": name, "scale": scale, "set": set_name, **result.row()})
     return rows
 

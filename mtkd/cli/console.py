@@ -12,6 +12,7 @@ import typer
 from mtkd.errors import UserError
 
 Scale = Annotated[int, typer.Option(help="Enlargement: 2, 3 or 4.")]
+Metrics = Annotated[str, typer.Option(help="Metrics, separated by commas [default: psnr,ssim].")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -96,6 +97,26 @@ def cell(value: Any) -> str:
     return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def quality_cells(row: Mapping[str, Any], first: str) -> list[str]:
-    """A row's first column, PSNR and SSIM."""
-    return [str(row[first]), f"{row['psnr']:.3f}", f"{row['ssim']:.4f}"]
+def metric_names(option: str) -> tuple[str, ...]:
+    """The metrics of ``--metrics psnr,ssim,mine``; the usual ones where it is empty.
+
+    Raises:
+        UserError: no such metric.
+    """
+    from mtkd.metrics import chosen
+
+    return chosen(option.split(","))
+
+
+def metric_titles(names: Sequence[str]) -> list[str]:
+    """The headings of metrics."""
+    from mtkd.metrics import spec
+
+    return [spec(name).title for name in names]
+
+
+def metric_cells(row: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """A row's metrics as text."""
+    from mtkd.metrics import text
+
+    return [text(name, row[name]) for name in names]

@@ -15,13 +15,16 @@ from mtkd import plugins
 from mtkd.cli.benchmark import benchmark
 from mtkd.cli.console import (
     Json,
+    Metrics,
     Scale,
     check_scale,
     device_called,
+    metric_cells,
+    metric_names,
+    metric_titles,
     print_json,
     print_table,
     progress_bar,
-    quality_cells,
 )
 from mtkd.cli.data import data_app
 from mtkd.cli.matrix import agreement, matrix
@@ -184,19 +187,22 @@ def score(
     sr_dir: Annotated[Path, typer.Argument(help="Folder of SR images.")],
     hr_dir: Annotated[Path, typer.Argument(help="Folder of HR images of the same names.")],
     scale: Scale = 4,
+    metrics: Metrics = "",
     json_: Json = False,
 ) -> None:
-    """PSNR and SSIM of SR images against HR images by the paper's protocol."""
+    """PSNR, SSIM or other metrics of SR images against HR images by the paper's protocol."""
     from mtkd.evaluate import score_folders
 
     check_scale(scale)
-    result = score_folders(sr_dir, hr_dir, scale)
-    images = [{"image": s.image, "psnr": s.psnr, "ssim": s.ssim} for s in result.scores]
+    names = metric_names(metrics)
+    result = score_folders(sr_dir, hr_dir, scale, metrics=names)
+    images = [score.row() for score in result.scores]
     if json_:
         print_json({"scale": scale, **result.row(), "per_image": images})
         return
-    mean = {"image": f"mean of {result.images}", "psnr": result.psnr, "ssim": result.ssim}
-    print_table(("image", "PSNR", "SSIM"), [quality_cells(row, "image") for row in [*images, mean]])
+    mean = {"image": f"mean of {result.images}", **result.metrics}
+    cells = [[row["image"], *metric_cells(row, names)] for row in [*images, mean]]
+    print_table(("image", *metric_titles(names)), cells)
     print(f"protocol: {result.protocol} (scale {scale})")
 
 
@@ -361,8 +367,11 @@ def _named(file: Path, function: Any, *arguments: Any) -> Any:
 
 def main() -> None:
     """Entry point: a user's mistake is one line on stderr and exit code 2."""
+    from mtkd.plugins import load_environment
+
     command = typer.main.get_command(app)
     try:
+        load_environment()
         code = command.main(standalone_mode=False)
     except UserError as error:
         code = _complain(str(error))

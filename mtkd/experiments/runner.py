@@ -28,6 +28,7 @@ from mtkd.evaluate import evaluate
 from mtkd.experiments.matrix import Run, Task, run_folder, what_decides
 from mtkd.files import atomic_write, data_hash
 from mtkd.images import UInt8Image
+from mtkd.metrics import spec
 from mtkd.teacher_cache import TeacherCache
 from mtkd.training.checkpoint import Busy, read_recipe
 from mtkd.training.loop import Interrupted, Report, stop_flag, train
@@ -254,7 +255,10 @@ def _measure(task: Task, place: Place, report: Report) -> None:
         scores[set_name] = {
             "protocol": result.protocol,
             **result.provenance,
-            "images": [{"image": s.image, "psnr": round(s.psnr, 4), "ssim": round(s.ssim, 5)} for s in result.scores],
+            "images": [
+                {"image": s.image, **{name: round(v, spec(name).digits + 1) for name, v in s.metrics.items()}}
+                for s in result.scores
+            ],
         }
     if run.recipe is None:
         _write_json(folder / "run.json", _identity(run))

@@ -1,4 +1,6 @@
-"""PSNR and SSIM as super-resolution papers report them, with the protocol attached.
+"""Measures of an SR image against the ground truth, with the protocol attached; one metric a file.
+
+A file here, or of a user, that declares one with :func:`mtkd.plugins.metric` is all that a metric takes.
 
 SPEC section 0 (docs/spec.md), "Y, crop = scale, uint8": clamp, round to ``uint8``, BT.601 luma (16..235,
 not rounded), crop ``scale`` pixels a side; PSNR over peak 255; SSIM with an 11 x 11 Gaussian of sigma 1.5
@@ -8,16 +10,21 @@ on the valid region (Wang et al. 2004).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from mtkd.errors import UserError
+from mtkd.errors import TooSmall, UserError
 from mtkd.images import UInt8Image, chw, round_to_levels
+from mtkd.metrics.psnr import decibels as _decibels  # noqa: F401  (before `psnr` below takes the module's name here)
+from mtkd.metrics.ssim import similarity
+from mtkd.plugins import METRICS, MetricSpec
 
 Image = Tensor | UInt8Image
 """A float tensor (3, H, W) or (1, 3, H, W) in [0, 1], a uint8 tensor of that shape, or (H, W, 3) uint8."""
@@ -56,12 +63,15 @@ class Protocol:
         border = scale if self.crop == "scale" else self.crop
         height, width = levels.shape[-2:]
         if min(height, width) <= 2 * border:
-            raise UserError(f"image of {width} x {height} is too small to crop {border} pixels a side")
+            raise TooSmall(f"image of {width} x {height} is too small to crop {border} pixels a side")
         return levels[:, border : height - border, border : width - border]
 
 
 PAPER = Protocol()
 """The protocol of the paper's tables."""
+
+DEFAULT = ("psnr", "ssim")
+"""What is measured where nobody asks for other metrics."""
 
 
 def luma(levels: Tensor) -> Tensor:
@@ -79,24 +89,93 @@ def _pair(sr: Image, hr: Image, scale: int, protocol: Protocol) -> tuple[Tensor,
     return a, b.to(a.device)
 
 
+def chosen(names: Iterable[str]) -> tuple[str, ...]:
+    """The metrics of these names, each once; :data:`DEFAULT` for none.
+
+    Raises:
+        UserError: no such metric.
+    """
+    wanted = tuple(dict.fromkeys(name.strip() for name in names if name.strip())) or DEFAULT
+    for name in wanted:
+        METRICS[name]
+    return wanted
+
+
+def shown() -> tuple[str, ...]:
+    """The metrics that a page shows: :data:`DEFAULT`, and those of plugins that are loaded."""
+    return (*DEFAULT, *(name for name in METRICS if not METRICS.source(name).built_in))
+
+
+def spec(name: str) -> MetricSpec:
+    """How a metric is written; of one that was recorded with a plugin that is not loaded here, the usual way."""
+    found: MetricSpec | None = METRICS.get(name)
+    return found or MetricSpec(name, math.nan.__add__, title=name.upper())
+
+
+def text(name: str, value: float | None, blank: str = "") -> str:
+    """A metric's value with the digits that tables show."""
+    return blank if value is None else f"{value:.{spec(name).digits}f}"
+
+
+def _value(name: str, sr: Tensor, hr: Tensor) -> float:
+    metric, source = METRICS[name], METRICS.source(name)
+    if source.built_in:
+        return metric.measure(sr, hr)
+    where = f"metric {name}, {source}"
+    try:
+        value = metric.measure(sr.clone(), hr.clone())  # what it does to them is not seen by the next metric
+    except TooSmall:
+        raise
+    except Exception as error:
+        raise UserError(f"{where}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise UserError(f"{where}: returned {type(value).__name__}; return a float")
+    if math.isnan(value):
+        raise UserError(f"{where}: returned NaN; return a number")
+    return float(value)
+
+
+def measure(
+    sr: Image, hr: Image, scale: int, names: Sequence[str] = DEFAULT, protocol: Protocol = PAPER
+) -> dict[str, float]:
+    """Several metrics of one image, by name; the planes are prepared once.
+
+    Raises:
+        TooSmall: the image is too small to crop, or for a metric.
+        UserError: unequal sizes, no such metric, or one that fails or gives no number: its file and line are named.
+    """
+    planes = _pair(sr, hr, scale, protocol)
+    return {name: _value(name, *planes) for name in names}
+
+
+def measure_possible(
+    sr: Image, hr: Image | None, scale: int, names: Sequence[str] = DEFAULT, protocol: Protocol = PAPER
+) -> dict[str, float | None]:
+    """As :func:`measure`, with None for a metric for which the image is too small, and without ground truth.
+
+    Raises:
+        UserError: as :func:`measure`.
+    """
+    values: dict[str, float | None] = dict.fromkeys(names)
+    if hr is None:
+        return values
+    try:
+        planes = _pair(sr, hr, scale, protocol)
+    except TooSmall:
+        return values
+    for name in names:
+        with suppress(TooSmall):
+            values[name] = _value(name, *planes)
+    return values
+
+
 def psnr(sr: Image, hr: Image, scale: int, protocol: Protocol = PAPER) -> float:
     """Peak signal-to-noise ratio in dB, 10 log10(255^2 / MSE); infinite for equal images.
 
     Raises:
         UserError: unequal sizes, or too small to crop.
     """
-    a, b = _pair(sr, hr, scale, protocol)
-    mse = float((a - b).square().mean())
-    return math.inf if mse == 0 else 10 * math.log10(255**2 / mse)
-
-
-def _blur(planes: Tensor) -> Tensor:
-    """11 x 11 Gaussian window, sigma 1.5, valid region: (C, H, W) -> (C, H - 10, W - 10)."""
-    x = torch.arange(-5, 6, dtype=torch.float64, device=planes.device)
-    g = torch.exp(-x.square() / (2 * 1.5**2))
-    g = g / g.sum()
-    rows = F.conv2d(planes[:, None], g.view(1, 1, -1, 1))  # (C, 1, H - 10, W)
-    return F.conv2d(rows, g.view(1, 1, 1, -1))[:, 0]
+    return measure(sr, hr, scale, ("psnr",), protocol)["psnr"]
 
 
 def ssim_map(sr: Image, hr: Image, scale: int, protocol: Protocol = PAPER) -> Tensor:
@@ -105,16 +184,7 @@ def ssim_map(sr: Image, hr: Image, scale: int, protocol: Protocol = PAPER) -> Te
     Raises:
         UserError: unequal sizes, or fewer than 11 pixels a side after cropping.
     """
-    a, b = _pair(sr, hr, scale, protocol)
-    if min(a.shape[-2:]) < 11:
-        raise UserError("SSIM needs at least 11 pixels a side after cropping")
-    mean_a, mean_b, square_a, square_b, product = _blur(torch.cat([a, b, a * a, b * b, a * b])).chunk(5)
-    variance_a, variance_b = square_a - mean_a**2, square_b - mean_b**2
-    covariance = product - mean_a * mean_b
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    structure = (2 * covariance + c2) / (variance_a + variance_b + c2)
-    return luminance * structure
+    return similarity(*_pair(sr, hr, scale, protocol))
 
 
 def ssim(sr: Image, hr: Image, scale: int, protocol: Protocol = PAPER) -> float:
@@ -123,4 +193,4 @@ def ssim(sr: Image, hr: Image, scale: int, protocol: Protocol = PAPER) -> float:
     Raises:
         UserError: see :func:`ssim_map`.
     """
-    return float(ssim_map(sr, hr, scale, protocol).mean())
+    return measure(sr, hr, scale, ("ssim",), protocol)["ssim"]

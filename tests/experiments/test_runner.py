@@ -237,7 +237,7 @@ def test_sets_that_come_later_are_measured_then(tiny: Plan, finished: Path, tmp_
         expected = evaluate(network, benchmark(data, "Set5", 2), 2)
         stored = read_scores(folder)
         assert list(stored) == [HELD_OUT, "Set5"] and stored["Set5"]["protocol"] == expected.protocol
-        assert [s["psnr"] for s in stored["Set5"]["images"]] == [round(s.psnr, 4) for s in expected.scores]
+        assert [s["psnr"] for s in stored["Set5"]["images"]] == [round(s.metrics["psnr"], 4) for s in expected.scores]
 
 
 def test_teachers_that_change_give_another_run(tiny: Plan, finished: Path) -> None:

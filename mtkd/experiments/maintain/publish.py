@@ -22,6 +22,7 @@ from mtkd.evaluate import Score, evaluate, summarise
 from mtkd.experiments.runner import HELD_OUT, images_of, read_scores
 from mtkd.files import atomic_write
 from mtkd.home import data_folder
+from mtkd.metrics import DEFAULT
 from mtkd.training.recipe import Data
 from mtkd.verify import OWN
 from mtkd.zoo import Model
@@ -85,7 +86,7 @@ def _snapshots(run: Path, header: Header, card: dict[str, Any], folder: Path, da
             "name": kept.name,
             "iterations": step,
             "ends_as": header.name,
-            "held_out": {"images": found.images, "psnr": round(found.psnr, 4), "protocol": found.protocol},
+            "held_out": {"images": found.images, "psnr": round(found.metrics["psnr"], 4), "protocol": found.protocol},
             "benchmarks": measure(kept.name, header.scale, data, (folder,)),
         }
         _write_card(target, content)
@@ -97,7 +98,7 @@ def _benchmarks(run: Path) -> list[dict[str, Any]]:
         raise UserError(f"{run}: not measured on {missing[0]}; set MTKD_DATA and run `mtkd matrix` again")
     rows = []
     for name in SETS:
-        images = [Score(image["image"], image["psnr"], image["ssim"]) for image in scores[name]["images"]]
+        images = [Score(image["image"], {name: image[name] for name in DEFAULT}) for image in scores[name]["images"]]
         provenance = {key: scores[name][key] for key in ("weights", "images_hash", "versions") if key in scores[name]}
         rows.append(_row(name, summarise(images, provenance=provenance).row()))
     return rows
