@@ -1,23 +1,29 @@
-# make demo: set up .venv and open the explorer.  make test: set up and run the tests.
+# make demo: set up .venv and open the explorer.  make test: set up and run the fast tests.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS ?= runs/mini
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow lint bench train-mini evidence notebooks lab clean
+.PHONY: demo test test-sweep test-slow lint bench train-mini evidence notebooks lab clean
 
 demo: $(VENV)/.app
 	$(BIN)/mtkd demo
 
-# Everything but what is marked slow or gpu. Browser tests need chromium on the PATH; the benchmark images are
-# found through MTKD_DATA, and the bundled examples serve where they are absent. A file's tests share one page and follow
-# one another: they stay in one worker.
+# docs/contributing.md says what each of the three holds. Browser tests need chromium on the PATH; the benchmark images
+# are found through MTKD_DATA, and the bundled examples serve where they are absent. A file's tests share one page and
+# follow one another: they stay in one worker.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+SIDE_BY_SIDE := -n 2 --dist loadfile
+
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu"
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not sweep and not slow and not gpu"
+
+test-sweep: $(VENV)/.all
+	$(PYTEST) $(SIDE_BY_SIDE) -m "sweep and not slow and not gpu"
 
 test-slow: $(VENV)/.all
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow"
+	$(PYTEST) -m "slow and not gpu"
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check .

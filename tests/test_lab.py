@@ -17,8 +17,6 @@ from tests.app.conftest import free_port, wait_until_it_answers
 ROOT = Path(__file__).parents[1]
 SHOTS = ROOT / "screenshots"
 LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("0[0-8]*.ipynb"))
-QUICK = "04_wavelets"
-"""The one that every run of the tests opens; the others are slow."""
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +62,8 @@ def lab(tmp_path_factory) -> Iterator[str]:
         process.wait(20)
 
 
-@pytest.mark.parametrize(
-    "lesson", [pytest.param(name, marks=() if name == QUICK else pytest.mark.slow) for name in LESSONS]
-)
+@pytest.mark.sweep
+@pytest.mark.parametrize("lesson", LESSONS)
 def test_runs_in_jupyterlab_and_its_widgets_react(browser, lab, lesson):
     page = browser.new_page(1440, 1000)
     before = len(browser.external_requests())

@@ -17,6 +17,8 @@ import pytest
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SOURCES = sorted(NOTEBOOKS.glob("[0-9]*.py"))
+QUICK = "04_wavelets"
+"""The one that the fast run executes."""
 
 
 def builder():
@@ -104,7 +106,10 @@ def with_solutions(notebook) -> None:
     notebook.cells.append(nbformat.v4.new_code_cell(WIDGETS))
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+EXECUTED = [pytest.param(s, marks=() if s.stem == QUICK else pytest.mark.sweep, id=s.stem) for s in SOURCES]
+
+
+@pytest.mark.parametrize("source", EXECUTED)
 def test_runs_with_its_solutions_and_widgets(source):
     notebook = builder().execute(source, with_solutions)
     pictures = [o for cell in notebook.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]

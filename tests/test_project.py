@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mtkd.data.sources import sources
 from mtkd.experiments.maintain.publish import table
+from mtkd.zoo import public
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -66,7 +68,7 @@ def test_files_in_git_stay_small():
     assert sum(sizes.values()) <= 50 << 20
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def installed(tmp_path_factory) -> Path:
     """A folder with the wheel's content, and an empty folder beside it to work in."""
     folder = tmp_path_factory.mktemp("wheel")
@@ -133,7 +135,8 @@ def test_wheel_knows_the_public_weights_and_data(installed):
         "from mtkd.data.sources import sources; from mtkd.zoo import published; "
         "print(sum(len(s.files) for s in sources().values()), len(published.names()))"
     )
-    assert run_elsewhere(installed, "-c", code).stdout.split() == ["1522", "6"]
+    here = [sum(len(source.files) for source in sources().values()), len(public.names())]
+    assert min(here) > 0 and run_elsewhere(installed, "-c", code).stdout.split() == list(map(str, here))
 
 
 def test_wheel_has_the_explorer(installed):

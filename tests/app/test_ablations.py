@@ -39,6 +39,7 @@ def test_variants_are_shown_beside_the_full_method(page):
     page.screenshot(path=SHOTS / "ablations-1280.png", full_page=True)
 
 
+@pytest.mark.sweep
 def test_reference_can_be_the_truth(page):
     page.locator("#ablation-against").get_by_label("ground truth").check()
     page.wait_for_function(
@@ -46,6 +47,7 @@ def test_reference_can_be_the_truth(page):
     )
 
 
+@pytest.mark.sweep
 def test_one_slider_walks_through_all_trainings(page):
     ways = kept(4)
     steps = ways["rcan_tiny-mtkd"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -41,8 +43,11 @@ def client(address):
     return Client(address, verbose=False)
 
 
-def test_every_action_has_a_name_and_nothing_else_has(client):
-    assert set(client.view_api(return_format="dict", print_info=False)["named_endpoints"]) == ACTIONS
+def test_every_action_has_a_name_and_what_has_none_stays_private(client):
+    """A function without a name of ours would be there under one that Gradio numbers."""
+    names = set(client.view_api(return_format="dict", print_info=False)["named_endpoints"])
+    assert names >= ACTIONS
+    assert not [name for name in names - ACTIONS if re.search(r"lambda|_\d+$", name)]
 
 
 def test_compare_then_ask_further(client):

@@ -76,6 +76,7 @@ def test_numbers_are_those_of_the_command_line(page, tmp_path):
     assert cells(page) == [["LR", "64 × 64", f"{one['di']:.3f}", "1.000", f"{one['signed_share']:.3f}", "–"]]
 
 
+@pytest.mark.sweep
 def test_everything_is_saved(page):
     with page.expect_download() as download:
         page.click("#lam-archive")
@@ -86,6 +87,7 @@ def test_everything_is_saved(page):
     assert download.value.path().read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.sweep
 def test_an_aggregator_shows_a_preview_can_be_cancelled_and_starts_again(page):
     page.fill("#lam-steps input", "500")
     page.click("#lam-model input")
@@ -108,6 +110,7 @@ def test_an_aggregator_shows_a_preview_can_be_cancelled_and_starts_again(page):
     page.screenshot(path=SHOTS / "attribution-aggregator-1280.png", full_page=True)
 
 
+@pytest.mark.sweep
 def test_the_papers_figure_can_be_cancelled_and_drawn(page):
     page.fill("#lam-steps input", "500")
     page.click("#lam-fig4")

@@ -157,6 +157,7 @@ def test_pictures_are_lossless(page, address):
         assert np.array_equal(np.asarray(picture), result.image)
 
 
+@pytest.mark.sweep
 def test_archive_holds_all_results(page):
     with page.expect_download() as download:
         page.click("#archive")
@@ -205,6 +206,7 @@ def test_all_panes_zoom_in_step(page):
     page.wait_for_function("JSON.parse(document.querySelector('#viewer .mv').dataset.view).zoom === 1")
 
 
+@pytest.mark.sweep
 def test_a_link_is_copied_or_shown_and_that_is_told(page):
     """Other computers reach the page over plain http, where browsers have no clipboard."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -259,8 +261,8 @@ def test_a_region_is_measured_and_the_address_reproduces_the_view(browser, page,
     ("query", "told"),
     [
         ("?example=nobody&models=bicubic", "unknown example"),
-        ("?scale=9", "scale"),
-        ("?models=my_own,my_own", "Not here at ×4, left out: my_own"),
+        pytest.param("?scale=9", "scale", marks=pytest.mark.sweep),
+        pytest.param("?models=my_own,my_own", "Not here at ×4, left out: my_own", marks=pytest.mark.sweep),
     ],
 )
 def test_a_wrong_link_is_told_and_opens_the_default_view(browser, address, query, told):
@@ -270,6 +272,7 @@ def test_a_wrong_link_is_told_and_opens_the_default_view(browser, address, query
     page.context.close()
 
 
+@pytest.mark.sweep
 def test_a_region_outside_of_the_picture_leaves_the_link(browser, address):
     page = open_page(
         browser, address, "?example=brick&models=bicubic,bicubic&region=-5,0,900,10&focus=zz", models=["bicubic"]
@@ -279,6 +282,7 @@ def test_a_region_outside_of_the_picture_leaves_the_link(browser, address):
     page.context.close()
 
 
+@pytest.mark.sweep
 def test_no_model_runs_again_for_a_region_a_mode_or_a_pair(page):
     """Seconds in the table are those of the only run there was."""
     before = {name: cells[3] for name, cells in table(page).items()}
@@ -287,6 +291,7 @@ def test_no_model_runs_again_for_a_region_a_mode_or_a_pair(page):
     assert {name: cells[3] for name, cells in table(page).items()} == before
 
 
+@pytest.mark.sweep
 def test_figure_for_a_paper(page):
     page.locator("#figure button").first.click()
     page.click("#figure-make")
@@ -300,6 +305,7 @@ def test_figure_for_a_paper(page):
     page.locator("#figure button").first.click()
 
 
+@pytest.mark.sweep
 def test_a_saved_view_opens_again(page, tmp_path):
     photo = tmp_path / "mine.png"
     Image.fromarray(example("coffee").read()[:64, :96]).save(photo)
@@ -333,6 +339,7 @@ def home_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.sweep
 def test_an_image_of_a_benchmark_set_on_disk(page, home_folder):
     folder = home_folder / "Set5" / "image_SRF_4"
     folder.mkdir(parents=True)
@@ -357,6 +364,7 @@ def test_an_image_of_a_benchmark_set_on_disk(page, home_folder):
     assert float(table(page)["bicubic"][4]) == round(compare(photo, ["bicubic"], 4)["bicubic"].psnr, 2)
 
 
+@pytest.mark.sweep
 def test_results_from_elsewhere(page, tmp_path):
     upload(page, EXAMPLES[0].path)
     right, wrong = tmp_path / "theirs.png", tmp_path / "small.png"
@@ -435,7 +443,7 @@ def bad_upload(kind: str, folder: Path) -> tuple[Path, str]:
 KINDS = ["text", "truncated", "animated", "one pixel", "one row", "decompression bomb", "larger than the limit"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [KINDS[0], *(pytest.param(kind, marks=pytest.mark.sweep) for kind in KINDS[1:])])
 def test_bad_uploads_give_one_clear_message(page, tmp_path, kind):
     path, expected = bad_upload(kind, tmp_path)
     upload(page, path)
@@ -448,7 +456,10 @@ def test_bad_uploads_give_one_clear_message(page, tmp_path, kind):
     page.locator(".toast-close").last.click()
 
 
-@pytest.mark.parametrize("kind", ["CMYK", "16 bit", "palette", "alpha", "grey"])
+ODD = ["16 bit", "palette", "alpha", "grey"]
+
+
+@pytest.mark.parametrize("kind", ["CMYK", *(pytest.param(kind, marks=pytest.mark.sweep) for kind in ODD)])
 def test_odd_images_are_read(page, tmp_path, kind):
     photo = Image.fromarray(example("coffee").read()[:64, :96])
     if kind == "CMYK":
@@ -494,6 +505,7 @@ def test_serves_on_after_all_that(page, tmp_path):
     assert (width, height) == (320, 256)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (1920, "light"), (1920, "dark")])
 def test_layout_does_not_break(browser, address, width, theme):
     page = browser.new_page(width, 1000)

@@ -95,6 +95,7 @@ def test_a_click_opens_the_details(page, address, steps):
     assert sum(value for _, value in rows[:4]) == pytest.approx(rows[4][1], abs=3e-6)
 
 
+@pytest.mark.sweep
 def test_the_keyboard_does_the_same(page):
     page.focus("[data-step='concat']")
     page.keyboard.press("Tab")
@@ -102,6 +103,7 @@ def test_the_keyboard_does_the_same(page):
     assert opened(page) == ["unshuffle"]
 
 
+@pytest.mark.sweep
 def test_a_click_chooses_the_window(page, address, steps):
     page.click("[data-step='window']")
     before = picture(page, address, "[data-detail='window'] figure:nth-child(3) img")
@@ -126,6 +128,7 @@ def test_a_click_chooses_the_window(page, address, steps):
     assert page.page_errors == []
 
 
+@pytest.mark.sweep
 def test_another_comparison_is_shown_when_the_tab_is_opened_again(page, tmp_path):
     first = page.get_attribute("[data-step='mt'] img", "src")
     page.get_by_role("tab", name="Compare").click()
@@ -147,6 +150,7 @@ def test_another_comparison_is_shown_when_the_tab_is_opened_again(page, tmp_path
     assert "given as a low-resolution one" in page.inner_text("[data-detail='loss-stu']")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (1280, "dark"), (1920, "light"), (1920, "dark")])
 def test_layout_does_not_break(browser, address, width, theme):
     page = browser.new_page(width, 1000)

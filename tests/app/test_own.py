@@ -29,6 +29,8 @@ from mtkd.resize import imresize
 from mtkd.zoo.checkpoints import load_state, read_state
 from tests.app.conftest import served
 
+pytestmark = pytest.mark.sweep
+
 SHOTS = Path(__file__).parents[2] / "screenshots"
 NAME = "brought"
 

@@ -91,6 +91,7 @@ def test_the_paper_stands_beside_what_was_measured(page):
     assert "Protocol" in page.inner_text("#results-notes")
 
 
+@pytest.mark.sweep
 def test_a_table_without_numbers_says_so(page):
     show(page, "Table 5", "×3", "Urban100", empty=True)
     wait_for(page, "#results-table", "This table is for ×4 alone")
@@ -138,6 +139,7 @@ def run_names(page, label: str) -> list[str]:
     return page.locator("#results-runs summary").all_inner_texts()
 
 
+@pytest.mark.sweep
 def test_the_table_can_be_saved(page):
     show(page, "Table 3", "×4", "Urban100")
     page.wait_for_timeout(500)
@@ -149,6 +151,7 @@ def test_the_table_can_be_saved(page):
     assert next(row for row in saved if row["label"] == "mtkd")["psnr_printed"] == "26.32"
 
 
+@pytest.mark.sweep
 def test_from_table_to_table(page):
     """The row that was looked at is not in every table; a table that the paper lacks has no column of it."""
     show(page, "Table 2", "×4", "Set5")
@@ -172,6 +175,7 @@ def test_every_claim_has_a_verdict(page):
     assert all(claim.text in claims for claim in published().claims)
 
 
+@pytest.mark.sweep
 def test_another_cost(page):
     choose(page, "scale", "×4")
     choose(page, "set", "Set5")
@@ -180,6 +184,7 @@ def test_another_cost(page):
     assert page.page_errors == []
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (1920, "light")])
 def test_layout_does_not_break(browser, address, width, theme):
     page = browser.new_page(width, 2800)

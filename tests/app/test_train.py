@@ -104,6 +104,7 @@ def toast(page) -> str:
     return text
 
 
+@pytest.mark.sweep
 def test_a_training_is_started_watched_reloaded_stopped_and_resumed(page, address):
     """The trial that the form opens with, but for its name and smaller patches; another run was shown before."""
     other_run("other_x4")
@@ -145,6 +146,7 @@ def test_a_training_is_started_watched_reloaded_stopped_and_resumed(page, addres
     assert page.page_errors == []
 
 
+@pytest.mark.sweep
 def test_the_result_opens_in_compare(page):
     page.click("#train-open")
     page.wait_for_function(
@@ -154,9 +156,15 @@ def test_the_result_opens_in_compare(page):
     assert page.get_by_role("tab", name="Compare").get_attribute("aria-selected") == "true"
 
 
-def test_a_form_that_cannot_be_trained_says_why_before_the_start(page):
+def show_recipe(page) -> None:
+    """Open the tab, and in it the part with the recipe."""
     page.get_by_role("tab", name="Train").click()
-    page.get_by_text("More, and the recipe that this makes").click()
+    if not page.locator("#train-resolved").is_visible():
+        page.get_by_text("More, and the recipe that this makes").click()
+
+
+def test_a_form_that_cannot_be_trained_says_why_before_the_start(page):
+    show_recipe(page)
     wait_for_text(page, "#train-resolved", "stage: distill")
     more = page.locator("#train-more textarea")
     more.fill("emma=0.9")
@@ -188,8 +196,10 @@ def test_each_stage_and_size_has_its_recipes(page):
     wait_for_text(page, "#train-resolved", "name: edsr_mini-mine")
 
 
+@pytest.mark.sweep
 def test_the_last_of_several_quick_choices_counts(page):
     """All of them come before the first answer."""
+    show_recipe(page)
     page.evaluate(
         """() => {
           window.straight = window.fetch;
@@ -205,6 +215,7 @@ def test_the_last_of_several_quick_choices_counts(page):
     page.evaluate("window.fetch = window.straight")
 
 
+@pytest.mark.sweep
 def test_a_choice_that_empties_the_list_of_recipes_is_told_whatever_arrives_first(page):
     page.evaluate(
         """() => {
@@ -232,6 +243,7 @@ def test_a_choice_that_empties_the_list_of_recipes_is_told_whatever_arrives_firs
     assert page.page_errors == []
 
 
+@pytest.mark.sweep
 def test_a_run_is_deleted_only_when_that_is_confirmed(page):
     page.click("#train-delete")
     page.get_by_role("button", name="Keep it").click()
@@ -248,6 +260,7 @@ def test_a_run_is_deleted_only_when_that_is_confirmed(page):
     assert page.page_errors == []
 
 
+@pytest.mark.sweep
 def test_the_page_asks_only_while_the_tab_is_open_and_a_run_active(page, browser, address):
     def asked() -> int:
         page.wait_for_timeout(1000)  # what is under way
@@ -304,6 +317,7 @@ def test_served_to_others_it_is_off():
     assert any("Training starts programs" in text for text in texts) and "train-start" not in str(config)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (1920, "light"), (1920, "dark")])
 def test_layout_does_not_break(browser, address, width, theme):
     page = browser.new_page(width, 1000)

@@ -62,6 +62,7 @@ def test_panes_and_plots(page):
     assert page.page_errors == []
 
 
+@pytest.mark.sweep
 def test_more_levels_and_another_loss(page, comparison):
     page.locator("#wavelet-levels").get_by_label("3", exact=True).check()
     wait_for(page, "#wavelet-sum", "levels=3")
@@ -74,6 +75,7 @@ def test_more_levels_and_another_loss(page, comparison):
     assert caption == f"adds up to {expected.total('v7'):.5f}"
 
 
+@pytest.mark.sweep
 def test_a_tab_opened_too_early_fills_itself(browser, address):
     """Nobody is told off for being quick: the tab fills when the comparison that runs is done."""
     page = browser.new_page(1280, 900)

@@ -165,6 +165,7 @@ def test_nothing_stays_after_the_server(tmp_path):
     assert [path.name for path in tmp_path.glob(f"{PREFIX}*")] == [stranger.name]
 
 
+@pytest.mark.sweep
 def test_a_page_that_is_closed_leaves_nothing(address):
     sent = send(address, "a.png", png(np.arange(768, dtype=np.uint8).reshape(16, 16, 3) // 2))
     low = "upscale"

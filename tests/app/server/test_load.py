@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import psutil
+import pytest
 
 from tests.app.conftest import served
 from tests.benchmarks.load import run
 
 
+@pytest.mark.slow
 def test_everyone_gets_the_own_answer_and_a_large_image_stops_nobody(tmp_path):
     with served(MTKD_HOME=str(tmp_path)) as (address, process):
         report = run(address, psutil.Process(process.pid), users=3, seconds=12)

@@ -21,6 +21,8 @@ from tests.app.conftest import served
 from tests.app.test_compare import upload, wait_for_text
 from tests.app.test_own import open_tab
 
+pytestmark = pytest.mark.sweep
+
 EVIL = "<img src=x onerror=window.ran=1>"
 MODELS = ["bicubic", "edsr_tiny-mtkd"]
 

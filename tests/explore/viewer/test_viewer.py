@@ -332,7 +332,7 @@ def test_limits_of_zoom_and_place(viewer):
     assert viewer.pixels("LR")[5, 0, 0] == 0  # the edge of the image is where moving ends
 
 
-@pytest.mark.parametrize("scale", [1, 1.5, 2])
+@pytest.mark.parametrize("scale", [1.5, *(pytest.param(scale, marks=pytest.mark.sweep) for scale in (1, 2))])
 def test_magnified_pixels_have_only_colours_of_the_file(open_viewer, scale):
     viewer = open_viewer(scale=scale)
     canvas = viewer.canvas("checkerboard")
