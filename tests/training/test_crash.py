@@ -16,6 +16,8 @@ from mtkd.training.loop import train
 from tests.benchmarks.crash import KINDS, harness
 from tests.training.conftest import DISTILL, write_recipe
 
+pytestmark = pytest.mark.sweep
+
 
 @pytest.mark.parametrize(
     ("kind", "kills"), [("distill", 8), *(pytest.param(kind, 50, marks=pytest.mark.slow) for kind in KINDS)]
