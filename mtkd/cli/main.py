@@ -367,11 +367,8 @@ def _named(file: Path, function: Any, *arguments: Any) -> Any:
 
 def main() -> None:
     """Entry point: a user's mistake is one line on stderr and exit code 2."""
-    from mtkd.plugins import load_environment
-
     command = typer.main.get_command(app)
     try:
-        load_environment()
         code = command.main(standalone_mode=False)
     except UserError as error:
         code = _complain(str(error))
