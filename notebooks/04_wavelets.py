@@ -276,14 +276,16 @@ errors_sheet(truth, errors, full=4 * size)
 # What does each loss say? The bars are the loss divided by the root mean square, so 1 is "as large as the error".
 
 # %%
-from mtkd.explain.subbands import LOSSES, loss_of
+from mtkd.explore.inside.losses import loss_of, losses
+
+TITLES = {name: variant.title for name, variant in losses().items()}
 
 answers = {
     title: {kind: float(loss_of(name)(error[None], 0 * error[None])) / size for kind, error in errors.items()}
-    for name, title in LOSSES.items()
+    for name, title in TITLES.items()
 }
-assert answers[LOSSES["v7"]]["offset"] < 1e-5  # blind
-assert np.isclose(answers[LOSSES["v5"]]["offset"], 1) and np.isclose(answers[LOSSES["wavelet"]]["offset"], 0.5)
+assert answers[TITLES["v7"]]["offset"] < 1e-5  # blind
+assert np.isclose(answers[TITLES["v5"]]["offset"], 1) and np.isclose(answers[TITLES["wavelet"]]["offset"], 0.5)
 bars(answers, "loss / root mean square of the error", columns=2)
 
 # %% [markdown]
@@ -310,7 +312,7 @@ def pushes(kind, levels):
     """The share of each band in each loss, for one of the errors."""
     error = errors[kind]
     found = {}
-    for name, title in LOSSES.items():
+    for name, title in TITLES.items():
         parts = loss_by_band(error, 0 * error, loss_of(name, levels), levels)
         found[title] = {band: value / (sum(parts.values()) or 1) for band, value in parts.items()}
     return bars(found, f"share of the loss, {kind}", ".0%", columns=2)
@@ -335,7 +337,7 @@ display(pushing)
 
 # %%
 bars(
-    {LOSSES[name]: {b: v / sum(parts.values()) for b, v in parts.items()} for name, parts in pair.by_band().items()},
+    {TITLES[name]: {b: v / sum(parts.values()) for b, v in parts.items()} for name, parts in pair.by_band().items()},
     "share of the loss, rcan_tiny-scratch against MT",
     ".0%",
     columns=2,

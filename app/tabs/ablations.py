@@ -23,13 +23,15 @@ from mtkd.explore.evidence.ablations import (
 )
 from mtkd.explore.evidence.result_rows import Row
 from mtkd.explore.evidence.results import Results, load
+from mtkd.explore.inside.losses import losses
 from mtkd.explore.viewer import gradio_parts
 
 from ..server.queue import COMPUTING
 from ..state import Shared, errors_shown
 
 SIZE = "mini"
-_FIRST = ("scratch", "kd", "mtkd", "v5", "v6", "v7")
+_FIRST = ("scratch", "kd", "mtkd")
+"""Checked at first, with the variants that differ in the loss."""
 _INTRO = f"""**What does each part of the method do?** Every variant is the same student, trained on the same
 patches from the same start; one thing differs. *Difference*: to the reference in luma, blue darker, red brighter,
 full at {DIFFERENCE_RANGE} levels."""
@@ -163,7 +165,7 @@ def _variants(comparison: Comparison | None, table: str) -> Any:
         return gr.skip()
     found = _found(comparison, table)
     labels = [v.row.label for v in found]
-    value = [label for label in labels if label in _FIRST] or labels[:6]
+    value = [label for label in labels if label in {*_FIRST, *losses()}] or labels[:6]
     return gr.CheckboxGroup([(v.title, v.row.label) for v in found], value=value)
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from mtkd.explain.subbands import LOSSES, wavelets
+from mtkd.explain.subbands import wavelets
 from mtkd.explore import Comparison
 from mtkd.explore.comparison.core import TRUTH
+from mtkd.explore.inside.losses import losses
 from mtkd.explore.inside.wavelet_plots import energy, losses_by_band
 from mtkd.explore.inside.wavelets import Pair, all_kept, choices, energy_table
 from mtkd.explore.viewer import gradio_parts
@@ -36,7 +37,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         levels = gr.Radio([1, 2, 3, 4], value=1, label="Levels K (paper: 1)", elem_id="wavelet-levels", scale=5)
         wavelet = gr.Dropdown(wavelets(), value="haar", label="Wavelet (paper: Haar)", elem_id="wavelet-name", scale=3)
         loss = gr.Dropdown(
-            [(title, name) for name, title in LOSSES.items()],
+            [(variant.title, name) for name, variant in losses().items()],
             value="wavelet",
             label="Loss on the map",
             elem_id="wavelet-loss",
@@ -94,7 +95,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         return [
             {"panes": panes, "view": {"layer": "difference"}},
             f"{first} against {second}. Detail bands: red is positive, blue negative, full at {full:.0f} levels of "
-            f"255; differences at {full_difference:.0f}. Map: red is where **{LOSSES[loss]}** comes from, blue "
+            f"255; differences at {full_difference:.0f}. Map: red is where **{losses()[loss].title}** comes from, blue "
             "what speaks against it; its sum is the loss.",
             {"headers": _COLUMNS, "data": [[row[c] for c in _COLUMNS] for row in rows],
              "metadata": {"display_value": texts, "styling": None}},

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mtkd import networks, plugins
 from mtkd.errors import UserError, unknown_name
+from mtkd.methods.mtkd import MTKD
+from mtkd.plugins import LOSSES
 from mtkd.training.recipe import Data, Recipe, assign, explain, parse, read_yaml
 
 PLANS = Path(__file__).parent / "plans"
@@ -79,6 +81,8 @@ class Table(_Strict):
     variants: tuple[str, ...] = ()
     scales: tuple[Scale, ...] | None = None
     """The only scales that the table has; None: all that are asked for."""
+    losses: bool = False
+    """Whether it compares distillation losses: every declared one that no variant of the plan has is in it too."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -139,6 +143,34 @@ class Plan(_Strict):
             for variant in table.variants:
                 self.variant(variant)
         return self
+
+    def with_declared_losses(self) -> Plan:
+        """The plan with a variant for every declared loss that none of its variants has: MTKD with that loss.
+
+        It is called as the loss, learns from what the first MTKD variant learns from, and stands in the tables that
+        compare losses.
+        """
+        like = next((v for v in self.variants.values() if v.method.get("name") == "mtkd"), None)
+        options = [v.method.get("options", {}) for v in self.variants.values()]
+        taken = {MTKD.choose(given)[0] for given in options if isinstance(given, dict)}
+        names = [name for name in LOSSES if name not in taken and name not in self.variants]
+        if like is None or not names:
+            return self
+        weights = {k: v for k, v in like.method.get("options", {}).items() if k in ("alpha", "weight", "mean")}
+        added = {
+            name: Variant(
+                title=LOSSES[name].title,
+                teachers=like.teachers,
+                method={"name": "mtkd", "options": weights | {"loss": name}},
+                recipe=like.recipe,
+            )
+            for name in names
+        }
+        tables = {
+            key: table.model_copy(update={"variants": (*table.variants, *added)}) if table.losses else table
+            for key, table in self.tables.items()
+        }
+        return self.model_copy(update={"variants": self.variants | added, "tables": tables})
 
     def roles(self) -> list[str]:
         """Names that a table or a variant can use for a network: see ``plans/matrix.yaml``."""
@@ -340,7 +372,7 @@ def load_plan(size: str, assignments: Sequence[str] = ()) -> Plan:
     if overrides:
         content["overrides"] = overrides
     try:
-        return Plan.model_validate(content)
+        return Plan.model_validate(content).with_declared_losses()
     except ValidationError as error:
         raise UserError(explain(error, f"plan {size}", Plan)) from error
 

@@ -58,6 +58,11 @@ class MTKD(Method):
         loss = LOSSES.get(options.get("loss", own["loss"]))
         return (default_options(loss.build) if loss else {}) | own
 
+    @staticmethod
+    def choose(options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The name of the loss that options of this method choose, and the options that are the loss's own."""
+        return options.get("loss", "wavelet"), {key: value for key, value in options.items() if key not in OWN}
+
     def check(self, side: int) -> None:
         """Raises: UserError: nothing can be learned from the loss; see :func:`~mtkd.losses.trial.try_loss`."""
         try_loss(self.loss_name, self.loss_options, side)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 
-from mtkd.explain.subbands import LOSSES
 from mtkd.explore.draw.colours import PALETTE
 from mtkd.explore.draw.theme import blank
+from mtkd.explore.inside.losses import losses
 
 
 def losses_by_band(by_band: Mapping[str, Mapping[str, float]]) -> go.Figure:
@@ -18,7 +18,8 @@ def losses_by_band(by_band: Mapping[str, Mapping[str, float]]) -> go.Figure:
         by_band: loss -> band -> part of the loss; see :meth:`mtkd.explore.inside.wavelets.Pair.by_band`.
     """
     figure = blank("share of the loss, %", "", 300)
-    titles = [LOSSES[name] for name in by_band]
+    known = losses()
+    titles = [known[name].title for name in by_band]
     totals = [sum(parts.values()) for parts in by_band.values()]
     for number, band in enumerate(next(iter(by_band.values()))):
         parts = [values[band] for values in by_band.values()]

@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from mtkd.errors import unknown_name
-from mtkd.explain.subbands import LOSSES, Subband, energies, loss_by_band, loss_map, loss_of, subbands
+from mtkd.explain.subbands import Subband, energies, loss_by_band, loss_map, subbands
 from mtkd.explore.comparison.core import LR, TRUTH, Comparison, SaveImage
 from mtkd.explore.comparison.outputs import Tiles, outputs
 from mtkd.explore.draw import colours
+from mtkd.explore.inside.losses import loss_of, losses
 from mtkd.explore.viewer import Pane
 from mtkd.images import UInt8Image, chw, to_uint8
+from mtkd.plugins import LOSSES
 
 _KINDS = {"LL": "blurred", "LH": "horizontal edges", "HL": "vertical edges", "HH": "diagonals"}
 
@@ -69,16 +71,18 @@ class Pair:
         return subbands(*self.images, self.levels, self.wavelet)
 
     def total(self, loss: str) -> float:
-        """The value of a loss of :data:`~mtkd.explain.subbands.LOSSES` between the two pictures."""
+        """The value of a loss of :func:`~mtkd.explore.inside.losses.losses` between the two pictures."""
         first, second = self.images
         return float(loss_of(loss, self.levels, self.wavelet)(first[None], second[None]))
 
     def by_band(self) -> dict[str, dict[str, float]]:
         """Of each loss, how much of it every band of the difference carries; they add up to the loss."""
-        return {
-            name: loss_by_band(*self.images, loss_of(name, self.levels, self.wavelet), self.levels, self.wavelet)
-            for name in LOSSES
-        }
+        shares = {}
+        for name, variant in losses().items():
+            with LOSSES.blaming(variant.loss):
+                loss = variant.build(self.levels, self.wavelet)
+                shares[name] = loss_by_band(*self.images, loss, self.levels, self.wavelet)
+        return shares
 
     def map(self) -> Tensor:
         """Where the chosen loss comes from, (H, W); the sum is the loss."""
