@@ -134,7 +134,7 @@ def _gradient(first: Tensor, second: Tensor, loss: nn.Module) -> tuple[Tensor, T
         with torch.enable_grad():
             value = loss(leaf[None], second.detach()[None])
             (gradient,) = torch.autograd.grad(value, leaf)
-        return float(value), gradient
+        return float(value.detach()), gradient
 
     value, gradient = at(first)
     if abs(float((difference * gradient).sum()) - value) > 1e-3 * abs(value):

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Real
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -123,12 +123,12 @@ def _value(name: str, sr: Tensor, hr: Tensor) -> float:
         return metric.measure(sr, hr)
     where = f"metric {name}, {source}"
     try:
-        value = metric.measure(sr.clone(), hr.clone())  # what it does to them is not seen by the next metric
+        value: Any = metric.measure(sr.clone(), hr.clone())  # what it does to them is not seen by the next metric
     except TooSmall:
         raise
     except Exception as error:
         raise UserError(f"{where}: {type(error).__name__}: {' '.join(str(error).split())}") from error
-    if not isinstance(value, Real) or isinstance(value, bool):
+    if type(value) is bool or not isinstance(value, Real):
         raise UserError(f"{where}: returned {type(value).__name__}; return a float")
     if math.isnan(value):
         raise UserError(f"{where}: returned NaN; return a number")

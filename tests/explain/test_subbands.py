@@ -9,16 +9,15 @@ import torch
 
 from mtkd.errors import UserError
 from mtkd.explain.subbands import (
-    LOSSES,
     energies,
     loss_by_band,
     loss_map,
-    loss_of,
     names,
     subbands,
     transform,
     wavelets,
 )
+from mtkd.explore.inside.losses import loss_of, losses
 from mtkd.losses import WaveletLoss
 
 
@@ -52,7 +51,7 @@ def test_contributions_add_up_to_the_wavelet_loss(pair, wavelet, levels):
         assert band.contribution == pytest.approx(mean / (3 * levels + 1), abs=1e-12)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", losses())
 @pytest.mark.parametrize(("levels", "wavelet"), [(1, "haar"), (2, "haar"), (2, "db2"), (1, "bior4.4")])
 def test_map_and_bands_add_up_to_every_loss(pair, loss, levels, wavelet):
     module = loss_of(loss, levels, wavelet)

@@ -29,7 +29,7 @@ class LossVariant:
         build = LOSSES[self.loss].build
         chosen = {k: v for k, v in {"levels": levels, "wavelet": wavelet}.items() if k in default_options(build)}
         with LOSSES.blaming(self.loss):
-            return build(**self.options | chosen)
+            return build(**{**self.options, **chosen})
 
 
 def losses(plan: Plan | None = None) -> dict[str, LossVariant]:
