@@ -22,6 +22,7 @@ from mtkd.zoo.model import CARD_FORMAT
 def make_card(
     stage: Stage,
     network: nn.Module,
+    values: Sequence[float],
     weights: Path,
     seconds: float,
     places: Sequence[Mapping[str, Any]],
@@ -30,13 +31,14 @@ def make_card(
     """What ``card.json`` says.
 
     Args:
-        network: as it was trained; its PSNR is that of these weights.
+        network: as it was trained.
+        values: PSNR of every held-out image with these weights, dB.
         weights: the file that they were written to, perhaps rounded: ``weights`` is the hash of what it holds.
         places: "device" and "versions" of everywhere that it was trained, told where there are several; the card's
             ``device`` then names the devices of all of them, its ``versions`` are those of the last.
         rows: of ``metrics.jsonl``.
     """
-    recipe, values = stage.recipe, stage.validate(network)
+    recipe = stage.recipe
     online = bool(recipe.teachers) and recipe.teacher_outputs == "online"
     parts = (("network", recipe.network), ("method", recipe.method.name), ("loss", recipe.method.options.get("loss")))
     plugins = [plugin.record() for plugin in providers(*parts)]

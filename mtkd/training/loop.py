@@ -163,6 +163,7 @@ class Loop:
             for teacher in stage.frozen.values():
                 accelerator.prepare_model(teacher, evaluation_mode=True)
         self.start, self.seconds = 0, 0.0
+        self.values: list[float] = []  # PSNR of the held-out images, measured last
         self.teachers = {name: weights_hash(teacher) for name, teacher in stage.frozen.items()}
         self.places: list[dict[str, Any]] = []
         if (state := run.load()) is not None:
@@ -249,7 +250,7 @@ class Loop:
                 if main:
                     self._log(board, done, row)
             if main and validate:
-                values = self.stage.validate(self.result)
+                self.values = values = self.stage.validate(self.result)
                 self._log(board, done, {HELD_OUT_PSNR: sum(values) / len(values)})
                 write_image(
                     self.run_folder.path / "samples" / f"{done:06d}.png",
@@ -349,10 +350,10 @@ class Loop:
         weights = folder.path / "model.safetensors"
         if self.accelerator.is_main_process:
             self._save_weights(weights, self.recipe.name)
-        self.accelerator.wait_for_everyone()
-        rows = Measured(folder.path).read()
-        card = make_card(self.stage, self.result, weights, self.seconds, self.places, rows)
-        if self.accelerator.is_main_process:
+            values = self.values or self.stage.validate(self.result)  # none where only this was left to do
+            rows = Measured(folder.path).read()
+            card = make_card(self.stage, self.result, values, weights, self.seconds, self.places, rows)
             folder.write_json("card.json", card)
             folder.write_json("finished.json", {"iterations": self.recipe.iterations})
-        return card
+        self.accelerator.wait_for_everyone()
+        return folder.card()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mtkd.training.loop import average_weights, train
+from mtkd.training.stages import Stage
 from mtkd.zoo.checkpoints import read_state
 from tests.training.conftest import small_recipe
 
@@ -38,3 +39,16 @@ def test_what_was_before_the_first_update_has_no_share(small_images: Path, tmp_p
     for name, value in averaged.items():
         torch.testing.assert_close(value, torch.stack([w[name] for w in weights]).mean(0), rtol=0, atol=1e-6)
     assert any(not torch.equal(weights[0][name], averaged[name]) for name in averaged)
+
+
+def test_the_last_weights_are_validated_once(
+    small_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The card says what the last validation measured."""
+    measured: list[list[float]] = []
+    validate = Stage.validate
+    monkeypatch.setattr(Stage, "validate", lambda *a: measured.append(validate(*a)) or measured[-1])
+    recipe = small_recipe(small_images, iterations=4, validate_every=2)
+    card = train(recipe, tmp_path / "run", False, lambda event: None)
+    assert len(measured) == 2
+    assert card["held_out"]["psnr"] == round(sum(measured[-1]) / len(measured[-1]), 4)
