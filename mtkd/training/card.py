@@ -12,7 +12,7 @@ from torch import nn
 from mtkd.evaluate import versions
 from mtkd.metrics import PAPER
 from mtkd.networks import parameter_count
-from mtkd.plugins import providers
+from mtkd.plugins import NETWORKS, providers
 from mtkd.training.guards import falls
 from mtkd.training.stages import Stage
 from mtkd.zoo.checkpoints import load_state, read_state, weights_hash
@@ -48,6 +48,7 @@ def make_card(
         "format": CARD_FORMAT,
         "name": recipe.name,
         "network": recipe.network,
+        "role": NETWORKS[recipe.network].role,
         "scale": recipe.scale,
         "parameters": parameter_count(network),
         "weights": weights_hash(kept),

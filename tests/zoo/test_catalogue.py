@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +72,22 @@ def test_header_and_card_say_what_a_model_is(tmp_path: Path) -> None:
         "rcan_tiny-at", "edsr_tiny", "kd", 2, "teacher",
     )  # fmt: skip
     assert list(found.snapshots()) == [7] and found.step is None and found.snapshots()[7].ends_as == "rcan_tiny-at"
+
+
+@pytest.mark.parametrize("arguments", [["models"], ["models", "--json"]])
+def test_listing_the_bundled_models_imports_no_torch(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys; from mtkd.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as ended: assert not ended.code\n"
+        "print('torch' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "MTKD_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "rcan_tiny-mtkd" in done.stdout and done.stderr.strip() == "False"

@@ -81,7 +81,11 @@ def _snapshots(run: Path, header: Header, card: dict[str, Any], folder: Path, da
         with atomic_write(target.with_name(target.name + ".safetensors")) as temporary:
             temporary.write_bytes(kept.path.read_bytes())
         found = evaluate(zoo.load(kept.name, header.scale, sources=(folder,)), images, header.scale)
-        content = {key: card[key] for key in ("network", "scale", "method", "seed", "data")}
+        content = {
+            key: card[key]
+            for key in ("network", "role", "scale", "parameters", "method", "seed", "data")
+            if key in card
+        }  # runs of before do not say their role
         content |= {
             "name": kept.name,
             "iterations": step,
