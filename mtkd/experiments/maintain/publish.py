@@ -81,7 +81,7 @@ def _snapshots(run: Path, header: Header, card: dict[str, Any], folder: Path, da
         with atomic_write(target.with_name(target.name + ".safetensors")) as temporary:
             temporary.write_bytes(kept.path.read_bytes())
         found = evaluate(zoo.load(kept.name, header.scale, sources=(folder,)), images, header.scale)
-        content = {
+        content: dict[str, Any] = {
             key: card[key]
             for key in ("network", "role", "scale", "parameters", "method", "seed", "data")
             if key in card

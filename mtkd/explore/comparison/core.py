@@ -31,6 +31,11 @@ SaveImage = Callable[[str, UInt8Image], str]
 LR, TRUTH = "LR", "ground truth"
 """The names of the pictures that no model made."""
 
+SCRATCH = "scratch"
+"""The method without distillation."""
+NOT_SHOWN = {"image", "network", "method"}
+"""What a result holds and its row in a table does not."""
+
 REGION = Protocol(crop=0)
 """How a region is measured: all of its pixels count."""
 
@@ -40,7 +45,8 @@ class Result:
     """One model's output: ``image`` (sH, sW, 3) uint8; PSNR and SSIM where there is a ground truth.
 
     ``seconds`` is the time of one run on this machine, ``multiply_adds`` those at 1280 x 720 output; an aggregator's
-    include its teachers', its ``parameters`` do not. A result from elsewhere has none of the three.
+    include its teachers', its ``parameters`` do not. A result from elsewhere has none of the three. ``network`` and
+    ``method`` are those of the model's card, where it has one; a snapshot has no ``method``.
     """
 
     name: str
@@ -51,6 +57,8 @@ class Result:
     image: UInt8Image
     psnr: float | None = None
     ssim: float | None = None
+    network: str | None = None
+    method: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,13 +102,13 @@ class Comparison:
         The latter is over the student of the same network that was trained without distillation, where it is among
         the results.
         """
-        psnr_of = {result.name: result.psnr for result in self.results}
+        alone = (result for result in self.results if result.method == SCRATCH)
+        scratch_of = {result.network: result.psnr for result in alone}
         rows = []
         for result in self.results:
-            network, _, method = result.name.rpartition("-")
-            distilled = result.role == "student" and network and method != "scratch"
-            scratch = psnr_of.get(f"{network}-scratch") if distilled else None
-            row: dict[str, Any] = {key: value for key, value in vars(result).items() if key != "image"}
+            distilled = result.role == "student" and result.method != SCRATCH
+            scratch = scratch_of.get(result.network) if distilled else None
+            row: dict[str, Any] = {key: value for key, value in vars(result).items() if key not in NOT_SHOWN}
             row["over_bicubic"] = _gain(result.psnr, self.bicubic_psnr)
             row["over_scratch"] = _gain(result.psnr, scratch)
             rows.append(row)
@@ -265,10 +273,6 @@ def default_models(scale: int) -> list[str]:
     return ["bicubic", *teachers, *(m.name for m in merged), *(trained[students] if students else []), *own[:OWN]]
 
 
-def _role(name: str, scale: int) -> str:
-    return "interpolation" if name == "bicubic" else zoo.find(name, scale).role
-
-
 def _parameters(network: nn.Module) -> int:
     """Of the network itself: an aggregator without its teachers, as ``mtkd models`` counts."""
     return networks.parameter_count(network.aggregator if isinstance(network, MultiTeacher) else network)
@@ -307,7 +311,10 @@ def compare(
         output = outputs(name, lr_image, scale, _tiles(progress, name, number, len(models)))
         made = _parameters(loaded(name, scale).network), multiply_adds(name, scale), output.seconds
         picture = to_uint8(output.sr)
-        results.append(Result(name, _role(name, scale), *made, picture, *_quality(picture, hr_image, scale)))
+        model = None if name == "bicubic" else zoo.find(name, scale)
+        role = "interpolation" if model is None else model.role
+        identity = (model.network, model.method if model.step is None else None) if model else (None, None)
+        results.append(Result(name, role, *made, picture, *_quality(picture, hr_image, scale), *identity))
     results += _elsewhere(others or {}, lr_image, hr_image, scale, models)
     if progress:
         progress("", len(models), len(models))
