@@ -15,7 +15,7 @@ import yaml
 
 from mtkd.data.sources import sources
 from mtkd.experiments.maintain.publish import table
-from mtkd.zoo import public
+from mtkd.zoo import published
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -135,7 +135,7 @@ def test_wheel_knows_the_public_weights_and_data(installed):
         "from mtkd.data.sources import sources; from mtkd.zoo import published; "
         "print(sum(len(s.files) for s in sources().values()), len(published.names()))"
     )
-    here = [sum(len(source.files) for source in sources().values()), len(public.names())]
+    here = [sum(len(source.files) for source in sources().values()), len(published.names())]
     assert min(here) > 0 and run_elsewhere(installed, "-c", code).stdout.split() == list(map(str, here))
 
 

@@ -61,7 +61,8 @@ class Found:
     @property
     def role(self) -> str:
         """``teacher``, ``aggregator`` or ``student``: the network's in Table 1; of other architectures teacher."""
-        return Model(self.header, self.path, False).role
+        network = self.header.network
+        return "teacher" if network == community.NETWORK else networks.specs()[network].role
 
 
 def _counted(header: Header, path: Path) -> int:

@@ -39,6 +39,7 @@ def killed_worker(driver: psutil.Process, out: Path) -> str:
     raise AssertionError("no worker was seen training the aggregator")
 
 
+@pytest.mark.sweep
 def test_ray_with_a_killed_worker_ends_as_one_process_does(
     plan_file: Path, tiny: Plan, finished: Path, tmp_path: Path
 ) -> None:

@@ -197,6 +197,7 @@ def test_a_run_of_the_zoo_by_teachers_of_other_weights_is_trained_anew(
     assert (made / "model.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
 
 
+@pytest.mark.sweep
 def test_two_processes_share_a_graph_and_no_task_is_done_twice(
     plan_file: Path, tiny: Plan, finished: Path, tmp_path: Path
 ) -> None:

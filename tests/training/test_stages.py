@@ -13,7 +13,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 from torch import Tensor, nn
 
-from mtkd import zoo
+from mtkd import networks, zoo
 from mtkd.data.patches import ImagePair, ImagePairs, orient, split
 from mtkd.errors import UserError
 from mtkd.images import chw, read_image, to_tensor, write_image
@@ -58,7 +58,7 @@ class Nearest(nn.Module):
 
 def test_a_cached_crop_is_the_crop_of_the_output_on_the_whole_image(small_images: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
-    network = zoo.catalogue.networks.build("edsr_tiny", SCALE).eval()
+    network = networks.build("edsr_tiny", SCALE).eval()
     pairs = ImagePairs(sorted(small_images.iterdir()), SCALE)
     cache = TeacherCache(tmp_path, "t", network, pairs)
     cache.fill(CPU)

@@ -78,7 +78,13 @@ def test_whoever_learned_knows_its_teachers_by_weights():
 
 @pytest.mark.parametrize(
     "model",
-    [*BUNDLED, *(pytest.param(kept, marks=pytest.mark.slow) for kept in KEPT)],
+    [
+        *(
+            model if model.name == "edsr_tiny-mtkd" else pytest.param(model, marks=pytest.mark.sweep)
+            for model in BUNDLED
+        ),
+        *(pytest.param(kept, marks=pytest.mark.slow) for kept in KEPT),
+    ],
     ids=lambda m: f"{m.name}_x{m.scale}",
 )
 def test_benchmarks_reproduce_the_card(model):
