@@ -42,6 +42,7 @@ def test_dry_run_prints_the_graph_and_its_cost_and_writes_nothing(matrix, tmp_pa
     assert lines[-1].startswith("on a GPU that sustains 20 TFLOP/s: ")
 
 
+@pytest.mark.sweep
 def test_dry_run_estimates_for_another_device(matrix) -> None:
     told = [json.loads(matrix("trial", "--dry-run", "--tflops", tflops, "--json").out) for tflops in (1, 4)]
     assert told[0]["flops"] == told[1]["flops"] > 0

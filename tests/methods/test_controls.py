@@ -69,6 +69,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("method", ["fakd", "at"])
 def test_feature_methods_need_bounded_memory(method: str) -> None:
     """LR 64, batch 16: less than 2 GiB above the networks (the affinity matrices alone would take 6 GiB)."""

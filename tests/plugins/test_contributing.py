@@ -55,6 +55,13 @@ def test_the_examples_train(run: Run, examples: Path, photos: Path, tmp_path: Pa
     assert plugin["file"] == "examples.py" and "network my_net" in plugin["declares"]
 
 
+def test_the_metric_is_a_column(run: Run, examples: Path, photos: Path) -> None:
+    done = run("--plugin", examples, "score", photos, photos, "--metrics", "psnr,my_metric", "--json")
+    assert done.code == 0, done.err
+    images = json.loads(done.out)["per_image"]
+    assert {image["my_metric"] for image in images} == {0.0} and set(images[0]) == {"image", "psnr", "my_metric"}
+
+
 def test_a_recipe_names_its_plugins(run: Run, examples: Path, photos: Path, tmp_path: Path) -> None:
     """The file lies beside the recipe; the run is identified by what is trained."""
     recipe, out = tmp_path / "recipe.yaml", tmp_path / "run"
