@@ -18,6 +18,11 @@ def home() -> Path:
     return Path(named).expanduser().absolute() if named else user_data_path("mtkd", appauthor=False)
 
 
+def runs_folder(plan: str | None = None) -> Path:
+    """Where runs are kept: those that the explorer starts, and in a folder of its name those of a plan."""
+    return home() / "runs" / plan if plan else home() / "runs"
+
+
 def data_folder(given: Path | None = None) -> Path:
     """Where image sets lie: ``given``, else the folder named by ``MTKD_DATA``, else ``data`` in :func:`home`."""
     named = os.environ.get("MTKD_DATA")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -151,7 +150,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
 
 
 def _results(comparison: Comparison) -> tuple[Results, str]:
-    results = load(SIZE, Path("runs", SIZE))
+    results = load(SIZE)
     return results, results.default_set(comparison.scale)
 
 

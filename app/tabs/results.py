@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from mtkd.experiments.records import NAME
+from mtkd.errors import unknown_name
+from mtkd.experiments.plan import available_plans
 from mtkd.explore.evidence import plots
 from mtkd.explore.evidence.result_rows import View
 from mtkd.explore.evidence.results import SCALES, SET_NAMES, Results, load, titles
+from mtkd.home import runs_folder
 
 from ..parts import results_table as made
-from ..state import Shared, errors_shown, scale_choices
+from ..state import PRIVATE, QUIET, Shared, errors_shown, scale_choices
 
-SIZE = "mini"
-OUT = Path("runs", SIZE)
+PLAN = "mini"
+"""The plan that is shown at first."""
 AXES = ["multiply-adds", "parameters", "seconds"]
 _SCRIPT = (Path(__file__).parents[1] / "assets" / "results.js").read_text(encoding="utf-8")
 _COST = (
@@ -49,13 +53,15 @@ def build(shared: Shared, tab: gr.Tab) -> None:
     with gr.Column(elem_id="results-figures"):
         source = gr.Markdown(elem_classes="help", elem_id="results-source")
         with gr.Row():
+            plan = gr.Dropdown(list(available_plans()), value=PLAN, label="Plan", elem_id="results-plan",
+                               min_width=120)  # fmt: skip
             scale = gr.Radio(scale_choices(SCALES), value=4, label="Scale", elem_id="results-scale", scale=2)
             set_name = gr.Radio(SET_NAMES, label="Images", elem_id="results-set", scale=5)
             axis = gr.Radio(AXES, value=AXES[0], label="Cost", elem_id="results-axis", scale=4)
         tradeoff = gr.Plot(show_label=False, elem_id="results-tradeoff")
         gr.Markdown(_COST, elem_classes="help")
         with gr.Row():
-            table = gr.Dropdown(_tables(), label="Table", elem_id="results-name", scale=3)
+            table = gr.Dropdown(_tables(PLAN), label="Table", elem_id="results-name", scale=3)
             metric = gr.Radio(["PSNR", "SSIM"], value="PSNR", label="Numbers", elem_id="results-metric", scale=1)
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=640):
@@ -76,11 +82,12 @@ def build(shared: Shared, tab: gr.Tab) -> None:
                 claims = gr.HTML(elem_id="results-claims", apply_default_css=False)
 
     label = gr.State(None)  # of the chosen row; the dropdown's own value may be of the table before
-    filters = [table, scale, set_name, metric, label]
+    filters = [plan, table, scale, set_name, metric, label]
     of_row = [label, runs, curve]
     of_table = [shown, notes, csv, row, *of_row]
 
     def draw(
+        plan: str,
         scale: int,
         set_name: str | None,
         axis: Any,
@@ -91,7 +98,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         def tell(name: str, done: int, of: int) -> None:
             progress((done, of), desc=f"running {name}", unit="networks")
 
-        results = _results()
+        results = _results(plan)
         images = set_name or results.default_set(scale)
         points = results.points(scale, images)
         seconds = None
@@ -100,9 +107,9 @@ def build(shared: Shared, tab: gr.Tab) -> None:
                 seconds = results.seconds(points, scale, shared.turns.between(tell))
         return plots.tradeoff(points, axis, f"{images} ×{scale}", seconds)
 
-    def fill(table: str, scale: int, set_name: str, metric: Any, label: str | None) -> list[Any]:
+    def fill(plan: str, table: str, scale: int, set_name: str, metric: Any, label: str | None) -> list[Any]:
         """The chosen table, and the runs behind one of its rows."""
-        results = _results()
+        results = _results(plan)
         with errors_shown():
             view = results.view(table, scale, set_name, metric)
         labels = [r.label for r in view.rows]
@@ -112,61 +119,80 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             _notes(view.missing if not view.empty else "", *view.notes, f"Protocol: {results.protocol}."),
             gr.DownloadButton(value=_csv(shared, view), interactive=not view.empty),
             gr.Dropdown([(r.title, r.label) for r in view.rows], value=chosen),
-            *look(table, scale, chosen),
+            *look(plan, table, scale, chosen),
         ]
 
-    def look(table: str, scale: int, label: str | None) -> list[Any]:
+    def look(plan: str, table: str, scale: int, label: str | None) -> list[Any]:
         """The runs behind one row."""
         if label is None:
             return [None, "", None]
-        results = _results()
+        results = _results(plan)
         with errors_shown():
             found = results.runs(table, scale, label)
         return [label, made.runs(found, table, scale, label), plots.curves(found) if found else None]
 
-    def click(table: str, scale: int, event: gr.EventData) -> list[Any]:
-        return [event.label, *look(table, scale, event.label)]
+    def click(plan: str, table: str, scale: int, event: gr.EventData) -> list[Any]:
+        return [event.label, *look(plan, table, scale, event.label)]
 
-    def opened(table: str, scale: int, chosen: str | None, metric: str, label: str | None) -> list[Any]:
+    def other_plan(plan: str) -> dict[Any, Any]:
+        """The tables of another plan; its sets and rows are chosen anew."""
+        with errors_shown(f"{runs_folder()}{os.sep}"):
+            tables = _tables(plan)
+        return {table: gr.Dropdown(tables, value=tables[0][1]), set_name: None, label: None}
+
+    def opened(plan: str, table: str, scale: int, chosen: str | None, metric: str, label: str | None) -> list[Any]:
         """Everything that the tab shows but the first picture."""
-        results = _results()
+        results = _results(plan)
         at = chosen or results.default_set(scale)
         return [
-            f"Shown: {results.source} (`mtkd matrix` makes them, in `{OUT.as_posix()}`).",
+            f"Shown: {results.source} (`mtkd matrix --size {escape(plan)}` makes them).",
             at,
-            *fill(table, scale, at, metric, label),
+            *fill(plan, table, scale, at, metric, label),
             plots.agreement(results.gains()),
             made.claims(results.claims(), results.claims_at),
         ]
 
-    tab.select(draw, [scale, set_name, axis], tradeoff, api_visibility="private")
+    tab.select(draw, [plan, scale, set_name, axis], tradeoff, api_visibility="private")
+    tab.select(lambda plan: gr.Dropdown(list(available_plans()), value=plan), plan, plan, **QUIET)
+    everything = [source, set_name, *of_table, agreement, claims]
+    chosen_plan = plan.input(other_plan, plan, [table, set_name, label], **QUIET)
+    chosen_plan.then(opened, filters, everything, show_progress_on=[shown, agreement, claims], **PRIVATE).then(
+        draw, [plan, scale, set_name, axis], tradeoff, **PRIVATE
+    )
     tab.select(
         opened,
         filters,
-        [source, set_name, *of_table, agreement, claims],
+        everything,
         api_visibility="private",
         show_progress_on=[shown, agreement, claims],
     )
     for control in (scale, set_name, axis):
-        control.input(draw, [scale, set_name, axis], tradeoff, api_visibility="private")
+        control.input(draw, [plan, scale, set_name, axis], tradeoff, api_visibility="private")
     for control in (table, scale, set_name, metric):
         control.input(fill, filters, of_table, api_visibility="private", show_progress_on=[shown])
-    row.input(look, [table, scale, row], of_row, api_visibility="private", show_progress_on=[runs])
-    shown.select(click, [table, scale], [row, *of_row], api_visibility="private", show_progress_on=[runs])
+    row.input(look, [plan, table, scale, row], of_row, api_visibility="private", show_progress_on=[runs])
+    shown.select(click, [plan, table, scale], [row, *of_row], api_visibility="private", show_progress_on=[runs])
     gr.api(_table_rows, api_name="results_table")
     gr.api(_run_records, api_name="results_runs")
     gr.api(_claims, api_name="results_claims")
 
 
-def _results() -> Results:
-    with errors_shown(str((OUT / NAME).absolute())):
-        return load(SIZE, OUT)
+def _results(plan: str) -> Results:
+    with errors_shown(f"{runs_folder()}{os.sep}"):
+        return load(_plan(plan))
 
 
-def _tables() -> list[tuple[str, str]]:
+def _plan(name: str) -> str:
+    """What the plan of this name is loaded from."""
+    if name not in (plans := available_plans()):
+        raise unknown_name("plan", name, plans)
+    return plans[name]
+
+
+def _tables(plan: str) -> list[tuple[str, str]]:
     """Titles and names of the plan's tables; those of the paper by their number."""
     return [(title if (number := name.removeprefix("table")) == name else f"Table {number}: {title}", name)
-            for name, title in titles(SIZE).items()]  # fmt: skip
+            for name, title in titles(_plan(plan)).items()]  # fmt: skip
 
 
 def _first(labels: list[str]) -> str | None:
@@ -185,19 +211,19 @@ def _csv(shared: Shared, view: View) -> str:
 # --- for programs
 
 
-def _table_rows(table: str, scale: int, set_name: str, metric: str = "PSNR") -> list[dict[str, Any]]:
+def _table_rows(table: str, scale: int, set_name: str, metric: str = "PSNR", plan: str = PLAN) -> list[dict[str, Any]]:
     """Rows of a table (table2 ... table5, aggregators, controls, ...): measured beside printed numbers."""
     with errors_shown():
-        return [asdict(row) for row in _results().view(table, scale, set_name, metric).rows]  # type: ignore[arg-type]
+        return [asdict(row) for row in _results(plan).view(table, scale, set_name, metric).rows]  # type: ignore[arg-type]
 
 
-def _run_records(table: str, scale: int, label: str) -> list[dict[str, Any]]:
+def _run_records(table: str, scale: int, label: str, plan: str = PLAN) -> list[dict[str, Any]]:
     """All that was recorded of the runs behind a row of a table; labels are those of its rows."""
     with errors_shown():
-        return _results().runs(table, scale, label)
+        return _results(plan).runs(table, scale, label)
 
 
-def _claims() -> list[dict[str, Any]]:
+def _claims(plan: str = PLAN) -> list[dict[str, Any]]:
     """The paper's sentences with their verdicts."""
     with errors_shown():
-        return [asdict(claim) for claim in _results().claims()]
+        return [asdict(claim) for claim in _results(plan).claims()]

@@ -13,7 +13,7 @@ import typer
 
 from mtkd.cli.console import print_json, print_table, progress_bar
 from mtkd.errors import UserError, unknown_name
-from mtkd.home import found_data
+from mtkd.home import found_data, runs_folder
 
 ACTIONS = ("status", "report")
 ASSUMED_TFLOPS = 20
@@ -33,7 +33,7 @@ def matrix(
     seeds: Annotated[str, typer.Option(help="Seeds, separated by commas [default: the plan's].")] = "",
     scales: Annotated[str, typer.Option(help="Scales, separated by commas [default: the plan's].")] = "",
     only: Annotated[str, typer.Option(help="Rows alone, separated by commas: scratch,kd,v*")] = "",
-    out: Annotated[Path | None, typer.Option(help="Folder of runs [default: runs/SIZE].")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of runs [default: runs/PLAN in MTKD_HOME].")] = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder of benchmark sets [default: MTKD_DATA, else what was fetched].")
     ] = None,
@@ -68,7 +68,7 @@ def matrix(
     """
     from mtkd.experiments import records
     from mtkd.experiments.cost import Estimator
-    from mtkd.experiments.plan import load_plan
+    from mtkd.experiments.plan import keep_plan, load_plan
     from mtkd.experiments.runner import Place
 
     action, tables = (names[0], names[1:]) if names[0] in ACTIONS else ("run", names)
@@ -78,7 +78,7 @@ def matrix(
     if unknown := [s for s in wanted_scales if s not in (2, 3, 4)]:
         raise UserError(f"--scales {unknown[0]}: give 2, 3 or 4")
     wanted_seeds = _numbers("--seeds", seeds) or list(plan.seeds)
-    folder = out or Path("runs") / Path(size).stem
+    folder = out or runs_folder(Path(size).stem)
     patterns = [part.strip() for part in only.split(",") if part.strip()]
     if action == "report":
         _report(plan, chosen, _numbers("--scales", scales), folder, Path(size).stem, output, json_)
@@ -99,6 +99,7 @@ def matrix(
         )
     plan.images().folder()
     Estimator(graph.runs, None, place.device).check()
+    keep_plan(size, folder)
     _run(plan, tasks, place, ray, ray_address, gpus, retries, json_)
     if not json_:
         again = ["mtkd", "matrix", "report", *chosen, "--size", size, "--out", str(folder)]

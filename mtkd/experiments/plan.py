@@ -10,14 +10,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mtkd import networks, plugins
 from mtkd.errors import UserError, unknown_name
+from mtkd.files import atomic_write
+from mtkd.home import runs_folder
 from mtkd.methods.mtkd import MTKD
 from mtkd.plugins import LOSSES
 from mtkd.training.recipe import Data, Recipe, assign, explain, parse, read_yaml
 
+PLAN_FILE = "plan.yaml"
+"""Of a user's plan, in the folder of its runs."""
 PLANS = Path(__file__).parent / "plans"
 SIZES = ("mini", "small", "paper")
 ARCHITECTURES = ("edsr", "rcan", "swinir")
@@ -352,6 +357,23 @@ def _content(name: str, reading: tuple[str, ...] = ()) -> dict[str, Any]:
     below = str(content.pop("extends"))
     beside = path.parent / below  # a file is looked for where the one that names it lies
     return merge(_content(str(beside) if beside.is_file() else below, (*reading, str(path.resolve()))), content)
+
+
+def available_plans() -> dict[str, str]:
+    """The plans that there are, and what :func:`load_plan` takes: the bundled ones, then those with runs of yours."""
+    files = {file.parent.name: str(file) for file in sorted(runs_folder().glob(f"*/{PLAN_FILE}"))}
+    return {**{size: size for size in SIZES}, **{name: file for name, file in files.items() if name not in SIZES}}
+
+
+def keep_plan(name: str, folder: Path) -> None:
+    """Write a plan file beside its runs, complete, so that they are found and shown without it; a bundled one is not.
+
+    Raises:
+        UserError: no such plan, or the folder cannot be written to.
+    """
+    if name not in SIZES:
+        with atomic_write(folder / PLAN_FILE) as temporary:
+            temporary.write_text(yaml.safe_dump(_content(name), sort_keys=False), encoding="utf-8")
 
 
 def load_plan(size: str, assignments: Sequence[str] = ()) -> Plan:

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from mtkd.errors import UserError, unknown_name
 from mtkd.files import atomic_write
-from mtkd.home import home
+from mtkd.home import home, runs_folder
 from mtkd.training.devices import check_device, environment
 from mtkd.training.guards import falls
 from mtkd.training.measured import HELD_OUT_PSNR, Measured
@@ -81,11 +81,6 @@ class Run:
         if self.state != "running" or not self.speed:
             return None
         return (self.iterations - self.iteration) / self.speed
-
-
-def runs_folder() -> Path:
-    """Where the runs are kept; it need not exist."""
-    return home() / "runs"
 
 
 def runs() -> list[Run]:

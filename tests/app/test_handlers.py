@@ -22,11 +22,13 @@ from mtkd_app.tabs import attribution
 from PIL import Image
 
 from mtkd.data.examples import example
-from mtkd.experiments.plan import load_recipe
+from mtkd.experiments.plan import available_plans, keep_plan, load_recipe
+from mtkd.experiments.records import MEASURED
 from mtkd.explore import Comparison, compare
 from mtkd.explore.comparison import core
 from mtkd.explore.comparison.outputs import Output, Outputs
 from mtkd.explore.inside import wavelets
+from mtkd.home import runs_folder
 from mtkd.training import jobs
 from mtkd.zoo import imports
 
@@ -65,7 +67,7 @@ def test_an_image_of_a_benchmark_set_is_copied(handler, pictures, tmp_path):
 
 def test_a_table_to_download_is_its_sessions(handler, pictures):
     """What is no session's goes after a while, though its page is open."""
-    found = handler("results", "fill")("table2", 4, "Set5", "PSNR", None)
+    found = handler("results", "fill")("mini", "table2", 4, "Set5", "PSNR", None)
     csv = next(Path(one.value["path"]) for one in found if isinstance(one, gr.DownloadButton))
     assert csv.name == "table2_x4_Set5_PSNR.csv" and csv.is_relative_to(pictures.made)
 
@@ -183,3 +185,20 @@ def test_ablations_ask_for_their_size_and_pass_the_turn_on(handler, comparison, 
     happened.clear()
     handler("ablations", "walk")(comparison, ["rcan_tiny-mtkd"], 0)
     assert {"size 5632", "pass on ('rcan_tiny-mtkd@150', 0, 1)"} <= set(happened)
+
+
+def test_runs_of_a_plan_of_ones_own_are_shown(handler, tmp_path, monkeypatch):
+    """What ``mtkd matrix --size FILE`` trained lies in the runs folder, with the plan beside it."""
+    monkeypatch.setenv("MTKD_HOME", str(tmp_path))
+    plan = tmp_path / "mine.yaml"
+    plan.write_text("extends: mini\ntables: {mine: {title: Mine alone, student: rcan, variants: [scratch, kd]}}\n")
+    out = runs_folder("mine")
+    keep_plan(str(plan), out)
+    shutil.copy(MEASURED / "mini.sqlite", out / "records.sqlite")
+    assert list(available_plans()) == ["mini", "small", "paper", "mine"]
+    tables = next(iter(handler("results", "other_plan")("mine").values())).choices
+    assert ("Mine alone", "mine") in tables
+    notes = handler("results", "fill")("mine", "mine", 4, "Set5", "PSNR", None)
+    assert "KD" in str(notes[0])
+    with pytest.raises(gr.Error, match="unknown plan 'nobody'"):
+        handler("results", "fill")("nobody", "mine", 4, "Set5", "PSNR", None)

@@ -11,9 +11,9 @@ import pytest
 from mtkd.experiments.published import published
 from mtkd.experiments.records import available
 from mtkd.explore.evidence.results import titles
+from mtkd.home import runs_folder
 
 SHOTS = Path(__file__).parents[2] / "screenshots"
-OUT = Path("runs", "mini")
 
 
 def open_results(page, address: str) -> None:
@@ -67,7 +67,7 @@ def show(page, table: str, scale: str, set_name: str, empty: bool = False) -> No
 def test_first_picture_has_a_point_for_every_model(page):
     shown = page.locator("#results-tradeoff .point").count()
     set_name = page.locator("#results-set input:checked").get_attribute("value")
-    known = available(OUT, "mini")
+    known = available(runs_folder("mini"), "mini")
     models = {
         run["name"]
         for digest, run in known.runs.items()
@@ -113,7 +113,11 @@ def test_headings_sort(page):
 
 def test_runs_behind_a_number_are_one_click_away(page):
     show(page, "Table 2", "×4", "Set5")
-    known = [run for run in available(OUT, "mini").runs.values() if (run["name"], run["scale"]) == ("rcan_mini", 4)]
+    known = [
+        run
+        for run in available(runs_folder("mini"), "mini").runs.values()
+        if (run["name"], run["scale"]) == ("rcan_mini", 4)
+    ]
     shown = run_names(page, "full")
     (full,) = (run for run in known if run["folder"] in shown)
     page.locator("#results-runs summary").first.click()

@@ -16,7 +16,7 @@ from mtkd import networks, zoo
 from mtkd.data.benchmarks import SETS
 from mtkd.errors import UserError, unknown_name
 from mtkd.experiments import records as recorded
-from mtkd.experiments.plan import Plan, load_plan
+from mtkd.experiments.plan import PLAN_FILE, Plan, load_plan
 from mtkd.experiments.published import published
 from mtkd.experiments.records import Records
 from mtkd.experiments.runner import HELD_OUT
@@ -24,6 +24,7 @@ from mtkd.experiments.statistics import Verdict
 from mtkd.experiments.tables import Tables, report
 from mtkd.explore.comparison import costs
 from mtkd.explore.evidence.result_rows import Difference, Metric, Row, View, marked, notes
+from mtkd.home import runs_folder
 
 Progress = Callable[[str, int, int], object]
 """Called with what is done next, and how many of how many are done."""
@@ -307,27 +308,32 @@ def titles(size: str = "mini") -> dict[str, str]:
 
 
 def load(size: str = "mini", out: Path | None = None) -> Results:
-    """The bundled records of a size, and over them those of the user's own runs in ``out`` [``runs/SIZE``].
+    """The bundled records of a size, and over them those of the user's own runs in ``out``.
+
+    Args:
+        size: a bundled plan, or a plan file.
+        out: by default the folder of the plan in :func:`mtkd.home.runs_folder`.
 
     Raises:
         UserError: no such size, neither records, or a file that cannot be read.
     """
-    out = Path("runs", size) if out is None else out
+    name = Path(size).parent.name if Path(size).name == PLAN_FILE else Path(size).stem
+    out = runs_folder(name) if out is None else out
     stamps = tuple(
         path.stat().st_mtime_ns if path.is_file() else None
-        for path in (recorded.MEASURED / f"{size}.sqlite", out / recorded.NAME)
+        for path in (recorded.MEASURED / f"{name}.sqlite", out / recorded.NAME)
     )
-    return _load(size, out.absolute(), stamps)
+    return _load(size, name, out.absolute(), stamps)
 
 
 @lru_cache(maxsize=2)
-def _load(size: str, out: Path, stamps: tuple[int | None, ...]) -> Results:
+def _load(size: str, name: str, out: Path, stamps: tuple[int | None, ...]) -> Results:
     """``stamps`` are the files' times: what was read stays until one of them changes."""
     bundled, own = (
         recorded.read(path).runs.keys() if stamp is not None else set()
-        for path, stamp in zip((recorded.MEASURED / f"{size}.sqlite", out / recorded.NAME), stamps, strict=True)
+        for path, stamp in zip((recorded.MEASURED / f"{name}.sqlite", out / recorded.NAME), stamps, strict=True)
     )
-    return Results(load_plan(size), recorded.available(out, size), frozenset(own - bundled))
+    return Results(load_plan(size), recorded.available(out, name), frozenset(own - bundled))
 
 
 def _checked(claim: Mapping[str, Any]) -> Checked:
