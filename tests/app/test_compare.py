@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import TimeoutError
 
 from mtkd.data.examples import EXAMPLES, example
 from mtkd.explore import compare, default_models
@@ -83,6 +85,18 @@ def table(page) -> dict[str, list[str]]:
 def fetch(address: str, href: str) -> bytes:
     with urllib.request.urlopen(urllib.parse.urljoin(address, href)) as answer:
         return answer.read()
+
+
+def choose(page, dropdown: str, option: str) -> None:
+    """Choose an option, once the dropdown has it: its list may still be on its way."""
+    for _ in range(30):
+        page.click(f"{dropdown} input")
+        offered = page.get_by_role("option", name=option)
+        with contextlib.suppress(TimeoutError):
+            offered.click(timeout=1000)
+            return
+        page.keyboard.press("Escape")
+    pytest.fail(f"{dropdown} never offered {option}")
 
 
 def upload(page, path: Path) -> None:
@@ -355,10 +369,8 @@ def test_an_image_of_a_benchmark_set_on_disk(page, home_folder):
     page.locator(".toast-close").last.click()
     asked.fill(str(home_folder))
     page.click("#benchmark-look")
-    page.wait_for_timeout(800)
-    page.click("#benchmark-image input")
-    page.get_by_role("option", name="Set5 img_001").click()
-    page.wait_for_timeout(800)
+    choose(page, "#benchmark-image", "Set5 img_001")
+    wait_for_source(page, "img_001")
     press_compare(page)
     wait_for_text(page, "#viewer .mv", "20 × 12")
     assert float(table(page)["bicubic"][4]) == round(compare(photo, ["bicubic"], 4)["bicubic"].psnr, 2)
@@ -372,7 +384,7 @@ def test_results_from_elsewhere(page, tmp_path):
     Image.fromarray(EXAMPLES[0].read()[:100]).save(wrong)
     page.get_by_role("button", name="Results of other methods").click()
     page.locator("#others input[type=file]").set_input_files(str(right))
-    page.wait_for_timeout(800)
+    wait_for_text(page, "#others", "theirs")
     press_compare(page)
     wait_for_panes(page, [*MODELS, "theirs", "LR", "ground truth"])
     assert "inf dB" in page.inner_text("#viewer .mv-pane:has(canvas[data-name=theirs]) .mv-caption")
@@ -380,7 +392,7 @@ def test_results_from_elsewhere(page, tmp_path):
         "#others button[aria-label='Clear']:visible, #others button[aria-label='Remove this file']:visible"
     ).first.click()
     page.locator("#others input[type=file]").set_input_files(str(wrong))
-    page.wait_for_timeout(800)
+    wait_for_text(page, "#others", "small")
     press_compare(page)
     page.locator(".toast-body").last.wait_for()
     assert "small: 256 x 100" in page.locator(".toast-body").last.inner_text()
@@ -460,7 +472,8 @@ ODD = ["16 bit", "palette", "alpha", "grey"]
 
 
 @pytest.mark.parametrize("kind", ["CMYK", *(pytest.param(kind, marks=pytest.mark.sweep) for kind in ODD)])
-def test_odd_images_are_read(page, tmp_path, kind):
+def test_odd_images_are_read(browser, address, tmp_path, kind):
+    page = open_page(browser, address)
     photo = Image.fromarray(example("coffee").read()[:64, :96])
     if kind == "CMYK":
         path = tmp_path / "odd.jpg"
@@ -473,12 +486,10 @@ def test_odd_images_are_read(page, tmp_path, kind):
             Image.fromarray(np.asarray(source).astype(np.uint16) * 257).save(path)
         else:
             source.convert(modes[kind]).save(path)
-    upload(page, EXAMPLES[0].path)
-    press_compare(page)
-    wait_for_text(page, "#viewer .mv", "64 × 64")
     upload(page, path)
     press_compare(page)
     wait_for_text(page, "#viewer .mv", "24 × 16")
+    page.context.close()
 
 
 def test_no_models_chosen_is_told(page):

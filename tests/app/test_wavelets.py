@@ -68,8 +68,8 @@ def test_more_levels_and_another_loss(page, comparison):
     wait_for(page, "#wavelet-sum", "levels=3")
     assert len(rows(page)) == 11
     page.click("#wavelet-loss input")
-    page.get_by_role("option", name="detail bands alone (v7)").click()
-    wait_for(page, "#wavelet-legend", "detail bands alone")
+    page.get_by_role("option", name="v7: detail bands only").click()
+    wait_for(page, "#wavelet-legend", "detail bands only")
     expected = Pair(comparison, "rcan_tiny-mtkd", "aggregator_mini", 3, loss="v7")
     caption = page.inner_text("#wavelet-viewer .mv-pane:nth-child(2) .mv-caption")
     assert caption == f"adds up to {expected.total('v7'):.5f}"
