@@ -38,6 +38,7 @@ from statistics import fmean, stdev
 import numpy as np
 import torch
 from IPython.display import Markdown, display
+from scipy import stats
 
 from mtkd import networks, zoo
 from mtkd.course.lessons import Controls, lesson, study
@@ -46,7 +47,7 @@ from mtkd.experiments.maintain.evidence import measured_report
 from mtkd.experiments.plan import load_plan, load_recipe
 from mtkd.experiments.published import published
 from mtkd.experiments.records import MEASURED, read
-from mtkd.experiments.statistics import T_95, pair, rank_correlation
+from mtkd.experiments.statistics import pair, rank_correlation
 from mtkd.experiments.tables import find, sentence
 from mtkd.explore import compare
 from mtkd.explore.comparison.core import data_uri
@@ -210,7 +211,7 @@ MTKD − scratch by seed: {", ".join(f"{gain:+.3f}" for gain in by_seed)} dB; me
 
 # %%
 paired = pair(first, second)
-half = T_95[len(by_seed) - 2] * stdev(by_seed) / math.sqrt(len(by_seed))
+half = stats.t.ppf(0.975, len(by_seed) - 1) * stdev(by_seed) / math.sqrt(len(by_seed))
 assert np.allclose(paired.interval, (fmean(by_seed) - half, fmean(by_seed) + half))
 low, high = paired.interval
 print(f"MTKD over scratch on {name}: {paired.mean:+.3f} dB, 95 % interval {low:+.3f} to {high:+.3f}: {paired.verdict}")

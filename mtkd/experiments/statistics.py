@@ -8,6 +8,7 @@ import random
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 Verdict = Literal["holds", "does not hold", "not enough seeds", "not measured"]
@@ -15,8 +16,6 @@ Scores = Mapping[str, tuple[float, float]]
 """Image -> (PSNR, SSIM)."""
 
 LEAST_SEEDS = 3
-T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-"""Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom; the last serves all larger ones."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +47,20 @@ class Paired:
         count = len(self.differences)
         if count < 2:
             return -math.inf, math.inf
-        half = T_95[min(count - 1, len(T_95)) - 1] * statistics.stdev(self.differences) / math.sqrt(count)
+        half = _t_95(count - 1) * statistics.stdev(self.differences) / math.sqrt(count)
         return self.mean - half, self.mean + half
 
     @property
     def p(self) -> float:
         """Two-sided p of a mean difference as large as this by chance (Student's t over seeds); 1 with one seed."""
+        from scipy import stats
+
         count, deviation = len(self.differences), self.spread
         if deviation is None:
             return 1.0
         if deviation == 0:
             return 1.0 if self.mean == 0 else 0.0
-        return t_two_sided(self.mean / (deviation / math.sqrt(count)), count - 1)
+        return float(2 * stats.t.sf(abs(self.mean) / (deviation / math.sqrt(count)), count - 1))
 
     @property
     def verdict(self) -> Verdict:
@@ -70,19 +71,12 @@ class Paired:
         return "holds" if low > 0 else "does not hold"
 
 
-def t_two_sided(t: float, freedom: int) -> float:
-    """P(|T| > |t|) of Student's t with a whole number of degrees of freedom (Abramowitz and Stegun, 26.7.3, 26.7.4)."""
-    angle = math.atan(abs(t) / math.sqrt(freedom))
-    square = math.cos(angle) ** 2
-    term = total = math.cos(angle) if freedom % 2 else 1.0
-    for k in range(3 if freedom % 2 else 2, freedom - 1, 2):
-        term *= square * (k - 1) / k
-        total += term
-    if freedom % 2:
-        within = 2 / math.pi * (angle + (math.sin(angle) * total if freedom > 1 else 0))
-    else:
-        within = math.sin(angle) * total
-    return max(0.0, 1 - within)
+@cache
+def _t_95(freedom: int) -> float:
+    """Two-sided 95 % quantile of Student's t."""
+    from scipy import stats
+
+    return float(stats.t.ppf(0.975, freedom))
 
 
 def spread(values: Sequence[float]) -> float | None:
@@ -125,32 +119,22 @@ def together(pairs: Sequence[Paired | None]) -> Verdict:
     return "holds" if all(paired.verdict == "holds" for paired in measured) else "not enough seeds"
 
 
-def _ranks(values: Sequence[float]) -> list[float]:
-    """Ranks from 1; equal values share the mean of theirs."""
-    return [sum(v < value for v in values) + (sum(v == value for v in values) + 1) / 2 for value in values]
-
-
 def rank_correlation(first: Sequence[float], second: Sequence[float], draws: int = 20_000) -> tuple[float, float]:
     """Spearman's rank correlation, and the share of permutations that reach it (one-sided p).
 
-    Exact up to 7 points, else from ``draws`` random permutations, always the same.
+    Exact up to 7 points, else from ``draws`` random permutations, always the same, and the order that was measured.
 
     Raises:
         ValueError: fewer than 3 points, or all values of one side equal.
     """
+    import numpy as np
+    from scipy import stats
+
     if len(first) < 3 or len(set(first)) == 1 or len(set(second)) == 1:
         raise ValueError("a rank correlation needs three points that differ")
-    a, b = _ranks(first), _ranks(second)
-    found = statistics.correlation(a, b)
-    if len(a) <= 7:
-        others = [list(order) for order in itertools.permutations(b)]
-    else:
-        generator = random.Random(0)
-        others = [generator.sample(b, len(b)) for _ in range(draws)]
-    middle = statistics.fmean(a)
+    a, b = stats.rankdata(first), stats.rankdata(second).tolist()
+    generator = random.Random(0)
+    orders = itertools.permutations(b) if len(b) <= 7 else [b, *(generator.sample(b, len(b)) for _ in range(draws))]
     # the variances stay the same under permutation: comparing sums of products is enough
-    centred = [x - middle for x in a]
-    reached = sum(x * y for x, y in zip(centred, b, strict=True)) - 1e-9
-    count = sum(sum(x * y for x, y in zip(centred, order, strict=True)) >= reached for order in others)
-    drawn = len(a) > 7  # the order that was found is one of the possible ones
-    return found, (count + drawn) / (len(others) + drawn)
+    products = np.array([*orders]) @ (a - a.mean())
+    return float(stats.spearmanr(a, b).statistic), float(np.mean(products >= products[0] - 1e-9))
