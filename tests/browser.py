@@ -68,3 +68,8 @@ def open_browser() -> Iterator[Browser]:
             yield Browser(playwright, instance)
         finally:
             instance.close()
+
+
+def wait_until_drawn(page) -> None:
+    """Return when the page shows all that has arrived: after two frames."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
 
-from mtkd.errors import unknown_name
-from mtkd.experiments.plan import available_plans
 from mtkd.explore.evidence import plots
-from mtkd.explore.evidence.result_rows import View
-from mtkd.explore.evidence.results import SCALES, SET_NAMES, Results, load, titles
-from mtkd.home import runs_folder
+from mtkd.explore.evidence.result_rows import Metric, View
+from mtkd.explore.evidence.results import SCALES, SET_NAMES
 
-from ..parts import results_table as made
+from ..parts import plan_choice, results_table
+from ..parts.plan_choice import PLAN
 from ..state import PRIVATE, QUIET, Shared, errors_shown, scale_choices
 
-PLAN = "mini"
-"""The plan that is shown at first."""
-AXES = ["multiply-adds", "parameters", "seconds"]
 _SCRIPT = (Path(__file__).parents[1] / "assets" / "results.js").read_text(encoding="utf-8")
 _COST = (
     "Every point is a model; point at one for its numbers. **MT costs all of its teachers too**: its point stands at "
@@ -48,27 +42,140 @@ _AGREEMENT = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class ResultsTab:
+    """The components of the tab; its methods answer their events.
+
+    Attributes:
+        label: state: that of the chosen row; the dropdown's own value may be of the table before.
+    """
+
+    shared: Shared
+    source: gr.Markdown
+    plan: gr.Dropdown
+    scale: gr.Radio
+    set_name: gr.Radio
+    axis: gr.Radio
+    tradeoff: gr.Plot
+    table: gr.Dropdown
+    metric: gr.Radio
+    shown: gr.HTML
+    notes: gr.Markdown
+    csv: gr.DownloadButton
+    row: gr.Dropdown
+    runs: gr.HTML
+    curve: gr.Plot
+    agreement: gr.Plot
+    claims: gr.HTML
+    label: gr.State
+
+    def draw(
+        self,
+        plan: str,
+        scale: int,
+        set_name: str | None,
+        axis: plots.Axis,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> dict[Any, Any]:
+        """PSNR against cost."""
+
+        def tell(name: str, done: int, of: int) -> None:
+            progress((done, of), desc=f"running {name}", unit="networks")
+
+        turns, results = self.shared.turns, plan_choice.results(plan)
+        images = set_name or results.default_set(scale)
+        points = results.points(scale, images)
+        seconds = None
+        if axis == "seconds":
+            with turns:
+                seconds = results.seconds(points, scale, turns.between(tell))
+        return {self.tradeoff: plots.tradeoff(points, axis, f"{images} ×{scale}", seconds)}
+
+    def fill(
+        self, plan: str, table: str, scale: int, set_name: str, metric: Metric, label: str | None
+    ) -> dict[Any, Any]:
+        """The chosen table, and the runs behind one of its rows."""
+        results = plan_choice.results(plan)
+        with errors_shown():
+            view = results.view(table, scale, set_name, metric)
+        labels = [row.label for row in view.rows]
+        chosen = label if label in labels else _first(labels)
+        missing = view.missing if not view.empty else ""
+        return {
+            self.shown: results_table.table(view, chosen),
+            self.notes: _notes(missing, *view.notes, f"Protocol: {results.protocol}."),
+            self.csv: gr.DownloadButton(value=self._csv(view), interactive=not view.empty),
+            self.row: gr.Dropdown([(row.title, row.label) for row in view.rows], value=chosen),
+            **self.look(plan, table, scale, chosen),
+        }
+
+    def _csv(self, view: View) -> str:
+        name = f"{view.table}_x{view.scale}_{view.set_name.replace(' ', '-')}_{view.metric}.csv"
+        return self.shared.pictures.group("results").text(name, view.csv())
+
+    def look(self, plan: str, table: str, scale: int, label: str | None) -> dict[Any, Any]:
+        """The runs behind one row."""
+        if label is None:
+            return {self.label: None, self.runs: "", self.curve: None}
+        results = plan_choice.results(plan)
+        with errors_shown():
+            runs = results.runs(table, scale, label)
+        return {
+            self.label: label,
+            self.runs: results_table.runs(runs, table, scale, label),
+            self.curve: plots.curves(runs) if runs else None,
+        }
+
+    def click(self, plan: str, table: str, scale: int, event: gr.EventData) -> dict[Any, Any]:
+        """The runs behind the row that was clicked."""
+        return {self.row: event.label, **self.look(plan, table, scale, event.label)}
+
+    def change_plan(self, plan: str) -> dict[Any, Any]:
+        """The tables of another plan; its sets and rows are chosen anew."""
+        tables = _tables(plan)
+        return {self.table: gr.Dropdown(tables, value=tables[0][1]), self.set_name: None, self.label: None}
+
+    def open(
+        self, plan: str, table: str, scale: int, set_name: str | None, metric: Metric, label: str | None
+    ) -> dict[Any, Any]:
+        """Everything that the tab shows but the first picture."""
+        results = plan_choice.results(plan)
+        images = set_name or results.default_set(scale)
+        return {
+            self.source: f"Shown: {results.source} (`mtkd matrix --size {escape(plan)}` makes them).",
+            self.set_name: images,
+            **self.fill(plan, table, scale, images, metric, label),
+            self.agreement: plots.agreement(results.gains()),
+            self.claims: results_table.claims(results.claims(), results.claims_at),
+        }
+
+
 def build(shared: Shared, tab: gr.Tab) -> None:
     """Lay out the tab and connect it; records are read when it is opened."""
+    connect(layout(shared), tab)
+    gr.api(_table_rows, api_name="results_table")
+    gr.api(_run_records, api_name="results_runs")
+    gr.api(_claims, api_name="results_claims")
+
+
+def layout(shared: Shared) -> ResultsTab:
+    """Lay out the tab: cost, a table with the runs behind it, gains and claims."""
     with gr.Column(elem_id="results-figures"):
         source = gr.Markdown(elem_classes="help", elem_id="results-source")
         with gr.Row():
-            plan = gr.Dropdown(list(available_plans()), value=PLAN, label="Plan", elem_id="results-plan",
-                               min_width=120)  # fmt: skip
+            plan = plan_choice.layout("results-plan")
             scale = gr.Radio(scale_choices(SCALES), value=4, label="Scale", elem_id="results-scale", scale=2)
             set_name = gr.Radio(SET_NAMES, label="Images", elem_id="results-set", scale=5)
-            axis = gr.Radio(AXES, value=AXES[0], label="Cost", elem_id="results-axis", scale=4)
+            axis = gr.Radio(get_args(plots.Axis), value=get_args(plots.Axis)[0], label="Cost", elem_id="results-axis",
+                            scale=4)  # fmt: skip
         tradeoff = gr.Plot(show_label=False, elem_id="results-tradeoff")
         gr.Markdown(_COST, elem_classes="help")
         with gr.Row():
             table = gr.Dropdown(_tables(PLAN), label="Table", elem_id="results-name", scale=3)
-            metric = gr.Radio(["PSNR", "SSIM"], value="PSNR", label="Numbers", elem_id="results-metric", scale=1)
+            metric = gr.Radio(get_args(Metric), value=get_args(Metric)[0], label="Numbers", elem_id="results-metric",
+                              scale=1)  # fmt: skip
         with gr.Row(equal_height=False):
-            with gr.Column(scale=3, min_width=640):
-                shown = gr.HTML(elem_id="results-table", js_on_load=_SCRIPT, apply_default_css=False)
-                gr.Markdown(_TABLE, elem_classes="help")
-                notes = gr.Markdown(elem_classes="help", elem_id="results-notes")
-                csv = gr.DownloadButton(_CSV, interactive=False, size="sm", elem_id="results-csv")
+            shown, notes, csv = _table_column()
             with gr.Column(scale=2, min_width=420):
                 row = gr.Dropdown([], label="Runs behind", elem_id="results-row")
                 runs = gr.HTML(elem_id="results-runs", apply_default_css=False)
@@ -80,119 +187,48 @@ def build(shared: Shared, tab: gr.Tab) -> None:
                 gr.Markdown(f"{_AGREEMENT}\n\n{_VERDICTS}", elem_classes="help")
             with gr.Column(scale=1, min_width=480):
                 claims = gr.HTML(elem_id="results-claims", apply_default_css=False)
-
-    label = gr.State(None)  # of the chosen row; the dropdown's own value may be of the table before
-    filters = [plan, table, scale, set_name, metric, label]
-    of_row = [label, runs, curve]
-    of_table = [shown, notes, csv, row, *of_row]
-
-    def draw(
-        plan: str,
-        scale: int,
-        set_name: str | None,
-        axis: Any,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> Any:
-        """PSNR against cost."""
-
-        def tell(name: str, done: int, of: int) -> None:
-            progress((done, of), desc=f"running {name}", unit="networks")
-
-        results = _results(plan)
-        images = set_name or results.default_set(scale)
-        points = results.points(scale, images)
-        seconds = None
-        if axis == "seconds":
-            with shared.turns:
-                seconds = results.seconds(points, scale, shared.turns.between(tell))
-        return plots.tradeoff(points, axis, f"{images} ×{scale}", seconds)
-
-    def fill(plan: str, table: str, scale: int, set_name: str, metric: Any, label: str | None) -> list[Any]:
-        """The chosen table, and the runs behind one of its rows."""
-        results = _results(plan)
-        with errors_shown():
-            view = results.view(table, scale, set_name, metric)
-        labels = [r.label for r in view.rows]
-        chosen = label if label in labels else _first(labels)
-        return [
-            made.table(view, chosen),
-            _notes(view.missing if not view.empty else "", *view.notes, f"Protocol: {results.protocol}."),
-            gr.DownloadButton(value=_csv(shared, view), interactive=not view.empty),
-            gr.Dropdown([(r.title, r.label) for r in view.rows], value=chosen),
-            *look(plan, table, scale, chosen),
-        ]
-
-    def look(plan: str, table: str, scale: int, label: str | None) -> list[Any]:
-        """The runs behind one row."""
-        if label is None:
-            return [None, "", None]
-        results = _results(plan)
-        with errors_shown():
-            found = results.runs(table, scale, label)
-        return [label, made.runs(found, table, scale, label), plots.curves(found) if found else None]
-
-    def click(plan: str, table: str, scale: int, event: gr.EventData) -> list[Any]:
-        return [event.label, *look(plan, table, scale, event.label)]
-
-    def other_plan(plan: str) -> dict[Any, Any]:
-        """The tables of another plan; its sets and rows are chosen anew."""
-        with errors_shown(f"{runs_folder()}{os.sep}"):
-            tables = _tables(plan)
-        return {table: gr.Dropdown(tables, value=tables[0][1]), set_name: None, label: None}
-
-    def opened(plan: str, table: str, scale: int, chosen: str | None, metric: str, label: str | None) -> list[Any]:
-        """Everything that the tab shows but the first picture."""
-        results = _results(plan)
-        at = chosen or results.default_set(scale)
-        return [
-            f"Shown: {results.source} (`mtkd matrix --size {escape(plan)}` makes them).",
-            at,
-            *fill(plan, table, scale, at, metric, label),
-            plots.agreement(results.gains()),
-            made.claims(results.claims(), results.claims_at),
-        ]
-
-    tab.select(draw, [plan, scale, set_name, axis], tradeoff, api_visibility="private")
-    tab.select(lambda plan: gr.Dropdown(list(available_plans()), value=plan), plan, plan, **QUIET)
-    everything = [source, set_name, *of_table, agreement, claims]
-    chosen_plan = plan.input(other_plan, plan, [table, set_name, label], **QUIET)
-    chosen_plan.then(opened, filters, everything, show_progress_on=[shown, agreement, claims], **PRIVATE).then(
-        draw, [plan, scale, set_name, axis], tradeoff, **PRIVATE
-    )
-    tab.select(
-        opened,
-        filters,
-        everything,
-        api_visibility="private",
-        show_progress_on=[shown, agreement, claims],
-    )
-    for control in (scale, set_name, axis):
-        control.input(draw, [plan, scale, set_name, axis], tradeoff, api_visibility="private")
-    for control in (table, scale, set_name, metric):
-        control.input(fill, filters, of_table, api_visibility="private", show_progress_on=[shown])
-    row.input(look, [plan, table, scale, row], of_row, api_visibility="private", show_progress_on=[runs])
-    shown.select(click, [plan, table, scale], [row, *of_row], api_visibility="private", show_progress_on=[runs])
-    gr.api(_table_rows, api_name="results_table")
-    gr.api(_run_records, api_name="results_runs")
-    gr.api(_claims, api_name="results_claims")
+    return ResultsTab(
+        shared, source, plan, scale, set_name, axis, tradeoff, table, metric, shown, notes, csv, row, runs, curve,
+        agreement, claims, gr.State(None),
+    )  # fmt: skip
 
 
-def _results(plan: str) -> Results:
-    with errors_shown(f"{runs_folder()}{os.sep}"):
-        return load(_plan(plan))
+def _table_column() -> tuple[gr.HTML, gr.Markdown, gr.DownloadButton]:
+    with gr.Column(scale=3, min_width=640):
+        shown = gr.HTML(elem_id="results-table", js_on_load=_SCRIPT, apply_default_css=False)
+        gr.Markdown(_TABLE, elem_classes="help")
+        notes = gr.Markdown(elem_classes="help", elem_id="results-notes")
+        csv = gr.DownloadButton(_CSV, interactive=False, size="sm", elem_id="results-csv")
+    return shown, notes, csv
 
 
-def _plan(name: str) -> str:
-    """What the plan of this name is loaded from."""
-    if name not in (plans := available_plans()):
-        raise unknown_name("plan", name, plans)
-    return plans[name]
+def connect(of: ResultsTab, tab: gr.Tab) -> None:
+    """Connect the tab's events."""
+    plan_choice.connect(tab, of.plan)
+    drawn = [of.plan, of.scale, of.set_name, of.axis]
+    filters = [of.plan, of.table, of.scale, of.set_name, of.metric, of.label]
+    of_row = [of.label, of.runs, of.curve]
+    of_table = [of.shown, of.notes, of.csv, of.row, *of_row]
+    everything = [of.source, of.set_name, *of_table, of.agreement, of.claims]
+    opening: dict[str, Any] = {"show_progress_on": [of.shown, of.agreement, of.claims], **PRIVATE}
+    tab.select(of.draw, drawn, of.tradeoff, **PRIVATE)
+    tab.select(of.open, filters, everything, **opening)
+    chosen = of.plan.input(of.change_plan, of.plan, [of.table, of.set_name, of.label], **QUIET)
+    chosen.then(of.open, filters, everything, **opening).then(of.draw, drawn, of.tradeoff, **PRIVATE)
+    for control in (of.scale, of.set_name, of.axis):
+        control.input(of.draw, drawn, of.tradeoff, **PRIVATE)
+    for control in (of.table, of.scale, of.set_name, of.metric):
+        control.input(of.fill, filters, of_table, show_progress_on=[of.shown], **PRIVATE)
+    place = [of.plan, of.table, of.scale]
+    of.row.input(of.look, [*place, of.row], of_row, show_progress_on=[of.runs], **PRIVATE)
+    of.shown.select(of.click, place, [of.row, *of_row], show_progress_on=[of.runs], **PRIVATE)
 
 
 def _tables(plan: str) -> list[tuple[str, str]]:
     """Titles and names of the plan's tables; those of the paper by their number."""
+    titles = {name: table.title for name, table in plan_choice.plan(plan).tables.items()}
     return [(title if (number := name.removeprefix("table")) == name else f"Table {number}: {title}", name)
-            for name, title in titles(_plan(plan)).items()]  # fmt: skip
+            for name, title in titles.items()]  # fmt: skip
 
 
 def _first(labels: list[str]) -> str | None:
@@ -203,27 +239,24 @@ def _notes(*sentences: str) -> str:
     return "\n".join(f"- {sentence}" for sentence in sentences if sentence)
 
 
-def _csv(shared: Shared, view: View) -> str:
-    name = f"{view.table}_x{view.scale}_{view.set_name.replace(' ', '-')}_{view.metric}.csv"
-    return shared.pictures.group("results").text(name, view.csv())
-
-
 # --- for programs
 
 
-def _table_rows(table: str, scale: int, set_name: str, metric: str = "PSNR", plan: str = PLAN) -> list[dict[str, Any]]:
+def _table_rows(
+    table: str, scale: int, set_name: str, metric: Metric = "PSNR", plan: str = PLAN
+) -> list[dict[str, Any]]:
     """Rows of a table (table2 ... table5, aggregators, controls, ...): measured beside printed numbers."""
     with errors_shown():
-        return [asdict(row) for row in _results(plan).view(table, scale, set_name, metric).rows]  # type: ignore[arg-type]
+        return [asdict(row) for row in plan_choice.results(plan).view(table, scale, set_name, metric).rows]
 
 
 def _run_records(table: str, scale: int, label: str, plan: str = PLAN) -> list[dict[str, Any]]:
     """All that was recorded of the runs behind a row of a table; labels are those of its rows."""
     with errors_shown():
-        return _results(plan).runs(table, scale, label)
+        return plan_choice.results(plan).runs(table, scale, label)
 
 
 def _claims(plan: str = PLAN) -> list[dict[str, Any]]:
     """The paper's sentences with their verdicts."""
     with errors_shown():
-        return [asdict(claim) for claim in _results(plan).claims()]
+        return [asdict(claim) for claim in plan_choice.results(plan).claims()]

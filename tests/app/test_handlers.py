@@ -67,8 +67,8 @@ def test_an_image_of_a_benchmark_set_is_copied(handler, pictures, tmp_path):
 
 def test_a_table_to_download_is_its_sessions(handler, pictures):
     """What is no session's goes after a while, though its page is open."""
-    found = handler("results", "fill")("mini", "table2", 4, "Set5", "PSNR", None)
-    csv = next(Path(one.value["path"]) for one in found if isinstance(one, gr.DownloadButton))
+    changed = handler("results", "fill")("mini", "table2", 4, "Set5", "PSNR", None)
+    csv = next(Path(one.value["path"]) for one in changed.values() if isinstance(one, gr.DownloadButton))
     assert csv.name == "table2_x4_Set5_PSNR.csv" and csv.is_relative_to(pictures.made)
 
 
@@ -196,9 +196,9 @@ def test_runs_of_a_plan_of_ones_own_are_shown(handler, tmp_path, monkeypatch):
     keep_plan(str(plan), out)
     shutil.copy(MEASURED / "mini.sqlite", out / "records.sqlite")
     assert list(available_plans()) == ["mini", "small", "paper", "mine"]
-    tables = next(iter(handler("results", "other_plan")("mine").values())).choices
+    tables = next(iter(handler("results", "change_plan")("mine").values())).choices
     assert ("Mine alone", "mine") in tables
-    notes = handler("results", "fill")("mine", "mine", 4, "Set5", "PSNR", None)
-    assert "KD" in str(notes[0])
+    changed = handler("results", "fill")("mine", "mine", 4, "Set5", "PSNR", None)
+    assert "KD" in next(value for part, value in changed.items() if part.elem_id == "results-table")
     with pytest.raises(gr.Error, match="unknown plan 'nobody'"):
         handler("results", "fill")("nobody", "mine", 4, "Set5", "PSNR", None)

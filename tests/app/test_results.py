@@ -12,6 +12,7 @@ from mtkd.experiments.published import published
 from mtkd.experiments.records import available
 from mtkd.explore.evidence.results import titles
 from mtkd.home import runs_folder
+from tests.browser import wait_until_drawn
 
 SHOTS = Path(__file__).parents[2] / "screenshots"
 
@@ -146,7 +147,7 @@ def run_names(page, label: str) -> list[str]:
 @pytest.mark.sweep
 def test_the_table_can_be_saved(page):
     show(page, "Table 3", "×4", "Urban100")
-    page.wait_for_timeout(500)
+    wait_until_drawn(page)  # the button changes with the table
     with page.expect_download() as download:
         page.click("#results-csv")
     assert download.value.suggested_filename == "table3_x4_Urban100_PSNR.csv"
@@ -166,7 +167,7 @@ def test_from_table_to_table(page):
         page.locator(f"#results-table table[aria-label^='{titles()[name].partition(chr(39))[0]}']").wait_for()
         printed = name == "table2"
         assert ("paper" in page.inner_text("#results-table .sort")) == printed
-    page.wait_for_timeout(300)
+    wait_until_drawn(page)
     assert page.locator(".toast-body").count() == 0
     assert page.locator("#results-figures").get_by_text("Error", exact=True).count() == 0
 
@@ -193,12 +194,17 @@ def test_another_cost(page):
 def test_layout_does_not_break(browser, address, width, theme):
     page = browser.new_page(width, 2800)
     open_results(page, f"{address}?__theme={theme}")
-    page.wait_for_timeout(1500)
+    page.wait_for_function(  # words of the figures follow the theme
+        """dark => {
+          const word = document.querySelector('#results-tradeoff .xtick text');
+          const [red, green, blue] = getComputedStyle(word).fill.match(/\\d+/g).map(Number);
+          const lightness = (red + green + blue) / 3;
+          return dark ? lightness > 200 : lightness < 60;
+        }""",
+        arg=theme == "dark",
+    )
     page.screenshot(path=SHOTS / f"results-{width}-{theme}.png")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    word = page.eval_on_selector("#results-tradeoff .xtick text", "text => getComputedStyle(text).fill")
-    lightness = sum(map(int, word.partition("(")[2].rstrip(")").split(",")[:3])) / 3
-    assert lightness > 200 if theme == "dark" else lightness < 60  # words of the figures follow the theme
     page.context.close()
 
 
