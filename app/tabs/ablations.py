@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import gradio as gr
 
-from mtkd.experiments.plan import load_plan
 from mtkd.explore import Comparison, compare
 from mtkd.explore.comparison.core import TRUTH
 from mtkd.explore.evidence.ablations import (
@@ -16,19 +18,26 @@ from mtkd.explore.evidence.ablations import (
     gain_against_cost,
     kept,
     panes,
-    students,
     training_curve,
     training_panes,
 )
-from mtkd.explore.evidence.result_rows import Row
-from mtkd.explore.evidence.results import Results, load
 from mtkd.explore.inside.losses import losses
-from mtkd.explore.viewer import gradio_parts
 
+from ..parts import ablation_numbers, plan_choice, viewer_part
+from ..parts.ablation_numbers import Recorded
+from ..parts.plan_choice import PLAN
 from ..server.queue import COMPUTING
-from ..state import Shared, errors_shown
+from ..state import PRIVATE, QUIET, Shared, errors_shown
 
-SIZE = "mini"
+
+class Reference(StrEnum):
+    """What the pictures are compared with."""
+
+    MTKD = "MTKD"
+    MT = "MT"
+    TRUTH = TRUTH
+
+
 _FIRST = ("scratch", "kd", "mtkd")
 """Checked at first, with the variants that differ in the loss."""
 _INTRO = f"""**What does each part of the method do?** Every variant is the same student, trained on the same
@@ -41,18 +50,141 @@ _STEPS = """**The same students on their way.** One slider for all panes; a mode
 at the last one before."""
 
 
+@dataclass(frozen=True, eq=False)
+class Ablations:
+    """The components of the tab; its methods answer their events.
+
+    Attributes:
+        chosen: labels of the table's rows.
+        models, step: the students on their way, and where on it.
+    """
+
+    shared: Shared
+    plan: gr.Dropdown
+    table: gr.Radio
+    against: gr.Radio
+    chosen: gr.CheckboxGroup
+    viewer: gr.HTML
+    note: gr.Markdown
+    numbers: gr.Dataframe
+    cost: gr.Plot
+    models: gr.CheckboxGroup
+    step: gr.Slider
+    which: gr.Markdown
+    way: gr.HTML
+    curve: gr.Plot
+
+    def fill(self, comparison: Comparison, table: str, plan: str) -> dict[Any, Any]:
+        """Another comparison: what there is at its scale."""
+        ways = kept(comparison.scale)
+        steps = _all_steps(ways)
+        return {
+            **self.change_table(comparison, table, plan),
+            self.models: gr.CheckboxGroup(list(ways), value=list(ways)[:3]),
+            self.step: gr.Slider(0, max(len(steps) - 1, 1), len(steps) // 2, interactive=len(steps) > 1),
+        }
+
+    def change_plan(self, comparison: Comparison | None, plan: str) -> dict[Any, Any]:
+        """The tables of another plan, and the variants of its first one."""
+        tables = _tables(plan)
+        first = tables[0][1] if tables else None
+        changed = self.change_table(comparison, first, plan) if first else {self.chosen: gr.CheckboxGroup([], value=[])}
+        return {self.table: gr.Radio(tables, value=first), **changed}
+
+    def change_table(self, comparison: Comparison | None, table: str, plan: str) -> dict[Any, Any]:
+        """The variants of another table."""
+        if comparison is None:
+            return {self.chosen: gr.skip()}
+        variants = Recorded(plan_choice.results(plan), table, comparison.scale).variants
+        labels = [variant.row.label for variant in variants]
+        value = [label for label in labels if label in {*_FIRST, *losses()}] or labels[:6]
+        return {self.chosen: gr.CheckboxGroup([(v.title, v.row.label) for v in variants], value=value)}
+
+    def show(
+        self,
+        comparison: Comparison | None,
+        table: str | None,
+        against: str,
+        names: list[str],
+        plan: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> dict[Any, Any]:
+        """The chosen variants on the compared picture, and their recorded numbers."""
+        comparison = _compared(comparison)
+        recorded = Recorded(plan_choice.results(plan), table, comparison.scale) if table else None
+        if recorded is None or not recorded.variants:
+            text = f"No student of this table is trained at ×{comparison.scale} here."
+            return {self.viewer: {"panes": []}, self.note: text, self.numbers: None, self.cost: None}
+        turns = self.shared.turns
+
+        def tell(name: str, done: int, of: int) -> None:
+            progress((done, of), desc=name, unit="models")
+
+        with errors_shown(), turns.for_size(comparison.pixels):
+            reference = _reference(comparison, recorded.variants, Reference(against))
+            picked = [variant for variant in recorded.variants if variant.row.label in names]
+            seen = _run(comparison, picked, reference, turns.between(tell))
+            save = turns.between(self.shared.pictures.group("variants").save)
+            drawn = panes(seen, [variant.name for variant in picked], reference, _captions(seen, picked), save)
+        return {
+            self.viewer: {"panes": drawn, "reference": reference},
+            self.note: recorded.note,
+            self.numbers: ablation_numbers.value(seen, picked, recorded),
+            self.cost: gain_against_cost(recorded.variants, comparison.scale, recorded.where),
+        }
+
+    def show_differences(
+        self,
+        comparison: Comparison | None,
+        table: str | None,
+        against: str,
+        names: list[str],
+        plan: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> dict[Any, Any]:
+        """The same, differences at first: students differ by less than the eye sees."""
+        shown = self.show(comparison, table, against, names, plan, progress)
+        return shown | {self.viewer: shown[self.viewer] | {"view": {"layer": "difference"}}}
+
+    def walk(self, comparison: Comparison | None, names: list[str], place: int) -> dict[Any, Any]:
+        """The chosen students after so many steps of their training."""
+        comparison = _compared(comparison)
+        ways = kept(comparison.scale)
+        steps = _all_steps(ways)
+        names = [name for name in names if name in ways]
+        if not steps or not names:
+            why = "No student was chosen." if steps else f"No student was kept on its way at ×{comparison.scale}."
+            return {self.which: why, self.way: {"panes": []}, self.curve: None}
+        at, turns = steps[min(int(place), len(steps) - 1)], self.shared.turns
+        with errors_shown(), turns.for_size(comparison.pixels):
+            save = turns.between(self.shared.pictures.group("steps").save)
+            drawn = training_panes(comparison, names, at, save, turns.pass_on)
+        reference = TRUTH if comparison.hr_image is not None else None
+        return {
+            self.which: f"After **{at:,}** steps of {steps[-1]:,}",
+            self.way: {"panes": drawn, "reference": reference, "columns": len(drawn)},
+            self.curve: training_curve(names, comparison.scale, at),
+        }
+
+
 def build(shared: Shared, tab: gr.Tab) -> None:
     """Lay out the tab and connect it; it works on the picture of the comparison that the Compare tab shows."""
+    connect(layout(shared), tab)
+
+
+def layout(shared: Shared) -> Ablations:
+    """Lay out the tab: a table's variants on the picture, then the same students on their way."""
     gr.Markdown(_INTRO, elem_classes="help")
     with gr.Row(equal_height=False):
-        table = gr.Radio([(title, name) for name, title in TABLES.items()], value="table5", label="Table", scale=2,
-                         elem_id="ablation-table")  # fmt: skip
-        against = gr.Radio(["MTKD", "MT", "ground truth"], value="MTKD", label="Reference", scale=2,
-                           elem_id="ablation-against")  # fmt: skip
+        plan = plan_choice.layout("ablation-plan")
+        table = gr.Radio(_tables(PLAN), value="table5", label="Table", scale=2, elem_id="ablation-table")
+        against = gr.Radio([reference.value for reference in Reference], value=Reference.MTKD.value, label="Reference",
+                           scale=2, elem_id="ablation-against")  # fmt: skip
     # All labels there are, for programs; a page gets those that can be looked at.
-    labels = sorted({label for name in TABLES for label in load_plan(SIZE).tables[name].variants})
+    tables = plan_choice.plan(PLAN).tables
+    labels = sorted({label for _, name in _tables(PLAN) for label in tables[name].variants})
     chosen = gr.CheckboxGroup(labels, label="Variants", elem_id="ablation-variants")
-    viewer = gr.HTML(None, apply_default_css=False, elem_id="ablation-viewer", **gradio_parts())
+    viewer = viewer_part.layout("ablation-viewer")
     note = gr.Markdown(elem_classes="help", elem_id="ablation-note")
     numbers = gr.Dataframe(interactive=False, label="Numbers", wrap=True, elem_id="ablation-numbers")
     gr.Markdown(_COST, elem_classes="help")
@@ -65,152 +197,71 @@ def build(shared: Shared, tab: gr.Tab) -> None:
             step = gr.Slider(0, 1, 0, step=1, label="Along the training: the steps that were kept", scale=3,
                              elem_id="step-slider")  # fmt: skip
         which = gr.Markdown(elem_id="step-which")
-        way = gr.HTML(None, apply_default_css=False, elem_id="step-viewer", **gradio_parts())
+        way = viewer_part.layout("step-viewer")
         curve = gr.Plot(show_label=False, elem_id="step-curve")
-
-    def fill(comparison: Comparison, table: str) -> list[Any]:
-        """Another comparison: what there is at its scale."""
-        ways = kept(comparison.scale)
-        steps = _all_steps(ways)
-        slider = gr.Slider(0, max(len(steps) - 1, 1), len(steps) // 2, interactive=len(steps) > 1)
-        return [_variants(comparison, table), gr.CheckboxGroup(list(ways), value=list(ways)[:3]), slider]
-
-    def show(
-        comparison: Comparison | None,
-        table: str,
-        against: str,
-        names: list[str],
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> list[Any]:
-        """The chosen variants on the compared picture, and their recorded numbers."""
-        if comparison is None:
-            raise gr.Error("Compare something first: this tab looks at its picture.", print_exception=False)
-        with errors_shown(), shared.turns.for_size(comparison.pixels):
-            found = _found(comparison, table)
-            if not found:
-                text = f"No student of this table is trained at ×{comparison.scale} here."
-                return [{"panes": []}, text, None, None]
-            results, where = _results(comparison)
-            printed = results.printed_set(table, comparison.scale, where)
-            reference = _reference(comparison, found, against)
-            picked = [v for v in found if v.row.label in names]
-            needed = [v.name for v in picked] + ([reference] if reference != TRUTH else [])
-            image = comparison.lr_image if comparison.hr_image is None else comparison.hr_image
-            truth = comparison.hr_image is not None
-            tell = shared.turns.between(lambda name, done, of: progress((done, of), desc=name, unit="models"))
-            seen = compare(image, list(dict.fromkeys(needed)), comparison.scale, truth, tell)
-            drawn = panes(seen, [v.name for v in picked], reference, _captions(seen, picked),
-                          shared.turns.between(shared.pictures.group("variants").save))  # fmt: skip
-        marked = {"panes": drawn, "reference": reference}
-        text = f"Measured: mean PSNR-Y over {where}, ± standard deviation over seeds ({results.protocol})."
-        if printed and printed != where:
-            text += f" The paper prints this table for {printed}: compare differences."
-        paper = students(results, table, comparison.scale, printed) if printed else []
-        rows = _rows(seen, picked, {v.name: v.row for v in paper}, where, printed)
-        return [marked, text, rows, gain_against_cost(found, comparison.scale, where)]
-
-    def first(*arguments: Any) -> list[Any]:
-        """The same, differences at first: students differ by less than the eye sees."""
-        value, *rest = show(*arguments)
-        return [value | {"view": {"layer": "difference"}}, *rest]
-
-    def walk(comparison: Comparison | None, names: list[str], place: int) -> list[Any]:
-        """The chosen students after so many steps of their training."""
-        if comparison is None:
-            raise gr.Error("Compare something first: this tab looks at its picture.", print_exception=False)
-        ways = kept(comparison.scale)
-        steps = _all_steps(ways)
-        names = [name for name in names if name in ways]
-        if not steps or not names:
-            why = "No student was chosen." if steps else f"No student was kept on its way at ×{comparison.scale}."
-            return [why, {"panes": []}, None]
-        at = steps[min(int(place), len(steps) - 1)]
-        with errors_shown(), shared.turns.for_size(comparison.pixels):
-            save = shared.turns.between(shared.pictures.group("steps").save)
-            drawn = training_panes(comparison, names, at, save, shared.turns.pass_on)
-        value = {"panes": drawn, "reference": TRUTH if comparison.hr_image is not None else None, "columns": len(drawn)}
-        return [f"After **{at:,}** steps of {steps[-1]:,}", value, training_curve(names, comparison.scale, at)]
-
-    private = {"api_visibility": "private"}
-    inputs, outputs = [shared.comparison, table, against, chosen], [viewer, note, numbers, cost]
-    steps_in, steps_out = [shared.comparison, models, step], [which, way, curve]
-    shown = {"show_progress_on": [viewer], **COMPUTING}
-    news = shared.on_new_comparison(tab, "ablation-viewer")
-    filled = news.change(fill, [shared.comparison, table], [chosen, models, step], show_progress="hidden", **private)
-    filled.then(first, inputs, outputs, **shown, **private).then(
-        walk, steps_in, steps_out, show_progress_on=[way], **private, **COMPUTING
-    )
-    table.input(_variants, [shared.comparison, table], chosen, show_progress="hidden", **private).then(
-        show, inputs, outputs, **shown, **private
-    )
-    chosen.input(show, inputs, outputs, api_name="ablations", **shown)
-    against.input(show, inputs, outputs, **shown, **private)
-    models.input(walk, steps_in, steps_out, api_name="training_steps", show_progress="hidden", **COMPUTING)
-    step.change(walk, steps_in, steps_out, show_progress="hidden", **private, **COMPUTING)
+    return Ablations(
+        shared, plan, table, against, chosen, viewer, note, numbers, cost, models, step, which, way, curve
+    )  # fmt: skip
 
 
-def _results(comparison: Comparison) -> tuple[Results, str]:
-    results = load(SIZE)
-    return results, results.default_set(comparison.scale)
+def connect(of: Ablations, tab: gr.Tab) -> None:
+    """Connect the tab's events."""
+    comparison = of.shared.comparison
+    plan_choice.connect(tab, of.plan)
+    inputs, outputs = [comparison, of.table, of.against, of.chosen, of.plan], [of.viewer, of.note, of.numbers, of.cost]
+    steps, steps_out = [comparison, of.models, of.step], [of.which, of.way, of.curve]
+    shown: dict[str, Any] = {"show_progress_on": [of.viewer], **COMPUTING}
+    news = of.shared.on_new_comparison(tab, "ablation-viewer")
+    place = [comparison, of.table, of.plan]
+    filled = news.change(of.fill, place, [of.chosen, of.models, of.step], **QUIET)
+    first = filled.then(of.show_differences, inputs, outputs, **shown, **PRIVATE)
+    first.then(of.walk, steps, steps_out, show_progress_on=[of.way], **PRIVATE, **COMPUTING)
+    changed = of.plan.input(of.change_plan, [comparison, of.plan], [of.table, of.chosen], **QUIET)
+    changed.then(of.show, inputs, outputs, **shown, **PRIVATE)
+    of.table.input(of.change_table, place, of.chosen, **QUIET).then(of.show, inputs, outputs, **shown, **PRIVATE)
+    of.chosen.input(of.show, inputs, outputs, api_name="ablations", **shown)
+    of.against.input(of.show, inputs, outputs, **shown, **PRIVATE)
+    of.models.input(of.walk, steps, steps_out, api_name="training_steps", show_progress="hidden", **COMPUTING)
+    of.step.change(of.walk, steps, steps_out, **QUIET, **COMPUTING)
 
 
-def _found(comparison: Comparison, table: str) -> list[Variant]:
-    results, where = _results(comparison)
-    return students(results, table, comparison.scale, where) if comparison.scale in results.scales(table) else []
+def _tables(plan: str) -> list[tuple[str, str]]:
+    """Titles and names of a plan's tables of one student: those of the bundled plans, then those of its own."""
+    tables, bundled = plan_choice.plan(plan).tables, plan_choice.plan(PLAN).tables
+    own = [(table.title, name) for name, table in tables.items() if table.variants and name not in bundled]
+    return [*((title, name) for name, title in TABLES.items() if name in tables), *own]
 
 
-def _variants(comparison: Comparison | None, table: str) -> Any:
+def _compared(comparison: Comparison | None) -> Comparison:
     if comparison is None:
-        return gr.skip()
-    found = _found(comparison, table)
-    labels = [v.row.label for v in found]
-    value = [label for label in labels if label in {*_FIRST, *losses()}] or labels[:6]
-    return gr.CheckboxGroup([(v.title, v.row.label) for v in found], value=value)
+        raise gr.Error("Compare something first: this tab looks at its picture.", print_exception=False)
+    return comparison
 
 
-def _all_steps(ways: dict[str, list[int]]) -> list[int]:
+def _all_steps(ways: Mapping[str, Sequence[int]]) -> list[int]:
     return sorted({step for steps in ways.values() for step in steps})
 
 
-def _reference(comparison: Comparison, found: list[Variant], against: str) -> str:
+def _run(comparison: Comparison, variants: Sequence[Variant], reference: str, progress: Any) -> Comparison:
+    """The variants, and the reference, on the picture of a comparison."""
+    image = comparison.lr_image if comparison.hr_image is None else comparison.hr_image
+    names = [variant.name for variant in variants] + ([reference] if reference != TRUTH else [])
+    return compare(image, list(dict.fromkeys(names)), comparison.scale, comparison.hr_image is not None, progress)
+
+
+def _reference(comparison: Comparison, variants: Sequence[Variant], against: Reference) -> str:
     """The picture to compare with; without ground truth, or where it is not trained, the first one there is."""
-    if against == "ground truth" and comparison.hr_image is not None:
+    if against is Reference.TRUTH and comparison.hr_image is not None:
         return TRUTH
-    if against == "MT":
-        merged = [r.name for r in comparison.results if r.role == "aggregator"]
+    if against is Reference.MT:
+        merged = [result.name for result in comparison.results if result.role == "aggregator"]
         if merged:
             return merged[0]
         gr.Warning("No aggregator is compared: check one in the Compare tab. MTKD is the reference now.")
-    named = {v.row.label: v.name for v in found}
-    return named.get("mtkd", found[0].name)
+    named = {variant.row.label: variant.name for variant in variants}
+    return named.get("mtkd", variants[0].name)
 
 
-def _captions(seen: Comparison, picked: list[Variant]) -> dict[str, str]:
+def _captions(seen: Comparison, picked: Sequence[Variant]) -> dict[str, str]:
     quality = seen.captions()
-    return quality | {v.name: f"{v.title} · {quality[v.name]}" for v in picked}
-
-
-def _rows(
-    seen: Comparison, picked: list[Variant], paper: dict[str, Row], where: str, printed: str | None
-) -> dict[str, Any]:
-    columns = ["variant", "this picture, dB", f"{where}, dB", "seeds", "over scratch, dB"]
-    columns += [f"paper, {printed}, dB", "paper, over scratch, dB"] if printed else []
-    data, texts = [], []
-    for v in picked:
-        own, row, theirs = seen[v.name].psnr, v.row, paper.get(v.name)
-        over, spread = row.over, "" if row.spread is None else f" ± {row.spread:.3f}"
-        values: list[Any] = [v.title, own, row.measured, row.seeds, over.mean if over else None]
-        shown = [v.title, _text(own, ".2f"), _text(row.measured, ".3f") + spread, str(row.seeds), _text(values[4])]
-        if over and over.spread is not None:
-            shown[4] += f" ± {over.spread:.3f}"
-        if printed:
-            numbers = (theirs.printed, theirs.printed_over) if theirs else (None, None)
-            values += numbers
-            shown += [_text(numbers[0], ".2f"), _text(numbers[1], "+.2f")]
-        data.append(values)
-        texts.append(shown)
-    return {"headers": columns, "data": data, "metadata": {"display_value": texts, "styling": None}}
-
-
-def _text(value: float | None, form: str = "+.3f") -> str:
-    return "–" if value is None else f"{value:{form}}"
+    return quality | {variant.name: f"{variant.title} · {quality[variant.name]}" for variant in picked}

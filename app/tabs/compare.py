@@ -19,10 +19,9 @@ from mtkd.explore import compare as run_models
 from mtkd.explore.comparison.core import TRUTH
 from mtkd.explore.comparison.region import Region
 from mtkd.explore.comparison.saved import SavedView, checked, from_json, from_query
-from mtkd.explore.viewer import gradio_parts
 from mtkd.images import UInt8Image, read_image
 
-from ..parts import comparison_table, figure, picture
+from ..parts import comparison_table, figure, picture, viewer_part
 from ..parts.best_teacher import BestTeacher
 from ..parts.picture import PictureBar, models_folder
 from ..parts.slider import Slider
@@ -205,7 +204,7 @@ def layout(shared: Shared) -> Compare:
         with gr.Column(scale=0, min_width=320, elem_id="controls"):
             bar = picture.layout(shared)
         with gr.Column(scale=1, min_width=640):
-            viewer = gr.HTML(None, apply_default_css=False, elem_id="viewer", **gradio_parts())
+            viewer = viewer_part.layout("viewer")
             table = comparison_table.layout()
             notes = gr.Markdown(elem_classes="help")
             with gr.Row(elem_id="keep"):

@@ -180,25 +180,40 @@ def test_wavelets_run_what_they_show_and_pass_the_turn_on(handler, comparison, h
 
 
 def test_ablations_ask_for_their_size_and_pass_the_turn_on(handler, comparison, happened):
-    handler("ablations", "show")(comparison, "table5", "MTKD", ["scratch"], lambda *a, **k: None)
+    handler("ablations", "show")(comparison, "table5", "MTKD", ["scratch"], "mini", lambda *a, **k: None)
     assert "size 5632" in happened
     happened.clear()
     handler("ablations", "walk")(comparison, ["rcan_tiny-mtkd"], 0)
     assert {"size 5632", "pass on ('rcan_tiny-mtkd@150', 0, 1)"} <= set(happened)
 
 
-def test_runs_of_a_plan_of_ones_own_are_shown(handler, tmp_path, monkeypatch):
-    """What ``mtkd matrix --size FILE`` trained lies in the runs folder, with the plan beside it."""
+@pytest.fixture
+def own_plan(tmp_path, monkeypatch) -> str:
+    """A plan whose runs ``mtkd matrix --size FILE`` left in the runs folder."""
     monkeypatch.setenv("MTKD_HOME", str(tmp_path))
     plan = tmp_path / "mine.yaml"
     plan.write_text("extends: mini\ntables: {mine: {title: Mine alone, student: rcan, variants: [scratch, kd]}}\n")
     out = runs_folder("mine")
     keep_plan(str(plan), out)
     shutil.copy(MEASURED / "mini.sqlite", out / "records.sqlite")
-    assert list(available_plans()) == ["mini", "small", "paper", "mine"]
-    tables = next(iter(handler("results", "change_plan")("mine").values())).choices
+    return "mine"
+
+
+def test_results_show_the_runs_of_a_plan_of_ones_own(handler, own_plan):
+    assert list(available_plans()) == ["mini", "small", "paper", own_plan]
+    tables = next(iter(handler("results", "change_plan")(own_plan).values())).choices
     assert ("Mine alone", "mine") in tables
-    changed = handler("results", "fill")("mine", "mine", 4, "Set5", "PSNR", None)
+    changed = handler("results", "fill")(own_plan, "mine", 4, "Set5", "PSNR", None)
     assert "KD" in next(value for part, value in changed.items() if part.elem_id == "results-table")
     with pytest.raises(gr.Error, match="unknown plan 'nobody'"):
         handler("results", "fill")("nobody", "mine", 4, "Set5", "PSNR", None)
+
+
+def test_ablations_show_the_tables_of_a_plan_of_ones_own(handler, own_plan, comparison):
+    table, chosen = handler("ablations", "change_plan")(comparison, own_plan).values()
+    assert ("Mine alone", "mine") in table.choices and ("Ablations (Table 5)", "table5") in table.choices
+    table, chosen = handler("ablations", "change_table")(comparison, "mine", own_plan), ["scratch", "kd"]
+    assert next(iter(table.values())).value == chosen
+    shown = handler("ablations", "show")(comparison, "mine", "ground truth", chosen, own_plan, lambda *a, **k: None)
+    panes = next(value for part, value in shown.items() if part.elem_id == "ablation-viewer")["panes"]
+    assert [pane["name"] for pane in panes] == ["ground truth", "rcan_tiny-scratch", "rcan_tiny-kd"]
