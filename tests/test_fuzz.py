@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mtkd.config import assign, read_yaml
 from mtkd.errors import UserError, check_format, unknown_name
 from mtkd.images import decode, read_image
-from mtkd.training.recipe import Recipe, assign, parse, read_yaml
+from mtkd.training.recipe import Recipe, parse
 from mtkd.zoo.model import read_card
 from tests.benchmarks import corpus
 from tests.benchmarks.fuzz import NUMBERS, failed, fuzz

@@ -8,8 +8,7 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-import yaml
-
+from mtkd.config import to_yaml
 from mtkd.explore.evidence.result_rows import Difference, Row, View
 from mtkd.explore.evidence.results import Checked
 
@@ -113,7 +112,7 @@ def _details(run: Mapping[str, Any]) -> str:
         items = "".join(f"<li>{escape(text)}</li>" for text in run["deviations"])
         parts.append(f"<dt>deviations</dt><dd><ul>{items}</ul></dd>")
     if run["recipe"]:
-        recipe = escape(yaml.safe_dump(run["recipe"], sort_keys=False))
+        recipe = escape(to_yaml(run["recipe"]))
         parts.append(f"<dt>recipe</dt><dd><pre>{recipe}</pre></dd>")
     return f"<details><summary>{escape(run['folder'])}</summary><dl>{''.join(parts)}</dl></details>"
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from mtkd import networks, zoo
+from mtkd.config import assign
 from mtkd.data.examples import EXAMPLES
 from mtkd.errors import UserError
 from mtkd.experiments.plan import load_plan, load_recipe
 from mtkd.images import find_images
 from mtkd.training import jobs
-from mtkd.training.recipe import Recipe, assign, parse
+from mtkd.training.recipe import Recipe, parse
 from mtkd.training.request import shortened
 
 STAGES = ("teacher", "aggregator", "student")

@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from mtkd import networks, plugins
+from mtkd.config import Strict, assign, explain, read_yaml, to_yaml
 from mtkd.errors import UserError, unknown_name
 from mtkd.files import atomic_write
 from mtkd.home import runs_folder
 from mtkd.methods.mtkd import MTKD
 from mtkd.plugins import LOSSES
-from mtkd.training.recipe import Data, Recipe, assign, explain, parse, read_yaml
+from mtkd.training.recipe import Data, Recipe, parse
 
 PLAN_FILE = "plan.yaml"
 """Of a user's plan, in the folder of its runs."""
@@ -39,11 +39,7 @@ DECIDED = {
 Scale = Literal[2, 3, 4]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Aggregator(_Strict):
+class Aggregator(Strict):
     """One aggregator of Stage 1: its teachers, in order, and the suffix of its network ("_v3")."""
 
     teachers: tuple[str, ...] = Field(min_length=1)
@@ -51,12 +47,12 @@ class Aggregator(_Strict):
     title: str = ""
 
 
-class Training(_Strict):
+class Training(Strict):
     """How a student is trained: its method, the networks that it learns from, other keys of its recipe."""
 
     teachers: tuple[str, ...] | None = None
-    method: dict[str, Any] = {}
-    recipe: dict[str, Any] = {}
+    method: dict[str, Any] = Field({})
+    recipe: dict[str, Any] = Field({})
 
 
 class Variant(Training):
@@ -76,7 +72,7 @@ class Variant(Training):
         return self
 
 
-class Table(_Strict):
+class Table(Strict):
     """Rows of a comparison: ``models`` as they are, and one student under each of ``variants``."""
 
     title: str
@@ -96,15 +92,15 @@ class Table(_Strict):
         return self
 
 
-class AtScale(_Strict):
+class AtScale(Strict):
     """Keys of recipes that are different at one scale."""
 
-    teachers: dict[Architecture, dict[str, Any]] = {}
-    aggregator: dict[str, Any] = {}
-    student: dict[str, Any] = {}
+    teachers: dict[Architecture, dict[str, Any]] = Field({})
+    aggregator: dict[str, Any] = Field({})
+    student: dict[str, Any] = Field({})
 
 
-class Plan(_Strict):
+class Plan(Strict):
     """One size with everything that can be trained at it."""
 
     aggregators: dict[str, Aggregator]
@@ -119,10 +115,10 @@ class Plan(_Strict):
     """A network, or a recipe's keys: one of each architecture under its name, further ones under names of their own."""
     student: dict[str, Any]
     """Keys of every student's recipe."""
-    at: dict[Literal["x2", "x3", "x4"], AtScale] = {}
+    at: dict[Literal["x2", "x3", "x4"], AtScale] = Field({})
     scales: tuple[Scale, ...]
     seeds: tuple[int, ...] = Field(min_length=1)
-    overrides: dict[str, Any] = {}
+    overrides: dict[str, Any] = Field({})
     """Keys of every recipe that win over all of the plan's."""
 
     @model_validator(mode="after")
@@ -373,7 +369,7 @@ def keep_plan(name: str, folder: Path) -> None:
     """
     if name not in SIZES:
         with atomic_write(folder / PLAN_FILE) as temporary:
-            temporary.write_text(yaml.safe_dump(_content(name), sort_keys=False), encoding="utf-8")
+            temporary.write_text(to_yaml(_content(name)), encoding="utf-8")
 
 
 def load_plan(size: str, assignments: Sequence[str] = ()) -> Plan:
@@ -386,7 +382,7 @@ def load_plan(size: str, assignments: Sequence[str] = ()) -> Plan:
             assignment to what the plan decides.
     """
     content = _content(size)
-    overrides: dict[str, Any] = {}
+    overrides: dict[str, Any] = Field({})
     for assignment in assignments:
         assign(overrides, assignment)
     for key in DECIDED.keys() & overrides.keys():

@@ -6,16 +6,12 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
-from mtkd.training.recipe import read_yaml
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from mtkd.config import Strict, read_yaml
 
 
-class Claim(_Strict):
+class Claim(Strict):
     """One sentence of the paper as something that can be checked on a table of numbers.
 
     Either every row of ``better`` is to be better than every one of ``than`` (or ``pairs`` names the pairs), or the
@@ -40,7 +36,7 @@ class Claim(_Strict):
         return self
 
 
-class Correction(_Strict):
+class Correction(Strict):
     """A misprint: what is printed, and how it is read."""
 
     table: str
@@ -53,14 +49,14 @@ class Correction(_Strict):
     why: str
 
 
-class Footnote(_Strict):
+class Footnote(Strict):
     """A remark on a table."""
 
     table: str
     text: str
 
 
-class Network(_Strict):
+class Network(Strict):
     """One line of Table 1; parameters in millions."""
 
     network: str
@@ -71,7 +67,7 @@ class Network(_Strict):
     parameters: float
 
 
-class Published(_Strict):
+class Published(Strict):
     """Tables 1 to 5: ``tables[name][scale][row][set]`` is (PSNR in dB, SSIM)."""
 
     table1: tuple[Network, ...]

@@ -17,9 +17,10 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from mtkd.config import read_yaml
 from mtkd.errors import Unwritable, UserError, check_format
 from mtkd.files import atomic_write, remove_unfinished
-from mtkd.training.recipe import Recipe, parse, read_yaml
+from mtkd.training.recipe import Recipe, parse
 from mtkd.zoo.checkpoints import load_torch
 from mtkd.zoo.model import read_card
 

@@ -21,13 +21,14 @@ from typing import Any, Literal
 import psutil  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
+from mtkd.config import read_yaml
 from mtkd.errors import UserError, unknown_name
 from mtkd.files import atomic_write
 from mtkd.home import home, runs_folder
 from mtkd.training.devices import check_device, environment
 from mtkd.training.guards import falls
 from mtkd.training.measured import HELD_OUT_PSNR, Measured
-from mtkd.training.recipe import Recipe, parse, read_yaml
+from mtkd.training.recipe import Recipe, parse
 from mtkd.training.request import check
 from mtkd.zoo.model import read_card
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
 import numpy as np
-import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -21,6 +17,7 @@ from pydantic import (
 )
 
 from mtkd import networks
+from mtkd.config import Strict, explain, to_yaml
 from mtkd.data.div2k import official_lr
 from mtkd.data.patches import ImagePairs, damaged, lr_file, split
 from mtkd.errors import UserError, unknown_name
@@ -29,22 +26,11 @@ from mtkd.images import find_images
 from mtkd.methods import changed_options, compares_features, runs_teacher
 from mtkd.resize import Border
 
-MAX_CHARACTERS = 1_000_000
-"""Of a YAML file; those of this project have some thousands."""
-MAX_NODES = 100_000
-"""Keys and values in it."""
-MAX_DIGITS = 30
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 OFFICIAL = "official"
 """What ``data.lr`` says for the LR images that come with a folder of HR images."""
 
 
-class Data(_Strict):
+class Data(Strict):
     """Training images: a folder of HR images; LR is made from them, or read from ``lr``."""
 
     train: str
@@ -137,7 +123,7 @@ class Data(_Strict):
         return told
 
 
-class Optimizer(_Strict):
+class Optimizer(Strict):
     """Adam (Sec. 4.2)."""
 
     lr: float = Field(1e-4, gt=0)
@@ -152,7 +138,7 @@ class Optimizer(_Strict):
         return notes + ([f"Adam eps {self.eps:g} (paper: 1e-8)"] if self.eps != paper.eps else [])
 
 
-class Schedule(_Strict):
+class Schedule(Strict):
     """Learning rate over the run: ``step`` (Sec. 4.2: times ``gamma`` every ``every``) or ``cosine`` to ``final``."""
 
     kind: Literal["step", "cosine"] = "step"
@@ -180,14 +166,14 @@ class Schedule(_Strict):
         return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-class MethodChoice(_Strict):
+class MethodChoice(Strict):
     """The training method, by name, with its options."""
 
     name: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field({})
 
 
-class Recipe(_Strict):
+class Recipe(Strict):
     """One training run. The defaults are the paper's setting (Sec. 4.2)."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -266,36 +252,7 @@ class Recipe(_Strict):
 
     def dump(self) -> str:
         """The resolved recipe as YAML."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-
-
-def explain(error: ValidationError, source: str, model: type[BaseModel]) -> str:
-    """The first problem that pydantic found in a YAML file of the form ``model``, as one line for its author."""
-    first = error.errors()[0]
-    where = _short(".".join(str(part) for part in first["loc"]))
-    if first["type"] == "extra_forbidden":
-        *parents, key = map(str, first["loc"])
-        known = _keys(model, parents)
-        return f"{source}: {unknown_name(' of '.join(['key', *reversed(parents)]), key, known)}"
-    if isinstance(cause := first.get("ctx", {}).get("error"), Exception):
-        return f"{source}: {cause}"
-    if first["type"] == "missing":
-        return f"{source}: key '{where}' is missing"
-    return f"{source}: {where}: {first['msg']} (got {_short(reprlib.repr(first['input']))})"
-
-
-def _keys(model: Any, parents: Sequence[str]) -> list[str]:
-    """The keys that a file of this form may have under ``parents``."""
-    rest = iter(parents)
-    for part in rest:
-        annotation = next((f.annotation for n, f in model.model_fields.items() if part in (n, f.alias)), None)
-        nested = (annotation, *get_args(annotation))  # of Optional[Model] or dict[str, Model]: the model
-        model = next((a for a in nested if hasattr(a, "model_fields")), None)
-        if model is None:
-            return []
-        if get_origin(annotation) is dict:
-            next(rest, None)  # the mapping's own key
-    return [field.alias or name for name, field in getattr(model, "model_fields", {}).items()]
+        return to_yaml(self.model_dump(mode="json"))
 
 
 def parse(content: Any, source: str) -> Recipe:
@@ -310,81 +267,3 @@ def parse(content: Any, source: str) -> Recipe:
         return Recipe.model_validate(content)
     except ValidationError as error:
         raise UserError(explain(error, source, Recipe)) from error
-
-
-def assign(content: dict[str, Any], assignment: str) -> None:
-    """Put one ``key=value`` of the command line into a nested mapping; ``a.b=1`` sets key b under a.
-
-    Raises:
-        UserError: not of that form, or a key under something that holds none.
-    """
-    key, sign, text = assignment.partition("=")
-    if not sign or not key:
-        raise UserError(f"--set {assignment}: write key=value, e.g. --set iterations=1000 or --set data.train=photos")
-    *parents, last = key.split(".")
-    for parent in parents:
-        child = content.setdefault(parent, {})
-        if not isinstance(child, dict):
-            raise UserError(f"--set {assignment}: '{parent}' holds no keys")
-        content = child
-    content[last] = _loaded(text, f"--set {assignment}", "not a YAML value")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML whose aliases may not stand for much: a few of them in one another are more than any memory holds."""
-
-    def construct_document(self, node: yaml.Node) -> Any:
-        if _nodes(node, {}) > MAX_NODES:
-            raise yaml.YAMLError(f"more than {MAX_NODES:,} values once its aliases (*name) are written out")
-        return super().construct_document(node)
-
-    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        if len(node.value) > MAX_DIGITS:  # those of thousands of digits cannot even be written out again
-            raise yaml.YAMLError(f"a number of more than {MAX_DIGITS} digits")
-        return int(super().construct_yaml_int(node))
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
-
-
-def _nodes(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many nodes there are with all aliases written out; one that holds itself counts as too many."""
-    if id(node) not in known:
-        known[id(node)] = MAX_NODES + 1
-        held = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
-        children = held if isinstance(node, yaml.CollectionNode) else []
-        known[id(node)] = 1 + sum(_nodes(child, known) for child in children)
-    return known[id(node)]
-
-
-def _loaded(text: str, source: str, problem: str) -> Any:
-    """A YAML text; dates, numbers and nesting that its reader cannot cope with are the author's mistakes too."""
-    try:
-        return yaml.load(text, _Loader)
-    except Exception as error:
-        why = " ".join(str(error).split())
-        raise UserError(f"{source}: {problem} ({_short(why, 200)})") from error
-
-
-def _short(text: str, characters: int = 80) -> str:
-    """The beginning of what may be of any length."""
-    return text if len(text) <= characters else f"{text[:characters]}..."
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file that holds one mapping.
-
-    Raises:
-        UserError: unreadable, not YAML, or not a mapping.
-    """
-    try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(MAX_CHARACTERS + 1)
-    except (UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{path}: not a readable YAML file ({error})") from error
-    if len(text) > MAX_CHARACTERS:
-        raise UserError(f"{path}: more than {MAX_CHARACTERS:,} characters; not a file of this kind")
-    content = _loaded(text, str(path), "not a readable YAML file")
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: holds no mapping of keys to values")
-    return content

@@ -7,17 +7,11 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-import yaml
-from pydantic import BaseModel, ConfigDict
-
+from mtkd.config import Strict, read_yaml
 from mtkd.errors import unknown_name
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class WeightsFile(_Strict):
+class WeightsFile(Strict):
     """One published file: its address, or only its name where no program can fetch it."""
 
     url: str | None = None
@@ -35,7 +29,7 @@ class WeightsFile(_Strict):
         return {"name": "its first digits are in the file's name", "others": "others recorded it"}.get(self.vouched, "")
 
 
-class Published(_Strict):
+class Published(Strict):
     """A published model: its files by scale, and [PSNR in dB, SSIM] as published by scale and set."""
 
     network: str
@@ -55,7 +49,7 @@ class Published(_Strict):
 @cache
 def known() -> dict[str, Published]:
     """Everything in ``public.yaml``; bicubic has numbers, but no files."""
-    content = yaml.safe_load(Path(__file__).with_name("public.yaml").read_text(encoding="utf-8"))
+    content = read_yaml(Path(__file__).with_name("public.yaml"))
     return {name: Published.model_validate(entry) for name, entry in content.items()}
 
 
