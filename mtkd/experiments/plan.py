@@ -382,7 +382,7 @@ def load_plan(size: str, assignments: Sequence[str] = ()) -> Plan:
             assignment to what the plan decides.
     """
     content = _content(size)
-    overrides: dict[str, Any] = Field({})
+    overrides: dict[str, Any] = {}
     for assignment in assignments:
         assign(overrides, assignment)
     for key in DECIDED.keys() & overrides.keys():
