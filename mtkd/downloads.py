@@ -1,35 +1,29 @@
-"""Files from the network: resumed, checked, whole or not there; killed at any moment, nothing is lost or corrupt.
+"""Public files: pooch keeps them and compares hashes; ours is what it downloads with, which goes on where it stopped.
 
-A file comes into ``NAME.part``, written without buffers, beside ``NAME.part.json``, which says what the server called
-it (size, ETag, date). It goes on from there only if the server still has the same file; it takes its name once its
-size and hash are right and it is on the disk.
+A file comes into ``NAME.part`` and takes its name once its hash is right. Stopped or killed, it goes on from there.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import http.client
-import json
 import os
 import shutil
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 
 from mtkd.errors import UserError
-from mtkd.files import atomic_write
 from mtkd.home import home
-from mtkd.web import PassingError, RangeError, extent, names, open_url
 
-PIECE = 1 << 16
-"""Bytes that are read and written at once: what a killed download repeats at most."""
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+PIECE = 1 << 14
+"""Bytes that are read and written at once: what is fetched again, at most, after a connection was cut."""
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that came; negative where bytes are thrown away."""
@@ -43,14 +37,6 @@ class Remote:
     path: Path
     size: int | None = None
     sha256: str | None = None
-
-    @property
-    def part(self) -> Path:
-        return self.path.with_name(self.path.name + ".part")
-
-    @property
-    def origin(self) -> Path:
-        return self.path.with_name(self.path.name + ".part.json")
 
 
 @dataclass(frozen=True)
@@ -74,40 +60,21 @@ class Hopeless(UserError):  # noqa: N818
     """No file at all can come: the disk is full, or the network away."""
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def mirrored(url: str, mirror: str | None = None) -> str:
+    """The address at a mirror, ``MIRROR/HOST/PATH`` (as ``wget -x`` lays files out); without one, the address itself.
 
-
-def download(
-    remote: Remote,
-    progress: Progress = lambda count: None,
-    patience: Patience = PATIENCE,
-    stop: threading.Event | None = None,
-) -> str:
-    """Fetch one file, or find it there, and return its SHA-256.
-
-    Processes that want the same file take turns; the later ones find it done.
+    ``mirror`` defaults to the environment's ``MTKD_MIRROR``.
 
     Raises:
-        Stopped: ``stop`` was set.
-        UserError: not there (404), not reachable, given up after ``patience``, other content than expected, no space.
+        UserError: the mirror's address is neither https nor http.
     """
-    try:
-        remote.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock_for(remote.path)):
-            if not remote.path.exists():
-                return _Download(remote, progress, patience, stop or threading.Event()).run()
-            progress(remote.path.stat().st_size)
-            found = sha256_of(remote.path)
-    except OSError as error:
-        raise UserError(f"{remote.path}: cannot be written ({error.strerror or error})") from error
-    if remote.sha256 and found != remote.sha256:
-        raise UserError(
-            f"{remote.path}: is there, but its SHA-256 is {found}, not {remote.sha256}; move it away, then try again"
-        )
-    return found
+    mirror = mirror or os.environ.get("MTKD_MIRROR")
+    if not mirror:
+        return url
+    if urlsplit(mirror).scheme not in ("https", "http"):
+        raise UserError(f"mirror {mirror}: give an address that begins with https:// or http://")
+    parts = urlsplit(url)
+    return f"{mirror.rstrip('/')}/{parts.netloc}{parts.path}"
 
 
 def lock_for(path: Path) -> Path:
@@ -117,164 +84,197 @@ def lock_for(path: Path) -> Path:
     return folder / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}.lock"
 
 
+def download(
+    remote: Remote,
+    progress: Progress = lambda count: None,
+    patience: Patience = PATIENCE,
+    stop: threading.Event | None = None,
+) -> None:
+    """Fetch one file with pooch, unless it is there with the right hash; a file with another hash is replaced.
+
+    Processes that want the same file take turns; the later ones find it. A process that is killed may leave an empty
+    ``tmp...`` beside it: give each file, or set of files, a folder that is removed in the end.
+
+    Raises:
+        Stopped: ``stop`` was set.
+        UserError: not there (404), not reachable, given up after ``patience``, other content than expected, no space.
+    """
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")
+    path = remote.path
+    downloader = Downloader(remote, progress, patience, stop or threading.Event())
+    try:
+        with FileLock(lock_for(path)):
+            pooch.retrieve(remote.url, remote.sha256, path.name, path.parent, downloader=downloader)
+            downloader.part.unlink(missing_ok=True)
+    except UserError:
+        raise
+    except ValueError as error:  # pooch's: another hash
+        downloader.part.unlink(missing_ok=True)
+        raise UserError(f"{remote.url}: {error} The same command fetches it anew") from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            kept = f"{downloader.length():,} bytes are kept; make room, then the same command goes on"
+            raise Hopeless(f"{path}: no space left ({error.strerror}); {kept}") from error
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+    progress(path.stat().st_size - downloader.reported)
+
+
+def download_all(
+    remotes: Sequence[Remote],
+    progress: Progress = lambda count: None,
+    workers: int = 4,
+    patience: Patience = PATIENCE,
+) -> list[str]:
+    """Fetch files side by side; returns what went wrong, a sentence a file.
+
+    Nothing more is begun once the disk is full or the network away. Ctrl-C keeps what came.
+    """
+    guard, stop = threading.Lock(), threading.Event()
+
+    def count(number: int) -> None:
+        with guard:
+            progress(number)
+
+    def fetch(remote: Remote) -> str | None:
+        try:
+            if not stop.is_set():
+                download(remote, count, patience, stop)
+        except Stopped:
+            pass
+        except UserError as error:
+            if isinstance(error, Hopeless):
+                stop.set()
+            return str(error)
+        return None
+
+    with ThreadPool(max(1, min(workers, len(remotes)))) as pool:
+        try:
+            return [problem for problem in pool.imap_unordered(fetch, remotes) if problem]
+        finally:
+            stop.set()
+
+
 @dataclass
-class _Download:
+class Downloader:
+    """What pooch calls to download a file: from https alone (http where the address says so, as a mirror's may).
+
+    What came is gone on with only where the hash is known, by which a file that changed meanwhile would be noticed.
+    """
+
     remote: Remote
     progress: Progress
     patience: Patience
     stop: threading.Event
-    told: int = field(default=0, init=False)
+    reported: int = field(default=0, init=False)
     """How many bytes ``progress`` knows of."""
+    reached: bool = field(default=False, init=False)
+    """Whether a server answered."""
 
-    def run(self) -> str:
-        """Try until the whole file has come and is right; returns its hash."""
-        failures, again = 0, False
-        while True:
-            before = self.length()
-            try:
-                began = self.attempt()
-            except PassingError as error:
-                failures = 1 if self.length() > before else failures + 1
-                if failures >= self.patience.tries:
-                    raise self.given_up(error) from error
-                if self.stop.wait(self.patience.pause * 2 ** (failures - 1)):
-                    raise Stopped from None
-                continue
-            except OSError as error:
-                raise self.cannot_write(error) from error
-            found = sha256_of(self.remote.part)
-            if (problem := self.problem(found)) is None:
-                self.finish()
-                return found
-            self.forget()
-            if began == 0 or again:
-                raise UserError(f"{self.remote.url}: {problem}; nothing of it was kept")
-            again = True  # what lay there may have been damaged: once more, from its beginning
-
-    def attempt(self) -> int:
-        """One connection: go on where the part ends, if the server still has the same file, else begin anew.
-
-        Returns:
-            Where it began.
-        """
-        origin = self.origin()
-        have = self.length() if origin else 0
-        if origin and have and have == origin["size"]:  # killed after the last byte
-            self.tell(have)
-            return have
-        headers = {}
-        if origin and have:
-            headers["Range"] = f"bytes={have}-"
-            if same := origin["etag"] or origin["modified"]:
-                headers["If-Range"] = same
-        try:
-            response = open_url(self.remote.url, headers, self.patience.silence)
-        except RangeError:
-            self.forget()
-            raise
-        with response:
-            begins, size = extent(response)
-            if begins and (begins != have or not origin or names(response, size) != _names_of(origin)):
-                self.forget()
-                raise PassingError("the file changed on the server; begun anew")
-            self.check(size, begins)
-            if not begins:
-                self.remember(response, size)
-            self.copy(response, begins)
-        if size is not None and self.length() < size:
-            raise PassingError(f"the connection was cut after {self.length():,} of {size:,} bytes")
-        return begins
-
-    def copy(self, response: Any, begins: int) -> None:
-        with self.remote.part.open("r+b" if begins else "wb", buffering=0) as file:
-            position = file.seek(begins)
-            self.tell(position)
-            while not self.stop.is_set():
-                try:
-                    piece = response.read1(PIECE)
-                except TimeoutError:
-                    raise PassingError(f"silent for {self.patience.silence:g} seconds") from None
-                except (OSError, http.client.HTTPException) as error:
-                    raise PassingError(error) from error
-                if not piece:
-                    return
-                while piece:  # a disk that is all but full takes a part of it
-                    written = file.write(piece)
-                    piece = piece[written:]
-                    position += written
-                self.tell(position)
-        raise Stopped
-
-    def tell(self, position: int) -> None:
-        """Report how much of the file is there."""
-        if position != self.told:
-            self.progress(position - self.told)
-            self.told = position
+    @property
+    def part(self) -> Path:
+        return self.remote.path.with_name(self.remote.path.name + ".part")
 
     def length(self) -> int:
-        part = self.remote.part
-        return part.stat().st_size if part.exists() else 0
+        return self.part.stat().st_size if self.part.exists() else 0
 
-    def origin(self) -> dict[str, Any] | None:
-        """What is known of the part's file; None where it cannot be gone on with."""
-        with suppress(OSError, ValueError, KeyError):
-            known = json.loads(self.remote.origin.read_text(encoding="utf-8"))
-            sure = known["etag"] or known["modified"] or self.remote.sha256  # by whatever a mistake would be noticed
-            if known["url"] == self.remote.url and sure:
-                return dict(known)
-        return None
-
-    def remember(self, response: Any, size: int | None) -> None:
-        self.forget()  # never the old bytes under the new file's name
-        known = {"url": self.remote.url, **names(response, size)}
-        with atomic_write(self.remote.origin) as temporary:
-            temporary.write_text(json.dumps(known), encoding="utf-8")
+    def report(self, length: int) -> None:
+        self.progress(length - self.reported)
+        self.reported = length
 
     def forget(self) -> None:
-        self.tell(0)
-        self.remote.part.unlink(missing_ok=True)
-        self.remote.origin.unlink(missing_ok=True)
+        self.part.unlink(missing_ok=True)
+        self.report(0)
 
-    def check(self, size: int | None, begins: int) -> None:
+    def __call__(self, url: str, output_file: str, pooch: object) -> None:
+        """Try until the whole file has come; pooch then compares its hash."""
+        import requests
+
+        failures = 0
+        if self.remote.sha256 is None:
+            self.forget()
+        while (before := self.length()) == 0 or before != self.remote.size:
+            try:
+                self.attempt(url, before)
+                break
+            except requests.exceptions.InvalidSchema as error:
+                raise UserError(f"{url}: only https addresses are fetched ({error})") from error
+            except requests.RequestException as error:
+                failures = 1 if self.length() > before else failures + 1
+                if failures >= self.patience.tries:
+                    raise self.given_up(url, error) from error
+            if self.stop.wait(self.patience.pause * 2 ** (failures - 1)):
+                raise Stopped
+        Path(output_file).unlink()
+        try:
+            Path(output_file).hardlink_to(self.part)  # killed while pooch computes the hash, nothing is lost
+        except OSError:  # a file system without hard links
+            self.part.replace(output_file)
+
+    def attempt(self, url: str, begin: int) -> None:
+        """One connection: go on after ``begin`` bytes, or begin anew where the server has no ranges."""
+        import requests
+
+        headers = {"User-Agent": "mtkd", "Accept-Encoding": "identity"} | (
+            {"Range": f"bytes={begin}-"} if begin else {}
+        )
+        with requests.Session() as session:
+            if url.startswith("https:"):
+                del session.adapters["http://"]  # no redirection to anything less
+            with session.get(url, headers=headers, stream=True, timeout=self.patience.silence) as response:
+                self.reached = True
+                if response.status_code >= 400:
+                    self.refused(url, response)
+                if response.status_code != 206:
+                    self.forget()
+                self.report(self.length())
+                size = self.length() + int(response.headers.get("Content-Length", 0))
+                if "Content-Length" in response.headers:
+                    self.check_size(url, size)
+                self.copy(url, response)
+        if self.length() < size:
+            raise requests.ConnectionError(f"the connection was cut after {self.length():,} of {size:,} bytes")
+
+    def refused(self, url: str, response: Any) -> None:
+        """Some errors of a server may be gone at the next try."""
+        import requests
+
+        code, answer = response.status_code, f"the server answers {response.status_code} {response.reason}"
+        if code == 416:  # the part is longer than the file
+            self.forget()
+        elif code < 500 and code not in (408, 429):
+            raise UserError(f"{url}: {answer}")
+        raise requests.ConnectionError(answer)
+
+    def check_size(self, url: str, size: int) -> None:
         """Refuse another file, and one that there is no space for, before its bytes come."""
-        remote = self.remote
-        if None not in (size, remote.size) and size != remote.size:
-            raise UserError(f"{remote.url}: has {size:,} bytes, {remote.size:,} were expected; it is another file")
-        free, wanted = shutil.disk_usage(remote.path.parent).free, (size or 0) - begins
-        if wanted > free:
+        path, expected = self.remote.path, self.remote.size
+        if expected is not None and size != expected:
+            raise UserError(f"{url}: has {size:,} bytes, {expected:,} were expected; it is another file")
+        free, missing = shutil.disk_usage(path.parent).free, size - self.length()
+        if missing > free:
             raise Hopeless(
-                f"{remote.path.parent}: no space left: {remote.path.name} needs {wanted:,} bytes more, {free:,} are "
-                f"free; make room, then the same command goes on ({self.length():,} bytes are kept)"
+                f"{path.parent}: no space left: {path.name} needs {missing:,} bytes more, {free:,} are free; make "
+                f"room, then the same command goes on ({self.length():,} bytes are kept)"
             )
 
-    def problem(self, found: str) -> str | None:
-        """What is wrong with a file that has come."""
-        if self.remote.size is not None and (size := self.length()) != self.remote.size:
-            return f"{size:,} bytes came, {self.remote.size:,} were expected"
-        if self.remote.sha256 and found != self.remote.sha256:
-            return f"SHA-256 {found}, {self.remote.sha256} was expected"
-        return None
-
-    def finish(self) -> None:
-        with self.remote.part.open("rb+") as file:
+    def copy(self, url: str, response: Any) -> None:
+        with self.part.open("ab") as file:
+            for piece in response.iter_content(PIECE):
+                file.write(piece)
+                file.flush()
+                self.report(file.tell())
+                if self.remote.size is not None and file.tell() > self.remote.size:
+                    self.forget()
+                    raise UserError(f"{url}: more than the {self.remote.size:,} bytes expected; it is another file")
+                if self.stop.is_set():
+                    raise Stopped
             os.fsync(file.fileno())
-        self.remote.part.replace(self.remote.path)
-        self.remote.origin.unlink(missing_ok=True)
 
-    def given_up(self, error: PassingError) -> UserError:
+    def given_up(self, url: str, error: Exception) -> UserError:
         kept = self.length()
-        after = f"{kept:,} bytes are kept in {self.remote.part}; the same command goes on" if kept else "try later"
-        if error.unreachable:
-            return Hopeless(f"{self.remote.url}: cannot be reached; is this computer offline? ({error}); {after}")
-        return UserError(f"{self.remote.url}: given up after {self.patience.tries} tries ({error}); {after}")
-
-    def cannot_write(self, error: OSError) -> UserError:
-        part = self.remote.part
-        if error.errno in FULL:
-            kept = f"{self.length():,} bytes are kept; make room, then the same command goes on"
-            return Hopeless(f"{part}: no space left ({error.strerror}); {kept}")
-        return UserError(f"{part}: cannot be written ({error.strerror or error})")
-
-
-def _names_of(origin: dict[str, Any]) -> dict[str, Any]:
-    return {key: origin[key] for key in ("size", "etag", "modified")}
+        after = f"{kept:,} bytes are kept in {self.part}; the same command goes on" if kept else "try later"
+        if not self.reached:
+            return Hopeless(f"{url}: cannot be reached; is this computer offline? ({error}); {after}")
+        return UserError(f"{url}: given up after {self.patience.tries} tries ({error}); {after}")

@@ -84,9 +84,9 @@ def _fetch(name: str, left: list[Any], keep: bool, workers: int, silence: float)
     from mtkd.data import sources
     from mtkd.downloads import Patience
 
-    def unpacking(archive: str, done: int, of: int) -> None:
-        if sys.stderr.isatty() and (done == of or done % 20 == 0):
-            print(f"unpacking {archive}: {done} of {of}", file=sys.stderr, end="\n" if done == of else "\r")
+    def unpacking(archive: str) -> None:
+        if sys.stderr.isatty():
+            print(f"unpacking {archive}", file=sys.stderr)
 
     try:
         with progress_bar(name, sum(remote.size or 0 for remote in left), of_bytes=True) as advance:

@@ -1,7 +1,7 @@
 """The public image sets: what they consist of, where that comes from, and where it lies on this computer.
 
-``manifests/NAME.json`` lists each file of a set with its size and SHA-256. Benchmark sets lie in ``benchmarks``,
-BSDS400 in ``train/BSDS400``, DIV2K's folders in ``DIV2K``.
+``manifests/NAME.json`` lists each file of a set with its size and SHA-256, and how many images its archives hold.
+Benchmark sets lie in ``benchmarks``, BSDS400 in ``train/BSDS400``, DIV2K's folders in ``DIV2K``.
 """
 
 from __future__ import annotations
@@ -9,21 +9,50 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, partial
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from mtkd.data import archives
-from mtkd.data.side_by_side import download_all
-from mtkd.downloads import PATIENCE, Patience, Progress, Remote, lock_for, sha256_of
+from mtkd.data.archives import unpack
+from mtkd.downloads import PATIENCE, Patience, Progress, Remote, download_all, lock_for, mirrored
 from mtkd.errors import UserError, unknown_name
-from mtkd.web import mirrored
 
 MANIFESTS = Path(__file__).parent / "manifests"
+
+
+@dataclass(frozen=True)
+class SetFile(Remote):
+    """A file of a set; an archive is one that holds ``images``, which lie in ``folder`` once it is unpacked."""
+
+    images: int | None = None
+
+    @property
+    def inner(self) -> str:
+        """The folder in an archive of DIV2K: ``DIV2K_train_LR_bicubic_X4.zip`` -> ``DIV2K_train_LR_bicubic/X4``."""
+        name, scaled, scale = self.path.stem.rpartition("_X")
+        return f"{name}/X{scale}" if scaled else self.path.stem
+
+    @property
+    def folder(self) -> Path:
+        """Where images appear together."""
+        return self.path.parent if self.images is None else self.path.parent / self.inner
+
+    @property
+    def staged(self) -> Path:
+        """Where the file lies until all of its folder are there: nobody measures on half a set."""
+        return self.folder.with_name(f".{self.folder.name}.fetching") / self.path.name
+
+    @property
+    def present(self) -> bool:
+        """By name and size; of an archive, by the number of its images."""
+        if self.images is None:
+            return self.path.is_file() and self.path.stat().st_size == self.size
+        return self.folder.is_dir() and sum(path.suffix == ".png" for path in self.folder.iterdir()) == self.images
 
 
 @dataclass(frozen=True)
@@ -37,6 +66,7 @@ class Source:
         folder: where they lie, under the data folder.
         flat: whether all lie in that one folder, whatever their paths say.
         files: path, size and SHA-256 of each.
+        images: of those that are archives, by path, the number of images.
     """
 
     name: str
@@ -45,15 +75,16 @@ class Source:
     folder: Path
     flat: bool
     files: tuple[tuple[str, int, str], ...]
+    images: Mapping[str, int] = field(default_factory=dict)
 
-    def remotes(self, root: Path, only: str = "*", mirror: str | None = None) -> list[Remote]:
+    def remotes(self, root: Path, only: str = "*", mirror: str | None = None) -> list[SetFile]:
         """The files whose paths match the pattern ``only``.
 
         Raises:
             UserError: none does.
         """
         found = [
-            Remote(mirrored(self.url + path, mirror), self.place(root, path), size, digest)
+            SetFile(mirrored(self.url + path, mirror), self.place(root, path), size, digest, self.images.get(path))
             for path, size, digest in self.files
             if fnmatch.fnmatchcase(path, only)
         ]
@@ -100,7 +131,8 @@ def sources() -> dict[str, Source]:
         name = path.stem
         folder = {"bsds400": Path("train/BSDS400"), "div2k": Path("DIV2K")}.get(name, Path("benchmarks"))
         files = tuple((str(p), int(size), str(digest)) for p, size, digest in content["files"])
-        found[name] = Source(name, content["dataset"], content["base_url"], folder, name == "bsds400", files)
+        images = content.get("images", {})
+        found[name] = Source(name, content["dataset"], content["base_url"], folder, name == "bsds400", files, images)
     return found
 
 
@@ -117,52 +149,28 @@ def source(name: str) -> Source:
 
 def presence(one: Source, root: Path) -> Presence:
     """How much of a set is there, by names and sizes alone; ``mtkd data fetch`` looks at the contents too."""
-    there = 0
-    for remote in one.remotes(root):
-        if _is_archive(remote):
-            there += _unpacked(remote)
-        else:
-            there += remote.path.is_file() and remote.path.stat().st_size == remote.size
+    there = sum(remote.present for remote in one.remotes(root))
     return Presence(one, root / one.folder, there, len(one.files))
 
 
-def _is_archive(remote: Remote) -> bool:
-    return remote.path.suffix == ".zip"
-
-
-def _image_folder(archive: Path) -> Path:
-    """Where DIV2K's archives put their images: ``DIV2K_train_LR_bicubic_X4.zip`` -> ``DIV2K_train_LR_bicubic/X4``."""
-    name, scaled, scale = archive.stem.rpartition("_X")
-    return archive.parent / name / f"X{scale}" if scaled else archive.parent / archive.stem
-
-
-def _unpacked(remote: Remote) -> bool:
-    """Whether an archive's images are there: unpacked by us, or as many as should be in a folder that was brought."""
-    if archives.unpacked(remote.path.parent, remote.sha256 or ""):
-        return True
-    folder, count = _image_folder(remote.path), 100 if "valid" in remote.path.stem else 800
-    return folder.is_dir() and sum(path.suffix == ".png" for path in folder.iterdir()) == count
-
-
-def missing(remotes: Sequence[Remote], keep: bool = False) -> list[Remote]:
-    """Those that are not there, or not as they should be; archives that are unpacked, unless they are to be kept.
+def missing(remotes: Sequence[SetFile], keep: bool = False) -> list[SetFile]:
+    """Those that are not there; archives that are unpacked are not wanted, unless they are to be kept.
 
     Raises:
         UserError: a file or a folder of that name is there, with other content: named, not touched.
     """
+    from pooch import file_hash
+
     left, other = [], []
     for remote in remotes:
-        there = remote.path.exists()
-        if _is_archive(remote):
-            if not _unpacked(remote) or (there and not keep):
-                left.append(remote)  # one brought by hand is checked and unpacked like a fetched one
-            folder = _image_folder(remote.path)
-            if not _unpacked(remote) and folder.exists():
-                raise UserError(f"{folder}: is there, but is not what {remote.path.name} holds; move it away")
-        elif not there:
-            left.append(remote)
-        elif sha256_of(remote.path) != remote.sha256:
+        if remote.path.exists() and file_hash(remote.path) != remote.sha256:
             other.append(remote.path)
+        elif remote.images is None and not remote.path.exists():
+            left.append(remote)
+        elif remote.images is not None and (not remote.present or (remote.path.exists() and not keep)):
+            if not remote.present and remote.folder.exists():
+                raise UserError(f"{remote.folder}: is there, but is not what {remote.path.name} holds; move it away")
+            left.append(remote)  # one brought by hand is unpacked like a fetched one
     if other:
         raise UserError(
             f"{other[0]}: not the public file of that name (another SHA-256){_and_more(len(other) - 1)}; move "
@@ -172,9 +180,9 @@ def missing(remotes: Sequence[Remote], keep: bool = False) -> list[Remote]:
 
 
 def fetch(
-    remotes: Sequence[Remote],
+    remotes: Sequence[SetFile],
     progress: Progress,
-    unpacking: Callable[[str, int, int], None] = lambda name, done, of: None,
+    unpacking: Callable[[str], None] = lambda name: None,
     keep: bool = False,
     workers: int = 4,
     patience: Patience = PATIENCE,
@@ -190,35 +198,45 @@ def fetch(
         return
     with FileLock(lock_for(Path(os.path.commonpath([remote.path.parent for remote in remotes]), ".fetching"))):
         left = missing(remotes, keep)  # another process may have been at it
-        staged = [r if _is_archive(r) else replace(r, path=_staging(r.path)) for r in left]
+        staged = [replace(remote, path=remote.staged) for remote in left if not remote.path.exists()]
         failed = download_all(staged, progress, workers, patience)
-        for remote in filter(_is_archive, left):
-            if remote.path.exists():
-                if not _unpacked(remote):
-                    archives.unpack(remote.path, remote.sha256 or "", partial(unpacking, remote.path.name))
-                if not keep:
-                    remote.path.unlink()
-        images = [remote for remote in left if not _is_archive(remote)]
-        for folder in dict.fromkeys(remote.path.parent for remote in images):
-            if all(_staging(remote.path).exists() for remote in images if remote.path.parent == folder):
-                _settle(folder)
+        for folder in dict.fromkeys(remote.folder for remote in left):
+            files = [remote for remote in left if remote.folder == folder]
+            if files[0].images is not None:
+                _settle_archive(files[0], unpacking, keep)
+            elif all(remote.staged.exists() for remote in files):
+                _settle(files)
     if failed:
         raise UserError(f"{failed[0]}{_and_more(len(failed) - 1)}")
 
 
-def _staging(path: Path) -> Path:
-    """Where a file lies until all of its folder are there: nobody measures on half a set."""
-    return path.parent.with_name(f".{path.parent.name}.fetching") / path.name
-
-
-def _settle(folder: Path) -> None:
-    staging = _staging(folder / "any").parent
-    if not folder.exists():
-        staging.rename(folder)
+def _settle_archive(remote: SetFile, unpacking: Callable[[str], None], keep: bool) -> None:
+    archive = remote.path if remote.path.exists() else remote.staged
+    if not archive.exists():
         return
+    if not remote.present:
+        unpacking(remote.path.name)
+        unpack(archive, remote.inner, remote.folder)
+    if keep:
+        archive.replace(remote.path)
+    else:
+        archive.unlink()
+    shutil.rmtree(remote.staged.parent, ignore_errors=True)
+
+
+def _settle(files: Sequence[SetFile]) -> None:
+    """Give the files of one folder their places, at once where the folder is new."""
+    staging, folder = files[0].staged.parent, files[0].folder
+    names = {remote.path.name for remote in files}
     for path in list(staging.iterdir()):
-        path.replace(folder / path.name)
-    staging.rmdir()
+        if path.name not in names:  # of a process that was killed
+            path.unlink()
+        elif folder.exists():
+            path.replace(folder / path.name)
+    if folder.exists():
+        staging.rmdir()
+    else:
+        staging.rename(folder)
 
 
 def _and_more(count: int) -> str:

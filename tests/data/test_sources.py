@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from mtkd.data import archives, sources
+from mtkd.data import sources
+from mtkd.data.archives import unpack
 from mtkd.data.examples import EXAMPLES
 from mtkd.data.sources import Source, fetch, missing, presence, source
 from mtkd.errors import UserError
@@ -151,18 +152,19 @@ def div(tmp_path: Path) -> Iterator[tuple[Source, Server, dict[str, bytes]]]:
     }
     with serving(files={f"/{name}": content for name, content in contents.items()}) as server:
         files = tuple((name, len(content), sha(content)) for name, content in contents.items())
-        yield Source("d", "D", f"{server.url}/", Path("DIV2K"), False, files), server, contents
+        images = dict.fromkeys(contents, 4)
+        yield Source("d", "D", f"{server.url}/", Path("DIV2K"), False, files, images), server, contents
 
 
 def test_archives_are_unpacked_and_removed(div: tuple[Source, Server, dict], tmp_path: Path) -> None:
-    one, server, contents = div
+    one, server, _ = div
     server.faults["/D_train_HR.zip"] = [cut(1000)]
     assert get(one, tmp_path, "*HR*") == 1 and presence(one, tmp_path).files == 1
     assert [path.name for path in (tmp_path / "DIV2K").iterdir()] == ["D_train_HR"]
     assert get(one, tmp_path) == 2 and presence(one, tmp_path).complete
     assert [p.name for p in find_images(tmp_path / "DIV2K/D_train_LR_bicubic/X4")] == [f"000{n}x4.png" for n in "1234"]
     assert get(one, tmp_path) == 0
-    assert sum(server.served.values()) == sum(map(len, contents.values()))
+    assert len(server.requests) == 4 and not list(tmp_path.rglob(".*"))
     (tmp_path / "DIV2K/D_train_HR/0002.png").unlink()
     assert not presence(one, tmp_path).complete
     before = len(server.requests)
@@ -198,7 +200,7 @@ def test_nothing_leaves_the_folder(name: str, tmp_path: Path) -> None:
     archive.parent.mkdir()
     archive.write_bytes(zipped({"a/good.png": png(tmp_path, 1), name: png(tmp_path, 2)}))
     with pytest.raises(UserError, match=r"a\.zip: refused, nothing was unpacked: '.*evil.png' would lie outside"):
-        archives.unpack(archive, "hash")
+        unpack(archive, "a", archive.parent / "a")
     assert [p.name for p in tmp_path.rglob("*")] == ["in", "a.zip"]
 
 
@@ -208,23 +210,22 @@ def test_links_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr(info, "/etc/hostname")
     with pytest.raises(UserError, match="refused"):
-        archives.unpack(archive, "hash")
+        unpack(archive, "a", archive.parent / "a")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"no zip", r"damaged archive .*; remove it, then fetch it again"),
-        (zipped({"a/readme.txt": b"text"}), "holds no images"),
-        (zipped({"a/1.png": b"\x89PNG no"}), "'a/1.png' in it is a damaged image"),
+        (zipped({"b/1.png": b"image"}), "holds no a"),
     ],
 )
 def test_bad_archives(content: bytes, message: str, tmp_path: Path) -> None:
     archive = tmp_path / "a.zip"
     archive.write_bytes(content)
     with pytest.raises(UserError, match=message):
-        archives.unpack(archive, "hash")
-    assert not (tmp_path / "a").exists()
+        unpack(archive, "a", archive.parent / "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
 def test_a_flipped_bit_in_an_archive(tmp_path: Path) -> None:
@@ -233,25 +234,26 @@ def test_a_flipped_bit_in_an_archive(tmp_path: Path) -> None:
     archive = tmp_path / "a.zip"
     archive.write_bytes(content)
     with pytest.raises(UserError, match="damaged archive .Bad CRC-32"):
-        archives.unpack(archive, "hash")
+        unpack(archive, "a", archive.parent / "a")
     assert not (tmp_path / "a").exists()
 
 
-def test_unpacking_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unpacking_that_was_killed_begins_anew(div: tuple[Source, Server, dict], tmp_path: Path) -> None:
+    one, _, _ = div
+    half = tmp_path / "DIV2K" / ".D_train_HR.unpacking" / "D_train_HR"
+    half.mkdir(parents=True)
+    (half / "0001.png").write_bytes(b"half an im")
+    assert get(one, tmp_path, "*HR*") == 1 and presence(one, tmp_path).files == 1
+    assert (tmp_path / "DIV2K/D_train_HR/0001.png").read_bytes() == png(tmp_path, 1)
+    assert [path.name for path in (tmp_path / "DIV2K").iterdir()] == ["D_train_HR"]
+
+
+def test_an_archive_that_would_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tmp_path / "a.zip"
-    archive.write_bytes(zipped({f"{n}.png": png(tmp_path, n) for n in range(6)}))
-
-    def interrupted(done: int, of: int) -> None:
-        if done == 3:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        archives.unpack(archive, "hash", interrupted)
-    assert not (tmp_path / "a").exists()
-    times = {path.name: path.stat().st_mtime_ns for path in find_images(tmp_path / ".a.unpacking")}
-    folder = archives.unpack(archive, "hash")
-    assert folder == tmp_path / "a" and len(find_images(folder)) == 6
-    assert {name: (folder / name).stat().st_mtime_ns for name in times} == times and len(times) == 3
+    archive.write_bytes(zipped({"a/1.png": bytes(5000)}))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000})())
+    with pytest.raises(UserError, match=r"a\.zip: no space left: 5,000 bytes are in it, 1,000 are free; make room"):
+        unpack(archive, "a", archive.parent / "a")
 
 
 # --- as a command
