@@ -95,9 +95,10 @@ class Ablations:
         """The variants of another table."""
         if comparison is None:
             return {self.chosen: gr.skip()}
-        variants = Recorded(plan_choice.results(plan), table, comparison.scale).variants
+        results = plan_choice.results(plan)
+        variants = Recorded(results, table, comparison.scale).variants
         labels = [variant.row.label for variant in variants]
-        value = [label for label in labels if label in {*_FIRST, *losses()}] or labels[:6]
+        value = [label for label in labels if label in {*_FIRST, *losses(results.plan)}] or labels[:6]
         return {self.chosen: gr.CheckboxGroup([(v.title, v.row.label) for v in variants], value=value)}
 
     def show(

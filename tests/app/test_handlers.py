@@ -173,7 +173,8 @@ def happened(monkeypatch) -> list[str]:
 
 def test_wavelets_run_what_they_show_and_pass_the_turn_on(handler, comparison, happened):
     show = handler("wavelets", "show")
-    *_, energies = show(comparison, "edsr_tiny-mtkd", "ground truth", 1, "haar", "wavelet", lambda *a, **k: None)
+    shown = show(comparison, "edsr_tiny-mtkd", "ground truth", 1, "haar", "wavelet", lambda *a, **k: None)
+    energies = next(value for part, value in shown.items() if part.elem_id == "wavelet-energy")
     assert {"edsr_tiny-mtkd", "pass on (1, 1)", "size 5632"} <= set(happened)
     assert not {"bicubic", "edsr_tiny-scratch"} & set(happened)
     assert [bar.name for bar in energies.data] == ["edsr_tiny-mtkd"]

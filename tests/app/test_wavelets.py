@@ -10,6 +10,7 @@ from mtkd.data.examples import EXAMPLES
 from mtkd.explore import compare, default_models
 from mtkd.explore.inside.wavelets import Pair
 from tests.app.test_compare import SHOTS, open_page
+from tests.browser import wait_until_drawn
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_panes_and_plots(page):
     assert names == ["whole image", "where the loss comes from", "LL1", "LH1", "HL1", "HH1"]
     for plot in ("#wavelet-losses", "#wavelet-energy"):
         page.locator(f"{plot} .main-svg").first.wait_for(timeout=60_000)
-    page.wait_for_timeout(500)
+    wait_until_drawn(page)
     page.screenshot(path=SHOTS / "wavelets-1280.png", full_page=True)
     assert page.page_errors == []
 
