@@ -16,9 +16,13 @@ from mtkd.explore.inside.trace import Windows
 from ..parts.diagram import drawing
 from ..server.queue import COMPUTING
 from ..server.session_files import PictureGroup
-from ..state import Shared, errors_shown
+from ..state import QUIET, Shared, errors_shown
 
 _SCRIPT = (Path(__file__).parents[1] / "assets" / "framework.js").read_text(encoding="utf-8")
+_HELP = (
+    "Fig. 1 of the paper with the picture of the Compare tab. Click a box, or go to it with Tab and press Enter, to "
+    "see what it holds."
+)
 _WAIT = '<p class="fw-wait">The first comparison is still running; the framework appears when it is done.</p>'
 
 
@@ -62,13 +66,68 @@ def _plain(step: Step) -> dict[str, Any]:
     return {name: getattr(step, name) for name in names} | {"numbers": dict(step.numbers), "total": total}
 
 
+def _saved(step: Step, group: PictureGroup) -> list[str]:
+    """The addresses of a step's pictures."""
+    return [group.save(f"{step.id}-{number}", picture.image) for number, picture in enumerate(step.pictures)]
+
+
+@dataclass(frozen=True, eq=False)
+class Framework:
+    """The components of the tab; its methods answer their events.
+
+    Attributes:
+        shown: state: what ``view`` shows, a :class:`Shown`, or None.
+    """
+
+    shared: Shared
+    view: gr.HTML
+    shown: gr.State
+
+    def show(
+        self,
+        comparison: Comparison | None,
+        before: Shown | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> dict[Any, Any]:
+        """The steps of the framework for the image compared last: shapes, texts, numbers."""
+        if comparison is None or (before and before.of is comparison):
+            return {self.view: gr.skip()}
+        turns = self.shared.turns
+
+        def tell(name: str, done: int, of: int) -> None:
+            progress((done, of), desc=name, unit="networks")
+
+        with errors_shown(), turns:
+            outcome = run(comparison, turns.between(tell))
+        windows = outcome.trace.windows if outcome.trace else None
+        place = busiest_window(outcome.comparison, windows.size) if windows else (0, 0)
+        found, group = steps(outcome, place), self.shared.pictures.group("framework")
+        addresses = {step.id: _saved(step, group) for step in found}
+        return self._showing(Shown(comparison, outcome.comparison, windows, place, found, addresses))
+
+    def choose(self, before: Shown | None, event: gr.EventData) -> dict[Any, Any]:
+        """Another window of the deep features."""
+        if before is None or before.windows is None:
+            return {self.view: gr.skip()}
+        place = (int(event.row), int(event.column))
+        with errors_shown():
+            chosen = window_step(before.part, before.windows, place)
+        addresses = {**before.addresses, chosen.id: _saved(chosen, self.shared.pictures.group("window"))}
+        with_it = [chosen if chosen.id == step.id else step for step in before.steps]
+        return self._showing(replace(before, place=place, steps=with_it, addresses=addresses))
+
+    def _showing(self, shown: Shown) -> dict[Any, Any]:
+        return {self.view: shown.value(), self.shown: shown}
+
+
 def build(shared: Shared, tab: gr.Tab) -> None:
-    """Lay out the tab; it is computed when it is opened and the comparison is a new one."""
-    gr.Markdown(
-        "Fig. 1 of the paper with the picture of the Compare tab. Click a box, or go to it with Tab and press Enter, "
-        "to see what it holds.",
-        elem_classes="help",
-    )
+    """Lay out the tab and connect it; it is computed when it is opened and the comparison is a new one."""
+    connect(layout(shared), tab)
+
+
+def layout(shared: Shared) -> Framework:
+    """Lay out the tab: the diagram alone."""
+    gr.Markdown(_HELP, elem_classes="help")
     view = gr.HTML(
         {"html": _WAIT},
         html_template='<div class="fw"></div>',
@@ -77,46 +136,13 @@ def build(shared: Shared, tab: gr.Tab) -> None:
         min_height=300,
         elem_id="framework",
     )
-    shown = gr.State(None)
+    return Framework(shared, view, gr.State(None))
 
-    def save(step: Step, group: PictureGroup) -> list[str]:
-        return [group.save(f"{step.id}-{number}", picture.image) for number, picture in enumerate(step.pictures)]
 
-    def show(
-        comparison: Comparison | None,
-        before: Shown | None,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> tuple[Any, Any]:
-        """The steps of the framework for the image compared last: shapes, texts, numbers."""
-        if comparison is None or (before and before.of is comparison):
-            return gr.skip(), gr.skip()
-        with errors_shown():
-            tell = shared.turns.between(lambda name, done, of: progress((done, of), desc=name, unit="networks"))
-            with shared.turns:
-                made = run(comparison, tell)
-        windows = made.trace.windows if made.trace else None
-        place = busiest_window(made.comparison, windows.size) if windows else (0, 0)
-        found, group = steps(made, place), shared.pictures.group("framework")
-        addresses = {step.id: save(step, group) for step in found}
-        now = Shown(comparison, made.comparison, windows, place, found, addresses)
-        return now.value(), now
-
-    def choose(before: Shown | None, event: gr.EventData) -> tuple[Any, Any]:
-        if before is None or before.windows is None:
-            return gr.skip(), gr.skip()
-        place = (int(event.row), int(event.column))
-        with errors_shown():
-            step = window_step(before.part, before.windows, place)
-        found = [step if old.id == step.id else old for old in before.steps]
-        now = replace(
-            before,
-            place=place,
-            steps=found,
-            addresses={**before.addresses, step.id: save(step, shared.pictures.group("window"))},
-        )
-        return now.value(), now
-
-    inputs, results = [shared.comparison, shown], [view, shown]
-    news = shared.on_new_comparison(tab, "framework")
-    news.change(show, inputs, results, api_name="framework", show_progress_on=[view], **COMPUTING)
-    view.select(choose, shown, results, api_visibility="private", show_progress="hidden")
+def connect(of: Framework, tab: gr.Tab) -> None:
+    """Connect the tab's events."""
+    results = [of.view, of.shown]
+    news = of.shared.on_new_comparison(tab, "framework")
+    news.change(of.show, [of.shared.comparison, of.shown], results, api_name="framework", show_progress_on=[of.view],
+                **COMPUTING)  # fmt: skip
+    of.view.select(of.choose, of.shown, results, **QUIET)

@@ -15,6 +15,7 @@ from mtkd.data.examples import EXAMPLES
 from mtkd.explore import compare, default_models
 from mtkd.explore.inside.framework import framework
 from tests.app.test_compare import press_compare, upload
+from tests.browser import wait_until_drawn
 
 SHOTS = Path(__file__).parents[2] / "screenshots"
 
@@ -104,7 +105,7 @@ def test_the_keyboard_does_the_same(page):
 
 
 @pytest.mark.sweep
-def test_a_click_chooses_the_window(page, address, steps):
+def test_a_click_chooses_the_window(browser, page, address, steps):
     page.click("[data-step='window']")
     before = picture(page, address, "[data-detail='window'] figure:nth-child(3) img")
     assert np.array_equal(before, steps["window"].pictures[2].image)
@@ -117,9 +118,11 @@ def test_a_click_chooses_the_window(page, address, steps):
     page.focus(".fw-pick")
     page.keyboard.down("ArrowRight")
     page.get_by_text("The window: row 6, column 3").wait_for()
+    asked = len(browser.requests)
     page.keyboard.down("ArrowRight")  # held: the browser repeats it
     page.keyboard.up("ArrowRight")
-    page.wait_for_timeout(800)
+    wait_until_drawn(page)
+    assert not [url for url in browser.requests[asked:] if "queue/join" in url]
     assert page.get_by_text("The window: row 6, column 3").is_visible()
     again = {s.id: s for s in framework(compare(EXAMPLES[0].read(), default_models(4), 4), (6, 3))}["window"]
     for number, expected in enumerate(again.pictures, 1):
@@ -132,8 +135,9 @@ def test_a_click_chooses_the_window(page, address, steps):
 def test_another_comparison_is_shown_when_the_tab_is_opened_again(page, tmp_path):
     first = page.get_attribute("[data-step='mt'] img", "src")
     page.get_by_role("tab", name="Compare").click()
-    page.get_by_role("tab", name="The framework").click()
-    page.wait_for_timeout(1000)
+    with page.expect_event("requestfinished", lambda request: "queue/data" in request.url):
+        page.get_by_role("tab", name="The framework").click()
+    wait_until_drawn(page)
     assert page.get_attribute("[data-step='mt'] img", "src") == first  # nothing new, nothing computed
     page.get_by_role("tab", name="Compare").click()
     Image.fromarray(EXAMPLES[2].read()[:36, :44]).save(tmp_path / "small.png")
@@ -156,7 +160,8 @@ def test_layout_does_not_break(browser, address, width, theme):
     page = browser.new_page(width, 1000)
     page.goto(f"{address}?__theme={theme}")
     open_tab(page)
-    page.wait_for_timeout(600)
+    page.wait_for_function("[...document.querySelectorAll('.fw-box img')].every((image) => image.complete)")
+    wait_until_drawn(page)
     test_nothing_is_cut_off_in_the_boxes(page)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     SHOTS.mkdir(exist_ok=True)
