@@ -101,6 +101,15 @@ class Shared:
         """Uploaded files stay as long as their page: for events of uploading."""
         self.pictures.use(*([files] if isinstance(files, str) else files or []))
 
+    def open_in_compare(self, name: str, scale: int, now: int, checked: Sequence[str]) -> dict[Any, Any]:
+        """The Compare tab, with one more model checked; what is checked ``now``, at that scale, stays."""
+        group = remaining_choices(now, [*checked, name]) if scale == now else model_choices(scale, (name,))
+        return {self.scale: scale, self.models: gr.CheckboxGroup(**group), self.tabs: gr.Tabs(selected="compare")}
+
+    def list_models(self, now: int, checked: Sequence[str]) -> dict[Any, Any]:
+        """The models that there are by now; what is checked stays, where it remains."""
+        return {self.models: gr.CheckboxGroup(**remaining_choices(now, checked))}
+
     def on_new_comparison(self, tab: gr.Tab, within: str) -> gr.Textbox:
         """A hidden text that changes when the tab is seen with a comparison that it has not been filled from.
 

@@ -28,6 +28,7 @@ from mtkd.images import crop_to_multiple, to_tensor, to_uint8
 from mtkd.resize import imresize
 from mtkd.zoo.checkpoints import load_state, read_state
 from tests.app.conftest import served
+from tests.browser import wait_until_drawn
 
 pytestmark = pytest.mark.sweep
 
@@ -245,14 +246,14 @@ def test_still_there_after_a_reload(page: Any) -> None:
 def test_from_a_program(server: str, home: Path, tmp_path: Path) -> None:
     client = Client(server, verbose=False)
     file = handle_file(str(checkpoint(tmp_path / "net_x3.pth", "edsr_tiny", 3)))
-    arguments = {"path": "", "network": "as detected", "scale": 0}
+    arguments = {"path": "", "network": "detect", "scale": 0}
     table, name, *_ = client.predict(file, **arguments, api_name="/inspect_checkpoint")
     assert "edsr_tiny" in table and name == "net"
     client.predict(file, **arguments, name="third", replace=False, api_name="/add_checkpoint")
     assert (home / "models" / "third_x3.safetensors").exists()
     client.predict("third ×3", api_name="/remove_model")
     assert not (home / "models" / "third_x3.safetensors").exists()
-    with pytest.raises(AppError, match="no model of your own is called 'third'"):
+    with pytest.raises(AppError, match="no model of your own is called 'third ×3'"):
         client.predict("third ×3", api_name="/remove_model")
 
 
@@ -264,7 +265,7 @@ def test_layout_does_not_break(browser: Any, server: str) -> None:
     page.locator("#own-models", has_text=NAME).wait_for()
     for width in (1280, 1920):
         page.set_viewport_size({"width": width, "height": 1000})
-        page.wait_for_timeout(300)
+        wait_until_drawn(page)
         page.screenshot(path=SHOTS / f"own-{width}-dark.png")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.context.close()
