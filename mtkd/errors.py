@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable
 
 SHOWN = 40
@@ -34,18 +33,14 @@ def _shown(sign: str) -> str:
     return " " if sign.isspace() else sign.encode("unicode_escape").decode()
 
 
-def check_format(found: object, newest: str, source: object) -> None:
-    """Refuse a file of a later form than this program knows; ``found`` and ``newest`` look like ``mtkd/1``.
+def check_format(found: object, known: str, source: object) -> None:
+    """Refuse a file of another form than this program knows; ``known`` looks like ``mtkd/1``.
 
     Raises:
-        UserError: a newer form, or none of this kind.
+        UserError: another form.
     """
-    kind, _, version = newest.partition("/")
-    match = re.fullmatch(rf"{re.escape(kind)}/(\d{{1,6}})", found) if isinstance(found, str) else None
-    if match is None:
-        raise UserError(f"{source}: format {str(found)[:40]!r} is none of {kind}")
-    if int(match[1]) > int(version):
-        raise UserError(f"{source}: written by a newer mtkd (format {found}; this one reads {newest}); update mtkd")
+    if found != known:
+        raise UserError(f"{source}: format {str(found)[:40]!r}, this version reads {known}; update mtkd")
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UserError:

@@ -26,7 +26,6 @@ NAME = "records.sqlite"
 MEASURED = Path(__file__).parent / "measured"
 """Records of the project's own runs, a file a size; see :mod:`~mtkd.experiments.maintain.evidence`."""
 FORMAT = 2
-"""The first one had no ``weights`` and ``measured_with``."""
 
 RUNS = {
     "digest": "TEXT",
@@ -195,7 +194,7 @@ def read(path: Path) -> Records:
     """Read ``records.sqlite``.
 
     Raises:
-        UserError: missing, not such a file, or of a newer format.
+        UserError: missing, not such a file, or of another format.
     """
     runs, rows = _rows(path)
     for run in runs:
@@ -219,13 +218,15 @@ def _rows(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as table:
             (found,) = table.execute("PRAGMA user_version").fetchone()
-            if not 1 <= found <= FORMAT:
-                raise UserError(f"{path}: records of format {found}, this version reads 1 to {FORMAT}; update mtkd")
+            if found != FORMAT:
+                raise UserError(
+                    f"{path}: records of format {found}, this version reads {FORMAT}; update mtkd, or remove the file: "
+                    "it is made anew from the runs"
+                )
             table.row_factory = sqlite3.Row
             runs, scores = (
                 [dict(row) for row in table.execute(f"SELECT * FROM {name}")] for name in ("runs", "scores")
             )
-            older = {"weights": None, "measured_with": "null"}
-            return [older | row for row in runs], scores
+            return runs, scores
     except sqlite3.Error as error:
         raise UserError(f"{path}: not a table of runs ({error})") from error

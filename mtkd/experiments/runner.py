@@ -119,7 +119,7 @@ def needed(tasks: Mapping[str, Task], place: Place) -> dict[str, Task]:
 
 def read_scores(folder: Path) -> dict[str, Any]:
     """``scores.json`` of a run folder: by set ``{"protocol", "images": [{image, psnr, ssim}]}`` and the provenance of
-    :class:`~mtkd.evaluate.SetScore`, of which the first runs have ``images_hash`` alone."""
+    :class:`~mtkd.evaluate.SetScore`."""
     path = folder / "scores.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 

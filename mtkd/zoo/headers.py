@@ -40,7 +40,7 @@ def read_header(path: Path) -> Header:
     """The header of a weights file written by :func:`mtkd.zoo.checkpoints.save_weights`.
 
     Raises:
-        UserError: missing, not safetensors, cut off, without a header, or of a newer format.
+        UserError: missing, not safetensors, cut off, without a header, or of another format.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such weights file")

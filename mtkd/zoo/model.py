@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 CARD_FORMAT = "mtkd-run/1"
-"""What a card calls the form of its run folder; the first ones did not say, and are read alike."""
+"""What a card calls the form of its run folder; cards of weights that no run made do not say one."""
 ROLES = ("teacher", "aggregator", "student")
 
 
@@ -151,7 +151,7 @@ def read_card(path: Path) -> dict[str, Any]:
     """What a model's card, or a run's, says.
 
     Raises:
-        UserError: unreadable, or written by a newer version.
+        UserError: unreadable, or of another format.
     """
     try:
         card = dict(json.loads(path.read_text(encoding="utf-8")))

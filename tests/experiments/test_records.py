@@ -49,20 +49,6 @@ def test_the_table_says_what_the_folders_say(tiny: Plan, out: Path) -> None:
         ]
 
 
-def test_records_of_the_first_format_are_read(out: Path) -> None:
-    """They had two columns less."""
-    path = records.rebuild(out)
-    now = records.read(path)
-    with closing(sqlite3.connect(path)) as table, table:
-        for column in ("weights", "measured_with"):
-            table.execute(f"ALTER TABLE runs DROP COLUMN {column}")
-        table.execute("PRAGMA user_version = 1")
-    then = records.read(path)
-    assert then.scores == now.scores
-    for digest, run in now.runs.items():
-        assert then.runs[digest] == run | {"weights": None, "measured_with": None}
-
-
 def test_scores_are_kept_image_by_image(tiny: Plan, out: Path) -> None:
     read = records.read(records.rebuild(out))
     digests = {row.digest for row in graph(tiny).rows}
@@ -142,5 +128,5 @@ def test_a_table_that_is_none(out: Path, tmp_path: Path) -> None:
     path = records.rebuild(out)
     with closing(sqlite3.connect(path)) as table:
         table.execute("PRAGMA user_version = 99")
-    with pytest.raises(UserError, match="records of format 99, this version reads 1 to 2; update mtkd"):
+    with pytest.raises(UserError, match="records of format 99, this version reads 2; update mtkd, or remove the file"):
         records.read(path)

@@ -253,8 +253,8 @@ def test_header_by_hand(tmp_path: Path) -> None:
     ("metadata", "message"),
     [
         (None, "has no MTKD header"),
-        ({"format": "pt"}, "format 'pt' is none of mtkd"),
-        ({**GOOD, "format": "mtkd/2"}, r"newer mtkd \(format mtkd/2; this one reads mtkd/1\); update mtkd"),
+        ({"format": "pt"}, "format 'pt', this version reads mtkd/1"),
+        ({**GOOD, "format": "mtkd/2"}, "format 'mtkd/2', this version reads mtkd/1; update mtkd"),
         ({k: v for k, v in GOOD.items() if k != "scale"}, "damaged header"),
         ({**GOOD, "scale": "four"}, "damaged header"),
         ({**GOOD, "teachers": "[1, 2"}, "damaged header"),

@@ -18,7 +18,7 @@ from typing import Any
 from mtkd import zoo
 from mtkd.errors import UserError
 from mtkd.experiments import records
-from mtkd.experiments.maintain import publish
+from mtkd.experiments.maintain import older_runs, publish
 from mtkd.experiments.maintain.agreement import agreement
 from mtkd.experiments.plan import ARCHITECTURES, Plan, load_plan
 from mtkd.experiments.runner import HELD_OUT, images_of
@@ -104,6 +104,7 @@ def main() -> None:
         parser.error("give the folder of runs, or --tables")
     try:
         if chosen.runs is not None:
+            older_runs.update_all(chosen.runs)
             known = measured_agreements(chosen.size)
             found = agreements(load_plan(chosen.size), data_folder(), known)
             made = records.rebuild(chosen.runs, known=records.shipped(chosen.size)).read_bytes()

@@ -19,6 +19,7 @@ from mtkd import zoo
 from mtkd.data.benchmarks import benchmark
 from mtkd.errors import UserError, unknown_name
 from mtkd.evaluate import Score, evaluate, summarise
+from mtkd.experiments.maintain import older_runs
 from mtkd.experiments.runner import HELD_OUT, images_of, read_scores
 from mtkd.files import atomic_write
 from mtkd.home import data_folder
@@ -82,10 +83,8 @@ def _snapshots(run: Path, header: Header, card: dict[str, Any], folder: Path, da
             temporary.write_bytes(kept.path.read_bytes())
         found = evaluate(zoo.load(kept.name, header.scale, sources=(folder,)), images, header.scale)
         content: dict[str, Any] = {
-            key: card[key]
-            for key in ("network", "role", "scale", "parameters", "method", "seed", "data")
-            if key in card
-        }  # runs of before do not say their role
+            key: card[key] for key in ("network", "role", "scale", "parameters", "method", "seed", "data")
+        }
         content |= {
             "name": kept.name,
             "iterations": step,
@@ -164,6 +163,7 @@ def main() -> None:
         if chosen.again is not None:
             measure_again(chosen.again, data_folder())
         else:
+            older_runs.update_all(chosen.runs)
             publish(chosen.runs, chosen.zoo, chosen.models, data_folder() if chosen.snapshots else None)
     except UserError as error:
         raise SystemExit(f"publish: {error}") from None
