@@ -192,11 +192,9 @@ class Downloader:
         import requests
 
         failures = 0
-        if self.remote.sha256 is None:
-            self.forget()
         while (before := self.length()) == 0 or before != self.remote.size:
             try:
-                self.attempt(url, before)
+                self.attempt(url)
                 break
             except requests.exceptions.InvalidSchema as error:
                 raise UserError(f"{url}: only https addresses are fetched ({error})") from error
@@ -212,22 +210,28 @@ class Downloader:
         except OSError:  # a file system without hard links
             self.part.replace(output_file)
 
-    def attempt(self, url: str, begin: int) -> None:
-        """One connection: go on after ``begin`` bytes, or begin anew where the server has no ranges."""
+    def attempt(self, url: str) -> None:
+        """One connection: go on where the part ends, or begin anew where the hash is unknown or the server has no
+        ranges."""
         import requests
 
-        headers = {"User-Agent": "mtkd", "Accept-Encoding": "identity"} | (
-            {"Range": f"bytes={begin}-"} if begin else {}
-        )
+        if self.remote.sha256 is None:
+            self.forget()
+        headers = {"User-Agent": "mtkd", "Accept-Encoding": "identity"}
+        if begin := self.length():
+            headers["Range"] = f"bytes={begin}-"
         with requests.Session() as session:
             if url.startswith("https:"):
                 del session.adapters["http://"]  # no redirection to anything less
             with session.get(url, headers=headers, stream=True, timeout=self.patience.silence) as response:
-                self.reached = True
-                if response.status_code >= 400:
-                    self.refused(url, response)
-                if response.status_code != 206:
+                self.reached, code = True, response.status_code
+                if code < 206 or code == 416:  # the file from its beginning; the part is longer than the file
                     self.forget()
+                if code >= 400:
+                    answer = f"the server answers {code} {response.reason}"
+                    if code < 500 and code not in (408, 416, 429):
+                        raise UserError(f"{url}: {answer}")
+                    raise requests.ConnectionError(answer)
                 self.report(self.length())
                 size = self.length() + int(response.headers.get("Content-Length", 0))
                 if "Content-Length" in response.headers:
@@ -235,17 +239,6 @@ class Downloader:
                 self.copy(url, response)
         if self.length() < size:
             raise requests.ConnectionError(f"the connection was cut after {self.length():,} of {size:,} bytes")
-
-    def refused(self, url: str, response: Any) -> None:
-        """Some errors of a server may be gone at the next try."""
-        import requests
-
-        code, answer = response.status_code, f"the server answers {response.status_code} {response.reason}"
-        if code == 416:  # the part is longer than the file
-            self.forget()
-        elif code < 500 and code not in (408, 429):
-            raise UserError(f"{url}: {answer}")
-        raise requests.ConnectionError(answer)
 
     def check_size(self, url: str, size: int) -> None:
         """Refuse another file, and one that there is no space for, before its bytes come."""
