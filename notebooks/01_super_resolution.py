@@ -420,7 +420,8 @@ crops(result, Region(top=156, left=196, height=72, width=80), zoom=3, columns=3)
 # %%
 found = {name: compare(photo, METHODS, SCALE) for name, photo in photos.items()}
 rows = [
-    f"| {name} | " + " | ".join(f"{r.psnr:.2f} / {r.ssim:.4f}" for r in c.results) + " |" for name, c in found.items()
+    f"| {name} | " + " | ".join(f"{r.psnr:.2f} / {r.metrics['ssim']:.4f}" for r in c.results) + " |"
+    for name, c in found.items()
 ]
 head = ["| image | " + " | ".join(METHODS) + " |", "|---|" + "--:|" * len(METHODS)]
 Markdown("\n".join([*head, *rows, "", f"PSNR / SSIM: {result.protocol}, x{SCALE}."]))

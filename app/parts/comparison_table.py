@@ -7,23 +7,10 @@ from typing import Any
 import gradio as gr
 
 from mtkd.explore import Comparison
+from mtkd.explore.comparison.columns import columns
 from mtkd.explore.comparison.region import Region
 from mtkd.explore.draw.colours import ERROR_RANGE
 
-_COLUMNS = {
-    "name": "model",
-    "role": "role",
-    "parameters": "parameters",
-    "multiply_adds": "multiply-adds (G)",
-    "seconds": "seconds",
-    "psnr": "PSNR-Y (dB)",
-    "ssim": "SSIM-Y",
-    "over_bicubic": "over bicubic (dB)",
-    "over_scratch": "over scratch (dB)",
-}
-_REGION_COLUMNS = {"region_psnr": "region PSNR-Y", "region_ssim": "region SSIM-Y"}
-_FORMS = {"parameters": ",", "multiply_adds": ".2f", "seconds": ".3f", "psnr": ".2f", "ssim": ".4f",
-          "over_bicubic": "+.2f", "over_scratch": "+.2f", "region_psnr": ".2f", "region_ssim": ".4f"}  # fmt: skip
 _HELP = (
     f"Error: difference to the ground truth in luma, black is 0, pale yellow {ERROR_RANGE} levels or more. "
     "Signed error: blue is too dark, red too bright. Wavelet error: the error's Haar bands, LL of level 2 top left, "
@@ -51,24 +38,16 @@ def value(comparison: Comparison, region: Region | None = None) -> dict[str, Any
     Raises:
         UserError: the region leaves the image.
     """
-    quality = comparison.quality_in(region) if region else {}
-    columns = _COLUMNS | (_REGION_COLUMNS if quality else {})
-    rows, texts = [], []
-    for row in comparison.table():
-        psnr, ssim = quality.get(row["name"], (None, None))
-        row |= {"region_psnr": psnr, "region_ssim": ssim}
-        if row["multiply_adds"] is not None:
-            row["multiply_adds"] /= 1e9
-        rows.append([row[key] for key in columns])
-        texts.append([_text(row[key], _FORMS.get(key, "")) for key in columns])
-    return {"headers": list(columns.values()), "data": rows, "metadata": {"display_value": texts, "styling": None}}
+    rows = comparison.table(region)
+    shown = columns(comparison.metrics, region is not None and comparison.hr_image is not None)
+    return {
+        "headers": [column.title for column in shown],
+        "data": [[column.number(row) for column in shown] for row in rows],
+        "metadata": {"display_value": [[column.text(row) for column in shown] for row in rows], "styling": None},
+    }
 
 
 def notes(comparison: Comparison) -> str:
     """What the columns and layers are, and the protocol."""
-    protocol = f"PSNR and SSIM: {comparison.protocol}." if comparison.hr_image is not None else ""
+    protocol = f"Measured with {comparison.protocol}." if comparison.hr_image is not None else ""
     return f"{_HELP} {protocol}"
-
-
-def _text(number: Any, form: str) -> str:
-    return "" if number is None else f"{number:{form}}"

@@ -126,7 +126,7 @@ def test_numbers_shown_equal_numbers_computed(page):
     for result, row in zip(expected.results, expected.table(), strict=True):
         role, parameters, cost, _, psnr, ssim, over_bicubic, over_scratch = shown[result.name]
         assert (role, parameters) == (result.role, f"{result.parameters:,}")
-        assert (cost, psnr, ssim) == (f"{result.multiply_adds / 1e9:.2f}", f"{result.psnr:.2f}", f"{result.ssim:.4f}")
+        assert (cost, psnr, ssim) == (f"{result.multiply_adds / 1e9:.2f}", f"{result.psnr:.2f}", f"{result.metrics['ssim']:.4f}")
         assert over_bicubic == f"{row['over_bicubic']:+.2f}"
         assert over_scratch == ("" if row["over_scratch"] is None else f"{row['over_scratch']:+.2f}")
 
@@ -254,12 +254,13 @@ def test_a_region_is_measured_and_the_address_reproduces_the_view(browser, page,
     region = Region.of(json.loads(page.evaluate("document.querySelector('#viewer .mv').dataset.view"))["region"])
     expected = compare(EXAMPLES[0].read(), MODELS, 4).quality_in(region)
     captions = page.eval_on_selector_all("#viewer .mv-caption", "all => all.map((c) => c.innerText)")
-    assert captions[1:-1] == [f"region {psnr:.2f} dB · {ssim:.4f}" for psnr, ssim in expected.values()]
+    assert captions[1:-1] == [f"region {m['psnr']:.2f} dB · {m['ssim']:.4f}" for m in expected.values()]
     with page.expect_download() as download:
         page.click("#csv")
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
-    assert {row["name"]: (float(row["region_psnr"]), float(row["region_ssim"])) for row in rows} == expected
-    assert all(table(page)[name][-2] == f"{psnr:.2f}" for name, (psnr, _) in expected.items())
+    for name in ("psnr", "ssim"):
+        assert {row["name"]: float(row[f"region_{name}"]) for row in rows} == {n: m[name] for n, m in expected.items()}
+    assert all(table(page)[name][-2] == f"{values['psnr']:.2f}" for name, values in expected.items())
     page.click("#viewer .mv-button[data-layer='signed error']")
     page.wait_for_function("location.search.includes('layer=signed')")
     again = open_page(browser, page.evaluate("location.href"))

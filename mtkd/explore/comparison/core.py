@@ -7,7 +7,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image
@@ -15,13 +15,14 @@ from torch import nn
 
 from mtkd import networks, zoo
 from mtkd.errors import UserError
+from mtkd.explore.comparison.columns import columns, metric_column
 from mtkd.explore.comparison.costs import multiply_adds
 from mtkd.explore.comparison.outputs import Tiles, loaded, outputs
 from mtkd.explore.comparison.region import Region
 from mtkd.explore.draw import colours
 from mtkd.explore.viewer import Pane
 from mtkd.images import UInt8Image, chw, crop_to_multiple, to_uint8
-from mtkd.metrics import PAPER, Protocol, psnr, ssim
+from mtkd.metrics import DEFAULT, PAPER, Protocol, chosen, measure_possible, shown, spec
 from mtkd.networks.aggregator import MultiTeacher
 from mtkd.resize import imresize
 
@@ -33,16 +34,13 @@ LR, TRUTH = "LR", "ground truth"
 
 SCRATCH = "scratch"
 """The method without distillation."""
-NOT_SHOWN = {"image", "network", "method"}
-"""What a result holds and its row in a table does not."""
-
 REGION = Protocol(crop=0)
 """How a region is measured: all of its pixels count."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One model's output: ``image`` (sH, sW, 3) uint8; PSNR and SSIM where there is a ground truth.
+    """One model's output: ``image`` (sH, sW, 3) uint8; ``metrics`` by name, None without ground truth.
 
     ``seconds`` is the time of one run on this machine, ``multiply_adds`` those at 1280 x 720 output; an aggregator's
     include its teachers', its ``parameters`` do not. A result from elsewhere has none of the three. ``network`` and
@@ -55,10 +53,14 @@ class Result:
     multiply_adds: int | None
     seconds: float | None
     image: UInt8Image
-    psnr: float | None = None
-    ssim: float | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
     network: str | None = None
     method: str | None = None
+
+    @property
+    def psnr(self) -> float | None:
+        """PSNR in dB, in which gains are given; None where it was not measured."""
+        return self.metrics.get("psnr")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +77,8 @@ class Comparison:
     bicubic_psnr: float | None = None
     """Of the interpolation, whether or not it is among the results; None without ground truth."""
     protocol: str = str(PAPER)
+    metrics: tuple[str, ...] = DEFAULT
+    """The metrics that were asked for, in order."""
 
     @property
     def pixels(self) -> int:
@@ -96,56 +100,63 @@ class Comparison:
         hr_image = None if self.hr_image is None else store("HR", self.hr_image)
         return replace(self, lr_image=store("LR", self.lr_image), hr_image=hr_image, results=results)
 
-    def table(self) -> list[dict[str, Any]]:
-        """One row a result: its fields without the image, and its gains in PSNR, ``over_bicubic`` and ``over_scratch``.
+    def table(self, region: Region | None = None) -> list[dict[str, Any]]:
+        """One row a result: what it took, its metrics by name, and its gains in PSNR, ``over_bicubic`` and
+        ``over_scratch``; with a region also the metrics in it, ``region_psnr`` and so on.
 
-        The latter is over the student of the same network that was trained without distillation, where it is among
-        the results.
-        """
-        alone = (result for result in self.results if result.method == SCRATCH)
-        scratch_of = {result.network: result.psnr for result in alone}
-        rows = []
-        for result in self.results:
-            distilled = result.role == "student" and result.method != SCRATCH
-            scratch = scratch_of.get(result.network) if distilled else None
-            row: dict[str, Any] = {key: value for key, value in vars(result).items() if key not in NOT_SHOWN}
-            row["over_bicubic"] = _gain(result.psnr, self.bicubic_psnr)
-            row["over_scratch"] = _gain(result.psnr, scratch)
-            rows.append(row)
-        return rows
-
-    def markdown(self) -> str:
-        """The table as markdown, with the protocol under it."""
-        lines = ["| model | role | parameters | seconds | PSNR-Y | SSIM-Y |", "|---|---|--:|--:|--:|--:|"]
-        for r in self.results:
-            made = f"{_or_dash(r.parameters, ',')} | {_or_dash(r.seconds, '.2f')}"
-            lines.append(f"| {r.name} | {r.role} | {made} | {_decibel(r.psnr)} | {_four(r.ssim)} |")
-        return "\n".join([*lines, "", f"PSNR and SSIM: {self.protocol}, x{self.scale}."])
-
-    def csv(self, region: Region | None = None) -> str:
-        """The table as comma-separated values, every digit, with scale and protocol in each line.
-
-        With a region also its place, "top left height width", and PSNR and SSIM in it.
+        ``over_scratch`` is over the student of the same network that was trained without distillation, where it is
+        among the results.
 
         Raises:
             UserError: the region leaves the image.
         """
-        rows = [{**row, "scale": self.scale, "protocol": self.protocol} for row in self.table()]
-        if region and self.hr_image is not None:
-            quality, place = self.quality_in(region), " ".join(map(str, vars(region).values()))
-            for row in rows:
-                psnr, ssim = quality[row["name"]]
-                row |= {"region": place, "region_psnr": psnr, "region_ssim": ssim}
+        alone = (result for result in self.results if result.method == SCRATCH)
+        scratch_of = {result.network: result.psnr for result in alone}
+        inside = self.quality_in(region) if region else {}
+        rows = []
+        for result in self.results:
+            distilled = result.role == "student" and result.method != SCRATCH
+            row = {key: getattr(result, key) for key in ("name", "role", "parameters", "multiply_adds", "seconds")}
+            row |= {name: result.metrics.get(name) for name in self.metrics}
+            row["over_bicubic"] = _gain(result.psnr, self.bicubic_psnr)
+            row["over_scratch"] = _gain(result.psnr, scratch_of.get(result.network) if distilled else None)
+            rows.append(row | {f"region_{name}": value for name, value in inside.get(result.name, {}).items()})
+        return rows
+
+    def markdown(self) -> str:
+        """The table as markdown, with the protocol under it."""
+        shown = [c for c in columns(self.metrics) if c.key in ("name", "role", "parameters", "seconds", *self.metrics)]
+        lines = [
+            f"| {' | '.join(column.title for column in shown)} |",
+            f"|{'|'.join('---' if column.key in ('name', 'role') else '--:' for column in shown)}|",
+        ]
+        lines += [f"| {' | '.join(column.text(row, '–') for column in shown)} |" for row in self.table()]
+        return "\n".join([*lines, "", f"Measured with {self.protocol}, x{self.scale}."])
+
+    def csv(self, region: Region | None = None) -> str:
+        """The table as comma-separated values, every digit, with scale and protocol in each line.
+
+        With a region also its place, "top left height width", and the metrics in it.
+
+        Raises:
+            UserError: the region leaves the image.
+        """
+        inside = region is not None and self.hr_image is not None
+        heads = [column.key for column in columns(self.metrics)] + ["scale", "protocol"]
+        heads += ["region", *(f"region_{name}" for name in self.metrics)] if inside else []
+        place = " ".join(map(str, vars(region).values())) if region else ""
+        rows = [row | {"scale": self.scale, "protocol": self.protocol, "region": place} for row in self.table(region)]
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+        writer = csv.DictWriter(text, heads, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         return text.getvalue()
 
-    def quality_in(self, region: Region) -> dict[str, tuple[float, float | None]]:
-        """PSNR and SSIM of every result in a region of the image: :data:`REGION`.
+    def quality_in(self, region: Region) -> dict[str, dict[str, float | None]]:
+        """The metrics of every result in a region of the image: :data:`REGION`.
 
-        SSIM is None where the region has fewer than 11 pixels a side. Nothing without ground truth.
+        None for a metric for which the region is too small: SSIM with fewer than 11 pixels a side. Nothing without
+        ground truth.
 
         Raises:
             UserError: the region leaves the image.
@@ -153,13 +164,10 @@ class Comparison:
         if self.hr_image is None:
             return {}
         truth = region.cut(self.hr_image)
-        found = {}
-        for result in self.results:
-            part = region.cut(result.image)
-            measured = psnr(part, truth, self.scale, REGION)
-            enough = min(region.height, region.width) >= 11
-            found[result.name] = measured, ssim(part, truth, self.scale, REGION) if enough else None
-        return found
+        return {
+            result.name: measure_possible(region.cut(result.image), truth, self.scale, self.metrics, REGION)
+            for result in self.results
+        }
 
     def pictures(self) -> dict[str, UInt8Image]:
         """Every picture of the comparison by name, all of one size: the LR image enlarged (nearest), the results, the
@@ -183,7 +191,7 @@ class Comparison:
         return picture, {r.name: share for r, share in zip(teachers, shares, strict=True)}
 
     def captions(self, region: Region | None = None) -> dict[str, str]:
-        """What stands under the name of each picture: PSNR and SSIM, of the image or of a region of it.
+        """What stands under the name of each picture: its metrics, of the image or of a region of it.
 
         Raises:
             UserError: the region leaves the image.
@@ -195,8 +203,9 @@ class Comparison:
             if self.hr_image is None:
                 found[r.name] = r.role if r.seconds is None else f"{r.seconds:.2f} s"
             else:
-                quality = part.get(r.name, (r.psnr, r.ssim))
-                found[r.name] = f"{'region ' if part else ''}{_decibel(quality[0])} · {_four(quality[1])}"
+                quality = part.get(r.name, r.metrics)
+                values = " · ".join(_caption(name, quality) for name in self.metrics)
+                found[r.name] = f"{'region ' if part else ''}{values}"
         return found
 
     def panes(self, save: SaveImage, region: Region | None = None) -> list[Pane]:
@@ -225,16 +234,11 @@ class Comparison:
         return layers
 
 
-def _decibel(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f} dB"
-
-
-def _four(value: float | None) -> str:
-    return _or_dash(value, ".4f")
-
-
-def _or_dash(value: float | None, form: str) -> str:
-    return "–" if value is None else f"{value:{form}}"
+def _caption(name: str, values: Mapping[str, float | None]) -> str:
+    """A metric under a picture; PSNR and SSIM side by side need no names."""
+    value = metric_column(name).text(dict(values), "–")
+    unit = f" {spec(name).unit}" if spec(name).unit and value != "–" else ""
+    return f"{'' if name in DEFAULT else f'{name} '}{value}{unit}"
 
 
 def _gain(psnr: float | None, over: float | None) -> float | None:
@@ -285,6 +289,7 @@ def compare(
     ground_truth: bool = True,
     progress: Callable[[str, int, int], None] | None = None,
     others: Mapping[str, UInt8Image] | None = None,
+    metrics: Sequence[str] | None = None,
 ) -> Comparison:
     """Run several models on one image.
 
@@ -294,9 +299,10 @@ def compare(
         models: names of the catalogue, or ``bicubic``.
         progress: called with the model that runs, how many are done, of how many.
         others: SR images made elsewhere, by name, of the size of the models' results.
+        metrics: names of what is measured; PSNR, SSIM and the metrics of loaded plugins without.
 
     Raises:
-        UserError: unknown model or scale, an image that is too small, or a result from elsewhere of the wrong size or
+        UserError: unknown model, metric or scale, an image that is too small, or a result from elsewhere of the wrong size or
             with a name that is taken.
     """
     hr_image = crop_to_multiple(image, scale) if ground_truth else None
@@ -304,6 +310,7 @@ def compare(
         lr_image = image
     else:
         lr_image = imresize(chw(hr_image), 1 / scale).permute(1, 2, 0).contiguous().numpy()
+    measured = shown() if metrics is None else chosen(metrics)
     results = []
     for number, name in enumerate(models):
         if progress:
@@ -314,12 +321,16 @@ def compare(
         model = None if name == "bicubic" else zoo.find(name, scale)
         role = "interpolation" if model is None else model.role
         identity = (model.network, model.method if model.step is None else None) if model else (None, None)
-        results.append(Result(name, role, *made, picture, *_quality(picture, hr_image, scale), *identity))
-    results += _elsewhere(others or {}, lr_image, hr_image, scale, models)
+        values = measure_possible(picture, hr_image, scale, measured)
+        results.append(Result(name, role, *made, picture, values, *identity))
+    for name, image in _elsewhere(others or {}, lr_image, scale, models):
+        values = measure_possible(image, hr_image, scale, measured)
+        results.append(Result(name, "elsewhere", None, None, None, image, values))
     if progress:
         progress("", len(models), len(models))
     plain = to_uint8(outputs("bicubic", lr_image, scale).sr)
-    return Comparison(scale, lr_image, hr_image, tuple(results), _quality(plain, hr_image, scale)[0])
+    over = measure_possible(plain, hr_image, scale, ("psnr",))["psnr"]
+    return Comparison(scale, lr_image, hr_image, tuple(results), over, metrics=measured)
 
 
 def _tiles(progress: Callable[[str, int, int], None] | None, name: str, number: int, of: int) -> Tiles | None:
@@ -331,27 +342,21 @@ def _tiles(progress: Callable[[str, int, int], None] | None, name: str, number: 
 
 
 def _elsewhere(
-    others: Mapping[str, UInt8Image], lr: UInt8Image, hr: UInt8Image | None, scale: int, taken: Sequence[str]
-) -> Iterator[Result]:
+    others: Mapping[str, UInt8Image], lr: UInt8Image, scale: int, taken: Sequence[str]
+) -> Iterator[tuple[str, UInt8Image]]:
+    """Images made elsewhere, once they are known to fit.
+
+    Raises:
+        UserError: wrong size, or a name that is taken.
+    """
     wanted = (lr.shape[0] * scale, lr.shape[1] * scale)
     for name, image in others.items():
         if image.shape[:2] != wanted:
             raise UserError(f"{name}: {_size(image)}, but x{scale} of this LR image is {wanted[1]} x {wanted[0]}")
         if name in (*taken, LR, TRUTH):
             raise UserError(f"{name}: this name is taken; rename the file")
-        yield Result(name, "elsewhere", None, None, None, image, *_quality(image, hr, scale))
+        yield name, image
 
 
 def _size(image: UInt8Image) -> str:
     return f"{image.shape[1]} x {image.shape[0]}"
-
-
-def _quality(sr: UInt8Image, hr: UInt8Image | None, scale: int) -> tuple[float | None, float | None]:
-    """PSNR and SSIM; None where there is no ground truth or the image is too small for the measure."""
-    values: list[float | None] = []
-    for measure in (psnr, ssim):
-        try:
-            values.append(None if hr is None else measure(sr, hr, scale))
-        except UserError:
-            values.append(None)
-    return values[0], values[1]

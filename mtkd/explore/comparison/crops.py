@@ -37,7 +37,8 @@ def crops(comparison: Comparison, region: Region | None = None, zoom: int = 3, c
     cells = [("LR (nearest)", "", region.cut(enlarged))]
     for result in comparison.results:
         quality = "" if result.psnr is None else f"{result.psnr:.2f} dB"
-        quality += "" if result.ssim is None else f" / {result.ssim:.4f}"
+        ssim = result.metrics.get("ssim")
+        quality += "" if ssim is None else f" / {ssim:.4f}"
         cells.append((result.name, quality, region.cut(result.image)))
     if comparison.hr_image is not None:
         cells.append(("ground truth", "PSNR / SSIM", region.cut(comparison.hr_image)))

@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from mtkd.data.benchmarks import benchmark
 from mtkd.data.examples import example
 from mtkd.errors import UserError, unknown_name
+from mtkd.explore.comparison.columns import metric_column
 from mtkd.explore.comparison.core import LR, TRUTH, Comparison
 from mtkd.explore.comparison.region import Region
 from mtkd.explore.draw.colours import heat_map, luma_error
@@ -81,7 +82,8 @@ def crops_figure(rows: Sequence[Row], names: Sequence[str] = ()) -> Figure:
 
 def _labels(row: Row) -> dict[str, str]:
     quality = row.comparison.quality_in(row.region)
-    numbers = {name: f"{psnr:.2f} / {'–' if ssim is None else f'{ssim:.4f}'}" for name, (psnr, ssim) in quality.items()}
+    printed = [metric_column(name) for name in ("psnr", "ssim")]
+    numbers = {name: " / ".join(column.text(values, "–") for column in printed) for name, values in quality.items()}
     if row.comparison.hr_image is not None:
         numbers[TRUTH] = "PSNR / SSIM"
     return {name: f"{name}\n{numbers.get(name, '')}" for name in row.comparison.pictures()}

@@ -169,7 +169,7 @@ def _centre(comparison: Comparison) -> tuple[Comparison, str]:
     region = Region((height - rows) // 2, (width - columns) // 2, rows, columns)
     enlarged = Region(*(scale * side for side in (region.top, region.left, rows, columns)))
     truth = comparison.hr_image
-    results = [replace(r, image=enlarged.cut(r.image), psnr=None, ssim=None) for r in comparison.results]
+    results = [replace(r, image=enlarged.cut(r.image), metrics={}) for r in comparison.results]
     part = replace(
         comparison,
         lr_image=region.cut(comparison.lr_image),

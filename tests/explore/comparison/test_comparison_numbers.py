@@ -43,12 +43,12 @@ def test_region_is_measured_as_scikit_image_does(comparison):
         ssim = skimage.metrics.structural_similarity(
             truth, part, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
         )[1][5:-5, 5:-5].mean()
-        assert measured[name] == pytest.approx((psnr, ssim), rel=1e-6)
-    assert f"{measured['bicubic'][0]:.2f} dB" in comparison.captions(region)["bicubic"]
+        assert measured[name] == pytest.approx({"psnr": psnr, "ssim": ssim}, rel=1e-6)
+    assert f"{measured['bicubic']['psnr']:.2f} dB" in comparison.captions(region)["bicubic"]
 
 
 def test_small_and_outside_regions(comparison):
-    assert comparison.quality_in(Region(0, 0, 10, 30))["bicubic"][1] is None
+    assert comparison.quality_in(Region(0, 0, 10, 30))["bicubic"]["ssim"] is None
     with pytest.raises(UserError, match="leaves the image"):
         comparison.quality_in(Region(90, 0, 10, 10))
 
@@ -142,7 +142,7 @@ def test_oldest_outputs_go_first():
 
 def test_of_many_teachers_the_best_have_a_colour_each():
     truth = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
-    teachers = [Result(f"t{n}", "teacher", 1, 1, 1.0, np.roll(truth, n + 1, 1), 20.0 + n) for n in range(9)]
+    teachers = [Result(f"t{n}", "teacher", 1, 1, 1.0, np.roll(truth, n + 1, 1), {"psnr": 20.0 + n}) for n in range(9)]
     found = Comparison(4, truth[::4, ::4], truth, tuple(teachers)).best_teacher()
     assert found is not None
     assert list(found[1]) == [f"t{n}" for n in range(2, 9)] and sum(found[1].values()) == pytest.approx(1)

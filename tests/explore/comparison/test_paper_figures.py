@@ -60,7 +60,7 @@ def test_figure_prints_the_regions_numbers(comparison):
     region = Region(8, 8, 24, 32)
     figure = crops_figure([Row(comparison, region)], ["bicubic", "ground truth"])
     labels = [axes.get_xlabel() for axes in figure.axes]
-    psnr, ssim = comparison.quality_in(region)["bicubic"]
+    psnr, ssim = comparison.quality_in(region)["bicubic"].values()
     assert labels[1:] == [f"bicubic\n{psnr:.2f} / {ssim:.4f}", "ground truth\nPSNR / SSIM"]
     shown = figure.axes[1].images[0].get_array()
     assert np.array_equal(shown, region.cut(comparison["bicubic"].image))
