@@ -492,11 +492,11 @@ def recorded(student: str, images: str, metric: str) -> Markdown:
 
 row = next(row for row in results.view("table2", 4, "Set14").rows if row.label == "kd")
 assert row.printed == published().cell("table2", 4, "kd", "Set14")[0]
-recorded("RCAN student (Table 2)", "Set14", "PSNR")
+recorded("RCAN student (Table 2)", "Set14", "psnr")
 
 # %%
 tables = Controls(
-    recorded, student=list(TABLES), images=["Set14", "Set5", "BSD100", "Urban100"], metric=["PSNR", "SSIM"]
+    recorded, student=list(TABLES), images=["Set14", "Set5", "BSD100", "Urban100"], metric=["psnr", "ssim"]
 )
 display(tables)
 

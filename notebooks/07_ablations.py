@@ -142,7 +142,7 @@ Markdown("\n".join(lines))
 
 # %%
 def scores(label, name):
-    """{seed: {image: (PSNR, SSIM)}} of a row of the table, from the records."""
+    """{seed: {image: {metric: value}}} of a row of the table, from the records."""
     runs = zip(rows[label]["seeds"], rows[label]["runs"], strict=True)
     return {seed: records.scores[run, name] for seed, run in runs if (run, name) in records.scores}
 
@@ -151,10 +151,12 @@ for name in ("Set5", "Set14"):
     ours = scores("mtkd", name)
     for variant in variants:
         other = scores(variant, name)
-        gains = [[ours[s][i][0] - other[s][i][0] for i in ours[s]] for s in sorted(ours.keys() & other.keys())]
+        gains = [
+            [ours[s][i]["psnr"] - other[s][i]["psnr"] for i in ours[s]] for s in sorted(ours.keys() & other.keys())
+        ]
         by_hand = fmean(fmean(row) for row in gains)
         assert abs(by_hand - over["mtkd", variant][name]["mean"]) < 1e-4, (variant, name)  # stored with 4 digits
-    mean = fmean(fmean(psnr for psnr, _ in images.values()) for images in ours.values())
+    mean = fmean(fmean(m["psnr"] for m in images.values()) for images in ours.values())
     assert abs(mean - rows["mtkd"]["measured"][name]["psnr"]) < 1e-4
 print("by hand, v7 on Set14:", f"{by_hand:+.4f} dB; in the table:", over["mtkd", "v7"]["Set14"]["mean"])
 
@@ -183,13 +185,15 @@ print(f"MTKD is more than 0.02 dB better on both sets than: {', '.join(lost)}; i
 name = "Set14"
 first, second = scores("mtkd", name), scores("scratch", name)
 common = sorted(first.keys() & second.keys())
-by_image = [first[common[0]][image][0] - second[common[0]][image][0] for image in first[common[0]]]
-means = {label: [fmean(p for p, _ in scores(label, name)[s].values()) for s in common] for label in ("mtkd", "scratch")}
+by_image = [a["psnr"] - second[common[0]][image]["psnr"] for image, a in first[common[0]].items()]
+means = {
+    label: [fmean(m["psnr"] for m in scores(label, name)[s].values()) for s in common] for label in ("mtkd", "scratch")
+}
 by_seed = [a - b for a, b in zip(means["mtkd"], means["scratch"], strict=True)]
 Markdown(f"""
 | {name}, x4 | spread, dB |
 |---|--:|
-| PSNR of one student over the images | {stdev(psnr for psnr, _ in first[common[0]].values()):.3f} |
+| PSNR of one student over the images | {stdev(m["psnr"] for m in first[common[0]].values()):.3f} |
 | MTKD − scratch over the images, one seed | {stdev(by_image):.3f} |
 | mean PSNR of scratch over {len(common)} seeds | {stdev(means["scratch"]):.3f} |
 | mean PSNR of MTKD over {len(common)} seeds | {stdev(means["mtkd"]):.3f} |

@@ -248,8 +248,8 @@ say(
 records = read(MEASURED / "mini.sqlite")
 
 
-def by_seed(name: str, set_name: str) -> dict[int, dict[str, tuple[float, float]]]:
-    """(PSNR, SSIM) of each image, by the seed of the x4 model."""
+def by_seed(name: str, set_name: str) -> dict[int, dict[str, dict[str, float]]]:
+    """The metrics of each image, by the seed of the x4 model."""
     runs = [run for run in records.runs.values() if (run["name"], run["scale"]) == (name, 4)]
     return {run["seed"]: records.scores[run["digest"], set_name] for run in runs}
 
@@ -258,7 +258,7 @@ lines = []
 for student in ("rcan", "edsr"):
     for set_name in ("Set5", "Set14"):
         v6, mtkd_ = (by_seed(f"{student}_tiny-{method}", set_name) for method in ("v6", "mtkd"))
-        gains = {i: mean(v6[seed][i][0] - mtkd_[seed][i][0] for seed in v6.keys() & mtkd_.keys()) for i in v6[1]}
+        gains = {i: mean(v6[s][i]["psnr"] - mtkd_[s][i]["psnr"] for s in v6.keys() & mtkd_.keys()) for i in v6[1]}
         most = {image: gain for image, gain in gains.items() if gain > 0.1}
         others = [gain for image, gain in gains.items() if image not in most]
         told = ", ".join(f"{image} {gain:+.3f}" for image, gain in most.items()) or "no image above 0.1"

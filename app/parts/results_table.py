@@ -11,6 +11,7 @@ from typing import Any
 from mtkd.config import to_yaml
 from mtkd.explore.evidence.result_rows import Difference, Row, View
 from mtkd.explore.evidence.results import Checked
+from mtkd.metrics import spec
 
 
 def table(view: View, chosen: str | None) -> str:
@@ -27,15 +28,16 @@ def table(view: View, chosen: str | None) -> str:
         marked = ' class="chosen"' if row.label == chosen else ""
         cells = "".join(cell(row) for _, _, cell in columns)
         body.append(f'<tr data-label="{escape(row.label)}"{marked}>{cells}</tr>')
-    name = escape(f"{view.title}, ×{view.scale}, {view.set_name}, {view.metric}")
+    name = escape(f"{view.title}, ×{view.scale}, {view.set_name}, {spec(view.metric).title}")
     head = f'<tr class="above">{above}</tr><tr class="sort">{head}</tr>'
     return f'<table aria-label="{name}"><thead>{head}</thead><tbody>{"".join(body)}</tbody></table>'
 
 
 def _columns(view: View) -> list[tuple[str, str, Callable[[Row], str]]]:
     """Common heading, heading and cell of every column; those of the paper where it prints anything."""
-    unit, over = "PSNR, dB" if view.metric == "PSNR" else "SSIM", f"{view.over}, dB"
-    digits, printed_digits = (".3f", ".2f") if view.metric == "PSNR" else (".4f", ".4f")
+    metric, over = spec(view.metric), f"{view.over}, dB"
+    unit = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
+    digits, printed_digits = f".{metric.digits}f", ".2f" if view.metric == "psnr" else ".4f"
     columns: list[tuple[str, str, Callable[[Row], str]]] = [
         ("", "Method", lambda row: _cell(f'<button type="button">{escape(row.title)}</button>', row.title)),
         (unit, "measured", lambda row: _cell(_number(row.measured, row.spread, digits, row.mark), row.measured)),
@@ -79,7 +81,7 @@ def runs(found: Sequence[Mapping[str, Any]], table_name: str, scale: int, label:
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in ("seed", "steps", "trained, s", *sets))
     lines = []
     for run in found:
-        scores = (f"{run['scores'][name][0]:.3f}" if name in run["scores"] else "" for name in sets)
+        scores = (f"{run['scores'][name]['psnr']:.3f}" if name in run["scores"] else "" for name in sets)
         numbers = ("" if run[key] is None else f"{run[key]:,}" for key in ("iterations", "seconds"))
         seed = "–" if run["seed"] is None else str(run["seed"])
         lines.append("".join(f"<td>{escape(text)}</td>" for text in (seed, *numbers, *scores)))

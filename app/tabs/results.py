@@ -10,8 +10,9 @@ from typing import Any, get_args
 import gradio as gr
 
 from mtkd.explore.evidence import plots
-from mtkd.explore.evidence.result_rows import Metric, View
-from mtkd.explore.evidence.results import SCALES, SET_NAMES
+from mtkd.explore.evidence.result_rows import View
+from mtkd.explore.evidence.results import SCALES, SET_NAMES, Results
+from mtkd.metrics import spec
 
 from ..parts import plan_choice, results_table
 from ..parts.plan_choice import PLAN
@@ -91,9 +92,7 @@ class ResultsTab:
                 seconds = results.seconds(points, scale, turns.between(tell))
         return {self.tradeoff: plots.tradeoff(points, axis, f"{images} ×{scale}", seconds)}
 
-    def fill(
-        self, plan: str, table: str, scale: int, set_name: str, metric: Metric, label: str | None
-    ) -> dict[Any, Any]:
+    def fill(self, plan: str, table: str, scale: int, set_name: str, metric: str, label: str | None) -> dict[Any, Any]:
         """The chosen table, and the runs behind one of its rows."""
         results = plan_choice.results(plan)
         with errors_shown():
@@ -136,12 +135,14 @@ class ResultsTab:
         return {self.table: gr.Dropdown(tables, value=tables[0][1]), self.set_name: None, self.label: None}
 
     def open(
-        self, plan: str, table: str, scale: int, set_name: str | None, metric: Metric, label: str | None
+        self, plan: str, table: str, scale: int, set_name: str | None, metric: str, label: str | None
     ) -> dict[Any, Any]:
         """Everything that the tab shows but the first picture."""
         results = plan_choice.results(plan)
         images = set_name or results.default_set(scale)
+        metric = metric if metric in results.metrics else "psnr"
         return {
+            self.metric: gr.Radio(_metrics(results), value=metric),
             self.source: f"Shown: {results.source} (`mtkd matrix --size {escape(plan)}` makes them).",
             self.set_name: images,
             **self.fill(plan, table, scale, images, metric, label),
@@ -172,8 +173,8 @@ def layout(shared: Shared) -> ResultsTab:
         gr.Markdown(_COST, elem_classes="help")
         with gr.Row():
             table = gr.Dropdown(_tables(PLAN), label="Table", elem_id="results-name", scale=3)
-            metric = gr.Radio(get_args(Metric), value=get_args(Metric)[0], label="Numbers", elem_id="results-metric",
-                              scale=1)  # fmt: skip
+            metric = gr.Radio(_metrics(plan_choice.results(PLAN)), value="psnr", label="Numbers",
+                              elem_id="results-metric", scale=1)  # fmt: skip
         with gr.Row(equal_height=False):
             shown, notes, csv = _table_column()
             with gr.Column(scale=2, min_width=420):
@@ -209,7 +210,7 @@ def connect(of: ResultsTab, tab: gr.Tab) -> None:
     filters = [of.plan, of.table, of.scale, of.set_name, of.metric, of.label]
     of_row = [of.label, of.runs, of.curve]
     of_table = [of.shown, of.notes, of.csv, of.row, *of_row]
-    everything = [of.source, of.set_name, *of_table, of.agreement, of.claims]
+    everything = [of.source, of.set_name, of.metric, *of_table, of.agreement, of.claims]
     opening: dict[str, Any] = {"show_progress_on": [of.shown, of.agreement, of.claims], **PRIVATE}
     tab.select(of.draw, drawn, of.tradeoff, **PRIVATE)
     tab.select(of.open, filters, everything, **opening)
@@ -231,6 +232,11 @@ def _tables(plan: str) -> list[tuple[str, str]]:
             for name, title in titles.items()]  # fmt: skip
 
 
+def _metrics(results: Results) -> list[tuple[str, str]]:
+    """Titles and names of the metrics that were recorded."""
+    return [(spec(name).title, name) for name in results.metrics]
+
+
 def _first(labels: list[str]) -> str | None:
     return next((label for label in ("mtkd", "MT", *labels) if label in labels), None)
 
@@ -242,9 +248,7 @@ def _notes(*sentences: str) -> str:
 # --- for programs
 
 
-def _table_rows(
-    table: str, scale: int, set_name: str, metric: Metric = "PSNR", plan: str = PLAN
-) -> list[dict[str, Any]]:
+def _table_rows(table: str, scale: int, set_name: str, metric: str = "psnr", plan: str = PLAN) -> list[dict[str, Any]]:
     """Rows of a table (table2 ... table5, aggregators, controls, ...): measured beside printed numbers."""
     with errors_shown():
         return [asdict(row) for row in plan_choice.results(plan).view(table, scale, set_name, metric).rows]

@@ -86,7 +86,7 @@ def matrix(
 
     bundled = None if anew else records.shipped(Path(size).stem)
     recorded = records.read(bundled).sets if bundled else {}
-    place = Place(folder, found_data(data), plan.images(), threads, anew, recorded)
+    place = Place(folder, found_data(data), plan.images(), threads, anew, recorded, plan.measured)
     graph, known = _graph(plan, chosen, wanted_scales, wanted_seeds, patterns, folder)
     tasks = graph.tasks()
     if action == "status" or dry_run:

@@ -18,6 +18,7 @@ from mtkd.images import UInt8Image, to_uint8
 from mtkd.methods.at import attention_map
 from mtkd.methods.dukd import augment, invert
 from mtkd.methods.fakd import affinity
+from mtkd.metrics import spec
 
 
 @torch.no_grad()
@@ -74,12 +75,12 @@ def training_flops(network: str, methods: Sequence[str], size: str = "mini", sca
 def beside_the_paper(view: View) -> str:
     """A table as markdown: measured and printed numbers and their gains over the undistilled student."""
     lines = [
-        f"**{view.title}**, x{view.scale}, {view.set_name}, {view.metric}",
+        f"**{view.title}**, x{view.scale}, {view.set_name}, {spec(view.metric).title}",
         "",
         "| row | measured | ± over seeds | gain, dB | printed | printed gain, dB |",
         "|---|--:|--:|--:|--:|--:|",
     ]
-    digits = 4 if view.metric == "SSIM" else 3
+    digits = spec(view.metric).digits
     for row in view.rows:
         seeds = (
             f" ({row.seeds} seed{'s' * (row.seeds > 1)})" if row.seeds and row.label not in ("bicubic", "full") else ""

@@ -18,6 +18,7 @@ from mtkd.errors import UserError, unknown_name
 from mtkd.files import atomic_write
 from mtkd.home import runs_folder
 from mtkd.methods.mtkd import MTKD
+from mtkd.metrics import DEFAULT, chosen
 from mtkd.plugins import LOSSES
 from mtkd.training.recipe import Data, Recipe, parse
 
@@ -118,6 +119,8 @@ class Plan(Strict):
     at: dict[Literal["x2", "x3", "x4"], AtScale] = Field({})
     scales: tuple[Scale, ...]
     seeds: tuple[int, ...] = Field(min_length=1)
+    metrics: tuple[str, ...] = ()
+    """Measured on benchmark sets beside PSNR and SSIM, for instance a plugin's."""
     overrides: dict[str, Any] = Field({})
     """Keys of every recipe that win over all of the plan's."""
 
@@ -172,6 +175,15 @@ class Plan(Strict):
             for key, table in self.tables.items()
         }
         return self.model_copy(update={"variants": self.variants | added, "tables": tables})
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """All metrics that are measured on benchmark sets.
+
+        Raises:
+            UserError: no such metric.
+        """
+        return chosen((*DEFAULT, *self.metrics))
 
     def roles(self) -> list[str]:
         """Names that a table or a variant can use for a network: see ``plans/matrix.yaml``."""

@@ -17,6 +17,7 @@ from typing import Any
 from mtkd.errors import UserError
 from mtkd.experiments.runner import read_scores
 from mtkd.files import atomic_write
+from mtkd.metrics import DEFAULT
 from mtkd.training.measured import HELD_OUT_PSNR
 from mtkd.zoo import Model
 from mtkd.zoo.headers import read_header
@@ -25,7 +26,8 @@ from mtkd.zoo.model import read_card
 NAME = "records.sqlite"
 MEASURED = Path(__file__).parent / "measured"
 """Records of the project's own runs, a file a size; see :mod:`~mtkd.experiments.maintain.evidence`."""
-FORMAT = 2
+FORMAT = 3
+"""The only one that is read: the table is made anew from the run folders at any time."""
 
 RUNS = {
     "digest": "TEXT",
@@ -57,12 +59,11 @@ SCORES = {
     "digest": "TEXT",
     "set_name": "TEXT",
     "image": "TEXT",
-    "psnr": "REAL",
-    "ssim": "REAL",
+    "metrics": "TEXT",
     "protocol": "TEXT",
     "images": "TEXT",
 }
-"""Columns of ``scores``: PSNR in dB; ``images`` is the hash of the set's HR files."""
+"""Columns of ``scores``: ``metrics`` is JSON, {metric: value}; ``images`` is the hash of the set's HR files."""
 
 
 def _refuse(problem: str) -> None:
@@ -139,7 +140,8 @@ def _scores(folder: Path) -> Iterator[dict[str, Any]]:
     for set_name, measured in read_scores(folder).items():
         common = {"digest": digest, "set_name": set_name, "protocol": measured["protocol"]}
         for row in measured["images"]:
-            yield {**common, **row, "images": measured["images_hash"]}
+            image = row.pop("image")
+            yield {**common, "image": image, "metrics": json.dumps(row), "images": measured["images_hash"]}
 
 
 @dataclass(frozen=True)
@@ -148,14 +150,20 @@ class Records:
 
     Attributes:
         runs: by digest, the columns of :data:`RUNS`, JSON decoded.
-        scores: by digest and set, the scores of its images in order: {image: (psnr, ssim)}.
+        scores: by digest and set, the metrics of its images in order: {image: {"psnr": dB, "ssim": ...}}.
         sets: by digest and set, the hash of the set's HR files.
     """
 
     runs: dict[str, dict[str, Any]]
-    scores: dict[tuple[str, str], dict[str, tuple[float, float]]]
+    scores: dict[tuple[str, str], dict[str, dict[str, float]]]
     protocols: frozenset[str]
     sets: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that any run has, the usual ones first."""
+        measured = {name for images in self.scores.values() for metrics in images.values() for name in metrics}
+        return (*DEFAULT, *sorted(measured - {*DEFAULT}))
 
     def images(self, scale: int | None = None) -> list[str]:
         """The hashes of training images that runs (of a scale) have."""
@@ -200,9 +208,9 @@ def read(path: Path) -> Records:
     for run in runs:
         for column in ("teachers", "versions", "recipe", "deviations", "curve", "measured_with"):
             run[column] = json.loads(run[column])
-    scores: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
+    scores: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
     for row in rows:
-        scores.setdefault((row["digest"], row["set_name"]), {})[row["image"]] = (row["psnr"], row["ssim"])
+        scores.setdefault((row["digest"], row["set_name"]), {})[row["image"]] = json.loads(row["metrics"])
     return Records(
         {run["digest"]: run for run in runs},
         scores,
@@ -218,11 +226,11 @@ def _rows(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as table:
             (found,) = table.execute("PRAGMA user_version").fetchone()
-            if found != FORMAT:
-                raise UserError(
-                    f"{path}: records of format {found}, this version reads {FORMAT}; update mtkd, or remove the file: "
-                    "it is made anew from the runs"
-                )
+            if found > FORMAT:
+                raise UserError(f"{path}: records of format {found}, this version reads {FORMAT}; update mtkd")
+            if found < FORMAT:
+                again = f"mtkd matrix status --out {path.parent}"
+                raise UserError(f"{path}: records of format {found}, this version reads {FORMAT}; run `{again}`")
             table.row_factory = sqlite3.Row
             runs, scores = (
                 [dict(row) for row in table.execute(f"SELECT * FROM {name}")] for name in ("runs", "scores")

@@ -28,7 +28,7 @@ from mtkd.evaluate import evaluate
 from mtkd.experiments.matrix import Run, Task, run_folder, what_decides
 from mtkd.files import atomic_write, data_hash
 from mtkd.images import UInt8Image
-from mtkd.metrics import spec
+from mtkd.metrics import DEFAULT, spec
 from mtkd.teacher_cache import TeacherCache
 from mtkd.training.checkpoint import Busy, read_recipe
 from mtkd.training.loop import Interrupted, Report, stop_flag, train
@@ -51,6 +51,7 @@ class Place:
         threads: of the CPU, a task. One is fastest for small networks, and makes runs repeatable.
         anew: train also the runs that the zoo holds.
         recorded: runs that were measured elsewhere: by digest and set, the hash of the set's HR files.
+        metrics: what is measured on benchmark sets.
     """
 
     out: Path
@@ -59,6 +60,7 @@ class Place:
     threads: int = 1
     anew: bool = False
     recorded: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    metrics: tuple[str, ...] = DEFAULT
 
     @property
     def cache(self) -> Path:
@@ -90,7 +92,7 @@ def done(task: Task, place: Place) -> bool:
     if task.kind == "cache":
         return _marker(task, place).exists()
     known = {name: images_hash for (digest, name), images_hash in place.recorded.items() if digest == task.run.digest}
-    known |= {name: scores["images_hash"] for name, scores in read_scores(folder).items()}
+    known |= {name: scores["images_hash"] for name, scores in read_scores(folder).items() if _complete(scores, place)}
     return bool(known) and _sets(task.run.scale, place.data, place.images).items() <= known.items()
 
 
@@ -118,10 +120,17 @@ def needed(tasks: Mapping[str, Task], place: Place) -> dict[str, Task]:
 
 
 def read_scores(folder: Path) -> dict[str, Any]:
-    """``scores.json`` of a run folder: by set ``{"protocol", "images": [{image, psnr, ssim}]}`` and the provenance of
-    :class:`~mtkd.evaluate.SetScore`."""
+    """``scores.json`` of a run folder: by set ``{"protocol", "images": [{image, psnr, ssim, ...}]}`` and provenance.
+
+    The provenance is that of :class:`~mtkd.evaluate.SetScore`.
+    """
     path = folder / "scores.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def _complete(scores: Mapping[str, Any], place: Place) -> bool:
+    """Whether a set's scores have all metrics that are wanted."""
+    return all({*place.metrics} <= row.keys() for row in scores["images"])
 
 
 def _marker(task: Task, place: Place) -> Path:
@@ -244,14 +253,15 @@ def _measure(task: Task, place: Place, report: Report) -> None:
     network = zoo.load(run.name, run.scale, place.device, _sources(task, place))
     scores = read_scores(folder)
     for set_name, images_hash in _sets(run.scale, place.data, place.images).items():
-        if scores.get(set_name, {}).get("images_hash") == images_hash:
+        present = scores.get(set_name, {})
+        if present.get("images_hash") == images_hash and _complete(present, place):
             continue
 
         def progress(number: int, of: int, set_name: str = set_name) -> None:
             report({"task": f"{run.name} on {set_name}", "done": number, "of": of})
 
         images = images_of(set_name, run.scale, place.data, place.images)
-        result = evaluate(network, images, run.scale, place.device, progress)
+        result = evaluate(network, images, run.scale, place.device, progress, place.metrics)
         scores[set_name] = {
             "protocol": result.protocol,
             **result.provenance,

@@ -12,8 +12,8 @@ from functools import cache
 from typing import Literal
 
 Verdict = Literal["holds", "does not hold", "not enough seeds", "not measured"]
-Scores = Mapping[str, tuple[float, float]]
-"""Image -> (PSNR, SSIM)."""
+Scores = Mapping[str, Mapping[str, float]]
+"""Image -> its metrics by name."""
 
 LEAST_SEEDS = 3
 
@@ -99,7 +99,7 @@ def pair(first: Mapping[int | None, Scores], second: Mapping[int | None, Scores]
     images = sorted(set.intersection(*({*first[s]} & {*second[s]} for s in seeds)))
     if not images:
         return None
-    gains = [[first[seed][image][0] - second[seed][image][0] for image in images] for seed in seeds]
+    gains = [[first[seed][image]["psnr"] - second[seed][image]["psnr"] for image in images] for seed in seeds]
     by_image = [statistics.fmean(column) for column in zip(*gains, strict=True)]
     return Paired(tuple(statistics.fmean(row) for row in gains), len(images), sum(gain > 0 for gain in by_image))
 

@@ -13,6 +13,7 @@ from mtkd.experiments.published import Claim, published
 from mtkd.experiments.records import Records
 from mtkd.experiments.runner import HELD_OUT
 from mtkd.experiments.statistics import LEAST_SEEDS, Paired, Scores, Verdict, pair, rank_correlation, spread, together
+from mtkd.metrics import DEFAULT, spec, text
 
 SIGNIFICANT = 0.05
 
@@ -59,6 +60,7 @@ class Tables:
             "measured_sets": measured,
             "printed_sets": printed,
             "protocols": sorted(self.records.protocols),
+            **({"other_metrics": list(others)} if (others := self.records.metrics[len(DEFAULT) :]) else {}),
             "rows": rows,
             "differences": list(self._differences(lines, scale, measured)),
         }
@@ -73,15 +75,7 @@ class Tables:
             by_seed = list(self.scores(line, scale, set_name).values())
             if not by_seed:
                 continue
-            psnr, ssim = ([statistics.fmean(s[image][k] for image in s) for s in by_seed] for k in (0, 1))
-            numbers[set_name] = {
-                "psnr": round(statistics.fmean(psnr), 4),
-                "psnr_spread": _rounded(spread(psnr)),
-                "ssim": round(statistics.fmean(ssim), 5),
-                "ssim_spread": _rounded(spread(ssim), 5),
-                "images": len(by_seed[0]),
-                "seeds": len(by_seed),
-            }
+            numbers[set_name] = {**_means(by_seed), "images": len(by_seed[0]), "seeds": len(by_seed)}
         return {
             "label": line.label,
             "title": self.plan.title(line.label),
@@ -203,6 +197,18 @@ class Tables:
         return {**_correlated(measured, enough), "printed": _correlated(printed, True)}
 
 
+def _means(by_seed: Sequence[Scores]) -> dict[str, float | None]:
+    """Each metric that every image of every seed has: its mean over seeds and images, ``_spread`` over the seeds."""
+    common = set.intersection(*({*metrics} for scores in by_seed for metrics in scores.values()))
+    found: dict[str, float | None] = {}
+    for name in (*DEFAULT, *sorted(common - {*DEFAULT})):
+        means = [statistics.fmean(metrics[name] for metrics in scores.values()) for scores in by_seed]
+        digits = spec(name).digits + 1
+        found[name] = round(statistics.fmean(means), digits)
+        found[f"{name}_spread"] = _rounded(spread(means), digits)
+    return found
+
+
 def _correlated(points: Mapping[tuple[str, int], Sequence[Sequence[float]]], enough: bool) -> dict[str, Any]:
     gaps, gains = ([statistics.fmean(row[k] for row in rows) for rows in points.values()] for k in (0, 1))
     verdict: Verdict = "not enough seeds" if points else "not measured"
@@ -287,9 +293,9 @@ def markdown(content: Mapping[str, Any], size: str) -> str:
     parts = [
         f"# Measured at size `{size}`, beside the paper's numbers",
         "",
-        "PSNR in dB / SSIM. With several seeds: the mean, ± the standard deviation over seeds. *Printed* are the "
-        "numbers of the paper, for its own networks and training. *Held out* are training images on which choices "
-        "were made.",
+        f"PSNR in dB / SSIM{_others(content)}. With several seeds: the mean, ± the standard deviation over seeds. "
+        "*Printed* are the numbers of the paper, for its own networks and training. *Held out* are training images on "
+        "which choices were made.",
     ]
     for table in content["tables"]:
         parts += ["", f"## {table['title']}, x{table['scale']} ({table['table']})", ""]
@@ -339,7 +345,7 @@ def _rows(table: Mapping[str, Any], printed: Sequence[str]) -> list[str]:
         ]
         for set_name in measured:
             found = row["measured"].get(set_name)
-            cells.append(_quality(found) if found else "")
+            cells.append(_quality(found, table.get("other_metrics", ())) if found else "")
         for set_name in printed:
             cell = row["printed"].get(set_name)
             cells.append(f"*{cell[0]:.2f} / {cell[1]:.4f}*" if cell else "")
@@ -347,9 +353,16 @@ def _rows(table: Mapping[str, Any], printed: Sequence[str]) -> list[str]:
     return lines
 
 
-def _quality(found: Mapping[str, Any]) -> str:
+def _others(content: Mapping[str, Any]) -> str:
+    """The further metrics of a report's cells, " / LPIPS"."""
+    names = dict.fromkeys(name for table in content["tables"] for name in table.get("other_metrics", ()))
+    return "".join(f" / {spec(name).title}" for name in names)
+
+
+def _quality(found: Mapping[str, Any], others: Sequence[str]) -> str:
     plus_minus = "" if found["psnr_spread"] is None else f" ± {found['psnr_spread']:.3f}"
-    return f"{found['psnr']:.3f}{plus_minus} / {found['ssim']:.4f}"
+    further = [text(name, found.get(name), "–") for name in others]
+    return " / ".join([f"{found['psnr']:.3f}{plus_minus}", f"{found['ssim']:.4f}", *further])
 
 
 def _difference_lines(table: Mapping[str, Any]) -> list[str]:

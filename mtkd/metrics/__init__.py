@@ -74,6 +74,23 @@ DEFAULT = ("psnr", "ssim")
 """What is measured where nobody asks for other metrics."""
 
 
+_TAKEN = {"image", "images", "images_hash", "method", "model", "name", "network", "parameters", "protocol", "region",
+          "role", "scale", "seconds", "seeds", "set", "versions", "weights"}  # fmt: skip
+"""What tables, cards and JSON call something else beside the metrics."""
+
+
+def _name_fault(metric: MetricSpec) -> str | None:
+    """Why a metric cannot have its name: it is a column's key, a word of ``--metrics a,b`` and of YAML."""
+    if not metric.name.isidentifier():
+        return "has a name of other characters than letters, digits and _"
+    if metric.name in _TAKEN or metric.name.startswith(("region_", "over_")) or metric.name.endswith("_spread"):
+        return "has the name of another column; choose another name"
+    return None
+
+
+METRICS.check = _name_fault
+
+
 def luma(levels: Tensor) -> Tensor:
     """BT.601 luma: (3, H, W) RGB in 0..255 -> (1, H, W) in 16..235, not rounded."""
     red, green, blue = levels

@@ -126,7 +126,11 @@ def test_numbers_shown_equal_numbers_computed(page):
     for result, row in zip(expected.results, expected.table(), strict=True):
         role, parameters, cost, _, psnr, ssim, over_bicubic, over_scratch = shown[result.name]
         assert (role, parameters) == (result.role, f"{result.parameters:,}")
-        assert (cost, psnr, ssim) == (f"{result.multiply_adds / 1e9:.2f}", f"{result.psnr:.2f}", f"{result.metrics['ssim']:.4f}")
+        assert (cost, psnr, ssim) == (
+            f"{result.multiply_adds / 1e9:.2f}",
+            f"{result.psnr:.2f}",
+            f"{result.metrics['ssim']:.4f}",
+        )
         assert over_bicubic == f"{row['over_bicubic']:+.2f}"
         assert over_scratch == ("" if row["over_scratch"] is None else f"{row['over_scratch']:+.2f}")
 

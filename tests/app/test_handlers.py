@@ -67,7 +67,7 @@ def test_an_image_of_a_benchmark_set_is_copied(handler, pictures, tmp_path):
 
 def test_a_table_to_download_is_its_sessions(handler, pictures):
     """What is no session's goes after a while, though its page is open."""
-    changed = handler("results", "fill")("mini", "table2", 4, "Set5", "PSNR", None)
+    changed = handler("results", "fill")("mini", "table2", 4, "Set5", "psnr", None)
     csv = next(Path(one.value["path"]) for one in changed.values() if isinstance(one, gr.DownloadButton))
     assert csv.name == "table2_x4_Set5_PSNR.csv" and csv.is_relative_to(pictures.made)
 
@@ -205,10 +205,10 @@ def test_results_show_the_runs_of_a_plan_of_ones_own(handler, own_plan):
     assert list(available_plans()) == ["mini", "small", "paper", own_plan]
     tables = next(iter(handler("results", "change_plan")(own_plan).values())).choices
     assert ("Mine alone", "mine") in tables
-    changed = handler("results", "fill")(own_plan, "mine", 4, "Set5", "PSNR", None)
+    changed = handler("results", "fill")(own_plan, "mine", 4, "Set5", "psnr", None)
     assert "KD" in next(value for part, value in changed.items() if part.elem_id == "results-table")
     with pytest.raises(gr.Error, match="unknown plan 'nobody'"):
-        handler("results", "fill")("nobody", "mine", 4, "Set5", "PSNR", None)
+        handler("results", "fill")("nobody", "mine", 4, "Set5", "psnr", None)
 
 
 def test_ablations_show_the_tables_of_a_plan_of_ones_own(handler, own_plan, comparison):

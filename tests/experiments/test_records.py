@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -49,13 +50,21 @@ def test_the_table_says_what_the_folders_say(tiny: Plan, out: Path) -> None:
         ]
 
 
+def test_records_of_another_format_say_what_to_do(out: Path) -> None:
+    path = records.rebuild(out)
+    with closing(sqlite3.connect(path)) as table, table:
+        table.execute("PRAGMA user_version = 2")
+    with pytest.raises(UserError, match=re.escape(f"run `mtkd matrix status --out {out}`")):
+        records.read(path)
+
+
 def test_scores_are_kept_image_by_image(tiny: Plan, out: Path) -> None:
     read = records.read(records.rebuild(out))
     digests = {row.digest for row in graph(tiny).rows}
     assert read.scores.keys() == {(digest, HELD_OUT) for digest in digests}
     for digest in digests:
         (stored,) = json.loads((run_folder(out, graph(tiny).runs[digest]) / "scores.json").read_text()).values()
-        expected = {image["image"]: (image["psnr"], image["ssim"]) for image in stored["images"]}
+        expected = {image.pop("image"): image for image in stored["images"]}
         assert read.scores[digest, HELD_OUT] == expected and len(expected) == 2
     assert read.protocols == {"Y, crop = scale, uint8"}
 
@@ -63,7 +72,7 @@ def test_scores_are_kept_image_by_image(tiny: Plan, out: Path) -> None:
 def test_any_program_can_read_it(out: Path) -> None:
     with closing(sqlite3.connect(records.rebuild(out))) as table:
         best = table.execute(
-            "SELECT name, avg(psnr) AS p FROM runs JOIN scores USING (digest) GROUP BY digest"
+            "SELECT name, avg(metrics ->> '$.psnr') AS p FROM runs JOIN scores USING (digest) GROUP BY digest"
         ).fetchall()
     assert len(best) == 8 and all(15 < psnr < 50 for _, psnr in best)
 
@@ -128,5 +137,5 @@ def test_a_table_that_is_none(out: Path, tmp_path: Path) -> None:
     path = records.rebuild(out)
     with closing(sqlite3.connect(path)) as table:
         table.execute("PRAGMA user_version = 99")
-    with pytest.raises(UserError, match="records of format 99, this version reads 2; update mtkd, or remove the file"):
+    with pytest.raises(UserError, match="records of format 99, this version reads 3; update mtkd"):
         records.read(path)

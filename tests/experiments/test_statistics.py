@@ -21,9 +21,9 @@ def paired(*differences: float) -> Paired:
     return Paired(differences, images=5, won=3)
 
 
-def scores(**psnr: float) -> dict[str, tuple[float, float]]:
+def scores(**psnr: float) -> dict[str, dict[str, float]]:
     """By image; the SSIM says the opposite of the PSNR, and nobody should care."""
-    return {image: (value, 1 - value / 100) for image, value in psnr.items()}
+    return {image: {"psnr": value, "ssim": 1 - value / 100} for image, value in psnr.items()}
 
 
 PRINTED_T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262, 121: 1.980}

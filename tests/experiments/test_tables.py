@@ -33,7 +33,7 @@ def made(plan: Plan, scores: dict[tuple[str, int, int | None], dict[str, tuple[f
             "iterations": 10, "teacher_passes": 0, "seconds": 5,
         }  # fmt: skip
         for set_name, psnr in by_set.items():
-            numbers[run.digest, set_name] = {i: (p, p / 50) for i, p in zip(IMAGES, psnr, strict=True)}
+            numbers[run.digest, set_name] = {i: {"psnr": p, "ssim": p / 50} for i, p in zip(IMAGES, psnr, strict=True)}
     return Records(runs, numbers, frozenset({"Y, crop = scale, uint8"}))
 
 

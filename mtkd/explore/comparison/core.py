@@ -302,8 +302,8 @@ def compare(
         metrics: names of what is measured; PSNR, SSIM and the metrics of loaded plugins without.
 
     Raises:
-        UserError: unknown model, metric or scale, an image that is too small, or a result from elsewhere of the wrong size or
-            with a name that is taken.
+        UserError: unknown model, metric or scale, an image that is too small, or a result from elsewhere of the wrong
+            size or with a name that is taken.
     """
     hr_image = crop_to_multiple(image, scale) if ground_truth else None
     if hr_image is None:

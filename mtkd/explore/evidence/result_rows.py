@@ -12,7 +12,6 @@ from mtkd.experiments.published import published
 from mtkd.experiments.runner import HELD_OUT
 from mtkd.experiments.statistics import Verdict
 
-Metric = Literal["PSNR", "SSIM"]
 Mark = Literal["best", "second", ""]
 
 
@@ -65,7 +64,7 @@ class View:
     title: str
     scale: int
     set_name: str
-    metric: Metric
+    metric: str
     rows: tuple[Row, ...]
     over: str
     missing: str
@@ -78,7 +77,7 @@ class View:
 
     def csv(self) -> str:
         """The rows as comma-separated values; PSNR and differences in dB."""
-        metric = self.metric.lower()
+        metric = self.metric
         header = ["table", "scale", "set", "label", "title", "model", "parameters"]
         header += [metric, f"{metric}_spread", "seeds", f"{metric}_printed"]
         header += ["difference", "difference_is", "difference_spread", "difference_printed"]
@@ -93,16 +92,16 @@ class View:
         return made.getvalue()
 
 
-def marked(rows: Sequence[Row]) -> tuple[Row, ...]:
+def marked(rows: Sequence[Row], better: Literal["higher", "lower"] = "higher") -> tuple[Row, ...]:
     """The rows, with the best and the second of the distilled students marked, measured and printed each."""
-    marks = _marks([row.measured if row.distilled else None for row in rows])
-    printed = _marks([row.printed if row.distilled else None for row in rows])
+    marks = _marks([row.measured if row.distilled else None for row in rows], better)
+    printed = _marks([row.printed if row.distilled else None for row in rows], better)
     return tuple(replace(row, mark=m, printed_mark=p) for row, m, p in zip(rows, marks, printed, strict=True))
 
 
-def _marks(values: Sequence[float | None]) -> list[Mark]:
+def _marks(values: Sequence[float | None], better: Literal["higher", "lower"]) -> list[Mark]:
     """Equal values are marked alike; nothing is marked where only one is known."""
-    ranked = sorted({value for value in values if value is not None}, reverse=True)
+    ranked = sorted({value for value in values if value is not None}, reverse=better == "higher")
     if len(ranked) < 2:
         return [""] * len(values)
     return ["best" if value == ranked[0] else "second" if value == ranked[1] else "" for value in values]

@@ -23,8 +23,9 @@ from mtkd.experiments.runner import HELD_OUT
 from mtkd.experiments.statistics import Verdict
 from mtkd.experiments.tables import Tables, report
 from mtkd.explore.comparison import costs
-from mtkd.explore.evidence.result_rows import Difference, Metric, Row, View, marked, notes
+from mtkd.explore.evidence.result_rows import Difference, Row, View, marked, notes
 from mtkd.home import runs_folder
+from mtkd.metrics import DEFAULT, spec
 
 Progress = Callable[[str, int, int], object]
 """Called with what is done next, and how many of how many are done."""
@@ -100,6 +101,11 @@ class Results:
         return f"{bundled} runs that come with the package and {len(self.own) or 'none'} of your own"
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that were recorded, PSNR and SSIM first."""
+        return self.records.metrics
+
+    @property
     def protocol(self) -> str:
         """How PSNR and SSIM were measured."""
         return "; ".join(sorted(self.records.protocols)) or "nothing measured yet"
@@ -121,20 +127,21 @@ class Results:
         printed = [name for name in SETS if any(published().cell(table, scale, label, name) for label in labels)]
         return wanted if wanted in printed else next(iter(printed), None)
 
-    def view(self, table: str, scale: int, set_name: str, metric: Metric = "PSNR") -> View:
+    def view(self, table: str, scale: int, set_name: str, metric: str = "psnr") -> View:
         """One table at one scale, on one set.
 
         Raises:
             UserError: no such table, scale, set or metric.
         """
-        for what, value, known in (("set", set_name, SET_NAMES), ("metric", metric, ("PSNR", "SSIM"))):
+        for what, value, known in (("set", set_name, SET_NAMES), ("metric", metric, self.metrics)):
             if value not in known:
                 raise unknown_name(what, value, known)
         if scale not in SCALES:
             raise UserError(f"scale {scale}: give 2, 3 or 4")
         entry = self._tables.matrix.table(table)
         base = "scratch" if "scratch" in entry.variants else "MT"
-        rows = marked(self._rows(table, scale, set_name, metric, base)) if scale in self.scales(table) else ()
+        lines = self._rows(table, scale, set_name, metric, base) if scale in self.scales(table) else []
+        rows = marked(lines, spec(metric).better)
         return View(
             table,
             entry.title,
@@ -147,8 +154,8 @@ class Results:
             tuple(notes(table, scale, set_name, entry.student)),
         )
 
-    def _rows(self, table: str, scale: int, set_name: str, metric: Metric, base: str) -> list[Row]:
-        filled, key = self._table(table, scale), metric.lower()
+    def _rows(self, table: str, scale: int, set_name: str, metric: str, base: str) -> list[Row]:
+        filled = self._table(table, scale)
         differences = {(d["first"], d["second"]): d["sets"].get(set_name) for d in filled["differences"]}
         printed_base = self._printed_base(table, scale, set_name)
         rows = []
@@ -165,10 +172,10 @@ class Results:
                     distilled,
                     tuple(row["runs"]),
                     row["parameters"],
-                    cell.get(key),
-                    cell.get(f"{key}_spread"),
+                    cell.get(metric),
+                    cell.get(f"{metric}_spread"),
                     cell.get("seeds", 0),
-                    printed and printed[metric == "SSIM"],
+                    dict(zip(DEFAULT, printed or (), strict=False)).get(metric),
                     over and Difference(**over),
                     round(printed[0] - printed_base[0], 2) if distilled and printed and printed_base else None,
                 )
@@ -204,7 +211,7 @@ class Results:
     def runs(self, table: str, scale: int, label: str) -> list[dict[str, Any]]:
         """The records behind a row of a table, a run a seed, with ``source`` ("bundled", "own") and ``scores``.
 
-        ``scores`` are the mean PSNR and SSIM over each set's images.
+        ``scores`` are each set's metrics by name, means over its images.
 
         Raises:
             UserError: no such table or row.
@@ -217,7 +224,11 @@ class Results:
     def _run(self, digest: str) -> dict[str, Any]:
         found = {name: self.records.scores.get((digest, name)) for name in SET_NAMES}
         scores = {
-            name: [statistics.fmean(score[k] for score in images.values()) for k in (0, 1)]
+            name: {
+                metric: statistics.fmean(values)
+                for metric in self.metrics
+                if (values := [metrics[metric] for metrics in images.values() if metric in metrics])
+            }
             for name, images in found.items()
             if images
         }

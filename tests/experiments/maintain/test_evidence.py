@@ -46,7 +46,7 @@ def test_cards_and_records_agree(model: zoo.Model) -> None:
         if (run["name"], run["scale"], run["seed"]) == (model.name, model.scale, card["seed"])
     ]
     for row in card["benchmarks"]:
-        psnr = statistics.fmean(value for value, _ in known.scores[digest, row["set"]].values())
+        psnr = statistics.fmean(metrics["psnr"] for metrics in known.scores[digest, row["set"]].values())
         assert row["psnr"] == pytest.approx(psnr, abs=1e-4)
 
 

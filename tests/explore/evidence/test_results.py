@@ -39,7 +39,7 @@ def made(plan: Plan, scores: dict[tuple[str, int, int | None], tuple[float, floa
             "recipe": recipe, "network": recipe and recipe["network"], "parameters": 1000 if recipe else None,
             "curve": [[10, 30.0]],
         }  # fmt: skip
-        numbers[run.digest, set_name] = {i: (p, p / 50) for i, p in zip(IMAGES, psnr, strict=True)}
+        numbers[run.digest, set_name] = {i: {"psnr": p, "ssim": p / 50} for i, p in zip(IMAGES, psnr, strict=True)}
     return Results(plan, Records(runs, numbers, frozenset({"Y, crop = scale, uint8"})))
 
 
@@ -69,7 +69,7 @@ def test_measured_and_printed_stand_side_by_side(results: Results) -> None:
     assert mtkd.over is not None and (mtkd.over.mean, mtkd.over.won, mtkd.over.images) == (pytest.approx(0.1), 1, 2)
     assert mtkd.printed_over == pytest.approx(32.62 - 32.32)
     assert rows["at"].measured is None and rows["at"].printed == 32.31 and rows["at"].runs == ()
-    ssim = {row.label: row for row in results.view("table2", 4, "Set5", "SSIM").rows}["kd"]
+    ssim = {row.label: row for row in results.view("table2", 4, "Set5", "ssim").rows}["kd"]
     assert (ssim.measured, ssim.printed) == (pytest.approx(30.6 / 50), 0.8980)
 
 
@@ -112,10 +112,10 @@ def test_notes_of_the_paper(results: Results) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (("tabel2", 4, "Set5", "PSNR"), "did you mean 'table2'"),
-        (("table2", 5, "Set5", "PSNR"), "give 2, 3 or 4"),
-        (("table2", 4, "Set6", "PSNR"), "did you mean 'Set5'"),
-        (("table2", 4, "Set5", "MSE"), "Known: PSNR, SSIM"),
+        (("tabel2", 4, "Set5", "psnr"), "did you mean 'table2'"),
+        (("table2", 5, "Set5", "psnr"), "give 2, 3 or 4"),
+        (("table2", 4, "Set6", "psnr"), "did you mean 'Set5'"),
+        (("table2", 4, "Set5", "mse"), "Known: psnr, ssim"),
     ],
 )
 def test_bad_questions_are_told(results: Results, asked: tuple, message: str) -> None:
@@ -137,7 +137,7 @@ def test_csv_holds_what_is_shown(results: Results) -> None:
 def test_runs_behind_a_number(results: Results) -> None:
     first, second = results.runs("table2", 4, "mtkd")
     assert (first["seed"], second["seed"]) == (1, 2) and first["recipe"]["method"]["name"] == "mtkd"
-    assert first["scores"] == {"Set5": [pytest.approx(30.65), pytest.approx(30.65 / 50)]}
+    assert first["scores"] == {"Set5": {"psnr": pytest.approx(30.65), "ssim": pytest.approx(30.65 / 50)}}
     assert first["source"] == "bundled"
     assert results.runs("table2", 4, "at") == []
 
