@@ -69,7 +69,7 @@ def test_a_table_to_download_is_its_sessions(handler, pictures):
     """What is no session's goes after a while, though its page is open."""
     changed = handler("results", "fill")("mini", "table2", 4, "Set5", "psnr", None)
     csv = next(Path(one.value["path"]) for one in changed.values() if isinstance(one, gr.DownloadButton))
-    assert csv.name == "table2_x4_Set5_PSNR.csv" and csv.is_relative_to(pictures.made)
+    assert csv.name == "table2_x4_Set5_psnr.csv" and csv.is_relative_to(pictures.made)
 
 
 @pytest.fixture
