@@ -212,7 +212,9 @@ def test_bundled_means_are_those_of_the_file(tmp_path: Path) -> None:
     with closing(sqlite3.connect(records.MEASURED / "mini.sqlite")) as table:
         for name, label in (("rcan_tiny-mtkd", "mtkd"), ("aggregator_mini", "MT"), ("rcan_mini", "full")):
             (row,) = (row for row in shown.view("table2", 4, "Set14").rows if row.label == label)
-            query = "SELECT avg(metrics ->> '$.psnr') FROM runs JOIN scores USING (digest) WHERE name = ? AND scale = 4 "
+            query = (
+                "SELECT avg(metrics ->> '$.psnr') FROM runs JOIN scores USING (digest) WHERE name = ? AND scale = 4 "
+            )
             query += "AND set_name = 'Set14' AND digest IN ({}) GROUP BY digest".format(", ".join("?" * len(row.runs)))
             by_seed = [mean for (mean,) in table.execute(query, (name, *row.runs))]
             assert row.measured == pytest.approx(statistics.fmean(by_seed), abs=1e-4) and row.seeds == len(by_seed) > 0
