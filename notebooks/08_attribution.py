@@ -22,7 +22,7 @@
 # *In the paper:* Sec. 5.3.1, Fig. 4 (the method is that of Gu and Dong, 2021).
 #
 # *In the code:* [mtkd/explain/lam.py](../mtkd/explain/lam.py),
-# [mtkd/explain/explanation.py](../mtkd/explain/explanation.py),
+# [mtkd/explain/answer.py](../mtkd/explain/answer.py),
 # [mtkd/explore/inside/attribution.py](../mtkd/explore/inside/attribution.py),
 # [mtkd/course/picker.py](../mtkd/course/picker.py)
 #
@@ -43,8 +43,11 @@ from mtkd import zoo
 from mtkd.course.lessons import Controls
 from mtkd.course.picker import AttributionPicker, answer_sheet
 from mtkd.data.examples import example
-from mtkd.explain import LocalAttributionMap, explain
-from mtkd.explain.lam import BlurPath, Detail, Window, attribution_maps, diffusion_index, shares
+from mtkd.explain import LocalAttributionMap, Window, explain
+from mtkd.explain.lam import BlurPath
+from mtkd.explain.maps import attribution_maps, diffusion_index, shares
+from mtkd.explain.question import Detail
+from mtkd.explain.saliency import gradient_sizes
 from mtkd.explore import compare
 from mtkd.explore.comparison.crops import sheet, whole_with_box
 from mtkd.explore.comparison.region import Region
@@ -118,7 +121,7 @@ assert answer is ... or abs(answer - Detail(torch.nn.Identity(), Window(8, 8))(e
 x = lr.clone().requires_grad_()
 (gradient,) = torch.autograd.grad(detail(x).sum(), x)
 asked = question(comparison, "edsr_tiny-mtkd", window)
-torch.testing.assert_close(gradient[0].abs(), asked.saliency()[0])
+torch.testing.assert_close(gradient[0].abs(), gradient_sizes(asked)[0])
 
 
 def on_lr(title, text, *attributions):
@@ -152,7 +155,7 @@ for k in range(steps):
     point = (start + (k + 0.5) / steps * (lr - start)).requires_grad_()
     total += torch.autograd.grad(detail(point).sum(), point)[0] * (lr - start) / steps
 
-straight = question(comparison, "edsr_tiny-mtkd", window, path="straight").answer(steps)
+straight = explain("edsr_tiny-mtkd", comparison.lr_image, 4, window, path="straight", steps=steps)
 torch.testing.assert_close(total[0], straight.attributions[0], rtol=1e-3, atol=1e-4)
 captum = IntegratedGradients(detail).attribute(lr, start, n_steps=steps, method="riemann_middle")
 torch.testing.assert_close(total, captum.float(), rtol=1e-3, atol=1e-4)
@@ -282,7 +285,7 @@ charts.lines(curves, "steps of the path", "log10 |relative error|", log=True)
 # %%
 cells = []
 for name in ("edsr_mini", "rcan_mini", "swinir_mini", "rcan_tiny-mtkd", "edsr_tiny-mtkd"):
-    one = question(comparison, name, window).answer(20)
+    one = explain(name, comparison.lr_image, 4, window, steps=20)
     about = one.row()
     error = about["completeness_error_relative"]
     cells.append(
@@ -307,7 +310,7 @@ sheet(cells, zoom=7, columns=3)
 # %%
 small = compare(photo[:96, :112], ["aggregator_mini"], scale=4)
 asked = question(small, "aggregator_mini", window_in(small, None, 16))
-merged = asked.answer(20)
+merged = explain("aggregator_mini", small.lr_image, 4, asked.window, steps=20)
 images = {name: to_uint8(image) for name, image in zip(asked.inputs, asked.images, strict=True)}
 box = Region(merged.window.top, merged.window.left, 16, 16)
 display(sheet([("MT, with the window", "", np.asarray(whole_with_box(small["aggregator_mini"].image, box)))], zoom=2))
@@ -347,7 +350,7 @@ gini = ((2 * np.arange(1, v.size + 1) - v.size - 1) * v).sum() / (v.size * v.sum
 assert abs(100 * (1 - gini) - rows[0]["di"]) < 1e-3
 
 with torch.no_grad():
-    pairs = [(asked.path.start(image), image) for image in asked.images]
+    pairs = [(BlurPath.for_hr(4).start(image), image) for image in asked.images]
     value = {
         on: float(asked.objective(*(p[k] for p, k in zip(pairs, on, strict=True)))) for on in product((0, 1), repeat=3)
     }
@@ -416,7 +419,7 @@ print(f"many weak ones: sum {many.sum():.0f}, DI {diffusion_index(many):.2f}")
 # %%
 unfair = Detail(lambda images: 0.9 * images[0] + 0.1 * images[1], Window(8, 8))
 same = asked.images[0][..., :64, :64]
-maps = LocalAttributionMap(unfair).attribute((same, same.clone()), asked.path, 20)
+maps = LocalAttributionMap(unfair).attribute((same, same.clone()), BlurPath.for_hr(4), 20)
 parts, spreads = shares(maps), [diffusion_index(each[0].sum(0).abs()) for each in maps]
 assert np.allclose(parts, [0.9, 0.1]) and np.allclose(*spreads)
 print("shares", [round(part, 3) for part in parts], "DI", [round(spread, 3) for spread in spreads])
@@ -456,7 +459,7 @@ assert mine(1, 200) is ... or abs(mine(1, 200) - diffusion_index(torch.eye(200)[
 # %%
 def ask_at(top, left, sigma):
     at = Window(top, left, 16)
-    one = question(comparison, "edsr_tiny-mtkd", at, sigma).answer(12)
+    one = explain("edsr_tiny-mtkd", comparison.lr_image, 4, at, sigma=sigma, steps=12)
     about, error = one.row()["inputs"][0], one.row()["completeness_error_relative"]
     said = "flat window" if error is None else f"DI {about['di']:.2f}, completeness {error:+.1%}"
     result = whole_with_box(comparison["edsr_tiny-mtkd"].image, Region(top, left, 16, 16))
@@ -480,8 +483,9 @@ display(asking)
 # picture:
 
 # %%
-clicked = question(comparison, "rcan_tiny-mtkd", window_in(comparison, Region(40, 40, 16, 16), 16))
-answer_sheet(clicked.answer(25), {"LR": comparison.lr_image})
+around = window_in(comparison, Region(40, 40, 16, 16), 16)
+clicked = explain("rcan_tiny-mtkd", comparison.lr_image, 4, around, steps=25)
+answer_sheet(clicked, {"LR": comparison.lr_image})
 
 # %%
 picker = AttributionPicker(comparison)

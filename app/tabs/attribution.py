@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
+from mtkd.explain.explanation import Explanation, Question
 
 from mtkd.errors import UserError, unknown_name
-from mtkd.explain.explanation import Explanation, Question
 from mtkd.explain.lam import PATHS, RULES
 from mtkd.explore import Comparison
 from mtkd.explore.comparison.paper_figures import PRESETS, preset_images

@@ -27,6 +27,7 @@ from mtkd.cli.console import (
     progress_bar,
 )
 from mtkd.cli.data import data_app
+from mtkd.cli.explain import ExplainCommand, explain
 from mtkd.cli.matrix import agreement, matrix
 from mtkd.cli.models import models_app
 from mtkd.errors import UserError
@@ -249,74 +250,7 @@ app.command()(matrix)
 app.command()(agreement)
 
 
-@app.command()
-def explain(
-    image: Annotated[Path, typer.Argument(help="An LR image.")],
-    model: Annotated[str, typer.Option(help="A name from `mtkd models`.")],
-    at: Annotated[str, typer.Option(help="Row and column of the window's middle in the SR image: Y,X.")],
-    scale: Scale = 4,
-    window: Annotated[int, typer.Option(help="Side of the window, SR pixels.")] = 16,
-    sigma: Annotated[float, typer.Option(help="Blur that the path starts from, LR pixels.")] = 1.2,
-    steps: Annotated[int, typer.Option(help="Steps of the path.")] = 50,
-    rule: Annotated[str, typer.Option(help="midpoint or gauss-legendre.")] = "midpoint",
-    path: Annotated[
-        str, typer.Option(help="blur (LAM), or straight: mixtures with the blurred image, as integrated gradients.")
-    ] = "blur",
-    official: Annotated[
-        bool, typer.Option("--official", help="As the published code: finite differences, right end of each step.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the maps (PNG, npy) and explanation.json.")
-    ] = None,
-    json_: Json = False,
-) -> None:
-    """Which input pixels, or which teacher's, made the detail in a window of a model's image (LAM, Fig. 4)."""
-    import json
-
-    from mtkd.images import read_image
-
-    check_scale(scale)
-    try:
-        row, column = (int(part) for part in at.split(","))
-    except ValueError:
-        raise UserError(f"--at {at}: give a row and a column of the SR image, e.g. --at 96,120") from None
-    if not 0 < sigma <= 100:
-        raise UserError(f"--sigma {sigma:g}: give more than 0, at most 100")
-    lr_image = read_image(image)
-    try:
-        from mtkd.explain import explain as attribute
-        from mtkd.explain.lam import Window
-    except ImportError as error:
-        raise UserError(f"this needs the extra 'explain': pip install 'mtkd[explain]' ({error})") from error
-    around = Window.around(row, column, window)
-    with progress_bar("attribution", steps) as advance:
-        found = attribute(
-            model, lr_image, scale, around, sigma, steps, rule,  # type: ignore[arg-type]
-            "official" if official else None, path, device_called(device), progress=lambda done, of: advance(done),
-        )  # fmt: skip
-    told = found.row()
-    if output is not None:
-        found.save(output)
-    if json_:
-        print(json.dumps(told, indent=1))
-        return
-    print_table(
-        ("input", "size", "DI", "share", "signed share", "Shapley"),
-        [
-            [
-                one["input"],
-                "{1} x {0}".format(*one["size"]),
-                *("-" if one[key] is None else f"{one[key]:.3f}" for key in ("di", "share", "signed_share", "shapley")),
-            ]
-            for one in told["inputs"]
-        ],
-    )
-    relative = told["completeness_error_relative"]
-    complete = "undefined: flat window" if relative is None else f"{relative:+.2%}"
-    print(f"detail {told['before']:.3f} blurred, {told['after']:.3f} as it is; completeness error {complete}")
-    if output is not None:
-        print(output)
+app.command(cls=ExplainCommand)(explain)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 from PIL import Image
 
-from mtkd.explain.explanation import Explanation
+from mtkd.explain.answer import Explanation, answer
 from mtkd.explore.comparison.core import Comparison, data_uri
 from mtkd.explore.comparison.crops import sheet
 from mtkd.explore.comparison.region import Region
@@ -64,7 +64,7 @@ class AttributionPicker(widgets.VBox):  # type: ignore[misc]
         if region is None or before == self.viewer.view.get("region"):
             return  # the picture was only moved
         asked = question(self.comparison, self.model.value, window_in(self.comparison, region, self.size))
-        self.answer = asked.answer(self.steps)
+        self.answer = answer(asked, steps=self.steps)
         images = {name: to_uint8(image) for name, image in zip(asked.inputs, asked.images, strict=True)}
         png = io.BytesIO()
         answer_sheet(self.answer, images).save(png, "png")

@@ -7,74 +7,23 @@ there; the input is unblurred along a path, and the gradient of F is integrated 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
-os.environ.setdefault("MPLBACKEND", "Agg")  # captum imports pyplot
-
-from captum.attr import GradientAttribution
-from captum.log import log_usage
+from torch import Tensor
 
 from mtkd.errors import UserError
+from mtkd.explain._captum import GradientAttribution, log_usage
+from mtkd.explain.answer import Attributions
+from mtkd.explain.question import Question
+from mtkd.plugins import attribution
+from mtkd.plugins.specs import Progress
 
 Rule = Literal["midpoint", "gauss-legendre"]
-RULES: tuple[Rule, ...] = ("midpoint", "gauss-legendre")
-Progress = Callable[[int, int], None]
-"""Called with how many steps of the path are done, of how many; an exception that it raises stops the work."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """A square of ``size`` pixels a side of the SR image whose corner is ``top``, ``left``."""
-
-    top: int
-    left: int
-    size: int = 16
-
-    @classmethod
-    def around(cls, row: int, column: int, size: int = 16) -> Window:
-        """The window whose middle is a pixel."""
-        return cls(row - size // 2, column - size // 2, size)
-
-
-class Detail(nn.Module):
-    """The objective: a network whose output is F, the detail in a window of its SR image, one number an image (N,).
-
-    F is the sum over channels and window pixels of sqrt(dx^2 + dy^2), the magnitude of the forward differences, which
-    reach one pixel beyond the window. Where both differences are 0, so is the gradient.
-    """
-
-    def __init__(self, network: nn.Module, window: Window) -> None:
-        super().__init__()
-        self.network, self.window = network, window
-
-    def forward(self, *images: Tensor) -> Tensor:
-        """One tensor for a network with LR input; one a teacher for an aggregator.
-
-        Raises:
-            UserError: the window leaves the SR image.
-        """
-        sr: Tensor = self.network(images[0] if len(images) == 1 else images)
-        top, left, size = self.window.top, self.window.left, self.window.size
-        height, width = sr.shape[-2:]
-        if not (size > 0 <= min(top, left) and top + size < height and left + size < width):
-            raise UserError(
-                f"window of {size} x {size} at {top}, {left} leaves the SR image of {height} rows x {width} columns "
-                "(one pixel is needed below and to the right of it)"
-            )
-        part = sr[..., top : top + size + 1, left : left + size + 1]
-        corner = part[..., :-1, :-1]
-        squared = (part[..., 1:, :-1] - corner).square() + (part[..., :-1, 1:] - corner).square()
-        edge = squared > 0
-        magnitude = torch.where(edge, torch.where(edge, squared, torch.ones_like(squared)).sqrt(), 0.0)
-        return magnitude.flatten(1).sum(1)
+RULES: tuple[Rule, ...] = get_args(Rule)
 
 
 @dataclass(frozen=True)
@@ -154,7 +103,8 @@ class LocalAttributionMap(GradientAttribution):  # type: ignore[misc]
     """LAM: A = integral over a of (dF / dg)(g(a)) * dg / da, of the size of the input.
 
     The sum of A is F(image) - F(blurred image): completeness, up to the rule's error. Works with Captum's
-    ``NoiseTunnel``; ``forward_func`` gives one number an example, e.g. :class:`Detail`.
+    ``NoiseTunnel``; ``forward_func`` gives one number an example, e.g.
+    :class:`~mtkd.explain.question.Detail`.
 
     Example:
         >>> lam = LocalAttributionMap(Detail(network, Window.around(100, 80)))
@@ -240,68 +190,66 @@ class LocalAttributionMap(GradientAttribution):  # type: ignore[misc]
         return True
 
 
+@dataclass(frozen=True)
+class LamOptions:
+    """The options of :func:`lam`."""
+
+    path: Literal["blur", "straight"] = field(
+        default="blur",
+        metadata={
+            "label": "Path",
+            "help": "blur: images of less and less blur (LAM); straight: mixtures with the blurred image, as "
+            "integrated gradients",
+        },
+    )
+    sigma: float = field(
+        default=1.2,
+        metadata={
+            "label": "Blur σ, LR pixels",
+            "help": "blur that the path starts from, LR pixels; HR inputs are blurred scale times as wide",
+            "maximum": 100,
+            "usual": (0.2, 4),
+        },
+    )
+    steps: int = field(
+        default=50,
+        metadata={"label": "Steps of the path", "help": "steps of the path", "minimum": 1, "usual": (5, 500)},
+    )
+    rule: Rule = field(default="midpoint", metadata={"label": "Rule", "help": "how the integral is taken"})
+    compat: Literal["official"] | None = field(
+        default=None,
+        metadata={
+            "label": "Compatibility",
+            "help": "official: as the published code: finite differences, right end of each step",
+        },
+    )
+
+    def __post_init__(self) -> None:
+        if not self.sigma > 0:
+            raise UserError(f"sigma {self.sigma:g}: give more than 0, at most 100")
+
+    def walk(self, question: Question) -> BlurPath:
+        """The path from the blurred images of a question to the images."""
+        return PATHS[self.path].for_hr(question.input_scale, self.sigma)
+
+
+@attribution("lam", options=LamOptions, title="Local attribution map (LAM)")
+def lam(question: Question, options: LamOptions, progress: Progress) -> Attributions:
+    """LAM of all inputs, unblurred together; with the blurred images as baselines its attributions are complete.
+
+    Raises:
+        UserError: a rule beside "official", or a window outside of the SR image.
+    """
+    path = options.walk(question)
+    attributions = LocalAttributionMap(question.objective).attribute(
+        question.images, path, options.steps, options.rule, options.compat, progress=progress
+    )
+    details = {"sigma": path.sigma, "radius": path.radius}
+    return Attributions(attributions, tuple(path.start(image) for image in question.images), details)
+
+
 def _repeated(arguments: Any, count: int) -> Any:
     if arguments is None:
         return None
     arguments = arguments if isinstance(arguments, tuple) else (arguments,)
     return tuple(torch.cat([a] * count) if isinstance(a, Tensor) else a for a in arguments)
-
-
-# --- what maps say
-
-
-def attribution_maps(attributions: Sequence[Tensor]) -> list[Tensor]:
-    """|sum over channels| of each (N, C, H, W) or (C, H, W), scaled by the largest value of all: 0 to 1.
-
-    Maps that are shown together are scaled together; all zero stays zero.
-    """
-    maps = [attribution.sum(-3).abs() for attribution in attributions]
-    largest = max(float(one.max()) for one in maps)
-    return [one / largest if largest > 0 else one for one in maps]
-
-
-def diffusion_index(one: Tensor) -> float | None:
-    """DI = 100 (1 - Gini) of a map: 100 for a uniform one, 100 / n for one pixel of n. None where all is zero.
-
-    It depends on the size of the map: compare DIs of equal sizes alone. It says how spread the used pixels are, not how
-    much they contribute.
-    """
-    values = one.detach().double().flatten().sort().values
-    total = float(values.sum())
-    if total == 0:
-        return None
-    count = values.numel()
-    ranks = torch.arange(1, count + 1, dtype=torch.float64, device=values.device)
-    gini = float(((2 * ranks - count - 1) * values).sum()) / (count * total)
-    return 100 * (1 - gini)
-
-
-def shares(attributions: Sequence[Tensor]) -> list[float] | None:
-    """Each input's part of all attribution, sum |A_k| / sum_j sum |A_j|; None where all is zero."""
-    sums = [float(attribution.double().abs().sum()) for attribution in attributions]
-    return [one / sum(sums) for one in sums] if sum(sums) > 0 else None
-
-
-def density(one: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The map (H, W) smoothed to a density: a Gaussian kernel estimate over its pixels with Scott's bandwidth, by FFT.
-
-    Equal to ``scipy.stats.gaussian_kde`` with the map as weights, at every pixel.
-
-    Raises:
-        UserError: the map has weight on fewer than two rows or columns: no density exists.
-    """
-    weights = one.detach().double().cpu().numpy()
-    height, width = weights.shape
-    weights = weights / weights.sum() if weights.sum() > 0 else weights
-    rows, columns = np.mgrid[:height, :width]
-    places = np.stack([rows.ravel(), columns.ravel()])
-    covariance = np.cov(places, aweights=weights.ravel()) if weights.sum() > 0 else np.zeros((2, 2))
-    if not np.linalg.det(covariance) > 0:
-        raise UserError("the map has no spread; a density needs weight on two rows and two columns")
-    covariance = covariance * (1 / np.square(weights).sum()) ** (-1 / 3)  # Scott: n_eff^(-1 / (d + 4)), squared
-    offsets = np.stack(np.meshgrid(np.arange(1 - height, height), np.arange(1 - width, width), indexing="ij"), -1)
-    inverse, norm = np.linalg.inv(covariance), 2 * math.pi * math.sqrt(np.linalg.det(covariance))
-    kernel = np.exp(-0.5 * np.einsum("hwi,ij,hwj->hw", offsets, inverse, offsets)) / norm
-    shape = (3 * height - 2, 3 * width - 2)
-    spread = np.fft.irfft2(np.fft.rfft2(weights, shape) * np.fft.rfft2(kernel, shape), shape)
-    return np.maximum(spread[height - 1 : 2 * height - 1, width - 1 : 2 * width - 1], 0)

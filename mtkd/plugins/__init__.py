@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from mtkd.plugins.loading import Plugin, load, load_environment, loaded, providers, unload
 from mtkd.plugins.registry import ATTRIBUTIONS, LOSSES, METHODS, METRICS, NETWORKS, Registry, caller
-from mtkd.plugins.specs import AttributionSpec, KeyRule, LossSpec, MethodSpec, MetricSpec, NetworkSpec, Role
+from mtkd.plugins.specs import AttributionSpec, KeyRule, LossSpec, MethodSpec, MetricSpec, NetworkSpec, NoOptions, Role
 
 __all__ = [
     "ATTRIBUTIONS",
@@ -26,6 +26,7 @@ __all__ = [
     "MethodSpec",
     "MetricSpec",
     "NetworkSpec",
+    "NoOptions",
     "Plugin",
     "Registry",
     "attribution",
@@ -138,11 +139,14 @@ def metric(
     return register
 
 
-def attribution(name: str, *, options: type, title: str | None = None) -> Callable[[F], F]:
-    """Declare an attribution method: decorates ``(question, options) -> answer``; see :mod:`mtkd.explain`.
+def attribution(name: str, *, options: type = NoOptions, title: str | None = None) -> Callable[[F], F]:
+    """Declare an attribution method: decorates ``(question, options, progress) -> one tensor an input``.
+
+    ``options`` is a frozen dataclass; its fields are the method's options, on the command line
+    (``mtkd explain --method NAME --option key=value``) and the page. See :mod:`mtkd.explain`.
 
     Raises:
-        UserError: the name is taken.
+        UserError: the name is taken, or an option cannot be.
     """
     source = caller()
 

@@ -5,8 +5,8 @@ Nothing here needs torch: a declaration holds the callable, and says the rest as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -104,18 +104,29 @@ class MetricSpec:
     title: str = ""
 
 
+Progress = Callable[[int, int], None]
+"""Called with (steps done, of how many); an exception that it raises stops the work."""
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The options of an attribution method that has none."""
+
+
 @dataclass(frozen=True)
 class AttributionSpec:
     """One attribution method.
 
     Attributes:
-        attribute: ``(question, options) -> maps``; see :mod:`mtkd.explain`.
-        options: a dataclass whose fields are the method's options; command line and page make their controls of them.
+        attribute: ``(question, options, progress) -> attributions``: a :class:`mtkd.explain.Question`, an object of
+            ``options``, a :data:`Progress`; one tensor an input, of its image's shape, or a
+            :class:`mtkd.explain.Attributions` with them and the method's check.
+        options: a frozen dataclass whose fields are the method's options; command line and page make their controls
+            of them (:mod:`mtkd.explain.options`).
         title: what people read, e.g. "Local attribution map".
     """
 
     name: str
     attribute: Callable[..., Any]
-    options: type[Any]
+    options: type[Any] = NoOptions
     title: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 
 from mtkd import zoo
-from mtkd.explain.lam import Detail, LocalAttributionMap, Window
+from mtkd.explain.lam import LocalAttributionMap
+from mtkd.explain.question import Detail, Window
 from tests.benchmarks.speed import alternate
 
 STEPS, SIDE, ROUNDS = 50, 64, 5

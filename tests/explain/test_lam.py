@@ -14,18 +14,9 @@ from scipy.stats import gaussian_kde
 from torch import Tensor, nn
 
 from mtkd.errors import UserError
-from mtkd.explain.lam import (
-    RULES,
-    BlurPath,
-    Detail,
-    LocalAttributionMap,
-    StraightPath,
-    Window,
-    attribution_maps,
-    density,
-    diffusion_index,
-    shares,
-)
+from mtkd.explain.lam import RULES, BlurPath, LocalAttributionMap, StraightPath
+from mtkd.explain.maps import attribution_maps, density, diffusion_index, shares
+from mtkd.explain.question import Detail, Window
 
 RANDOM = torch.Generator().manual_seed(0)
 

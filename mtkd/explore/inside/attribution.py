@@ -20,8 +20,9 @@ from torch import Tensor
 
 from mtkd import zoo
 from mtkd.errors import UserError
-from mtkd.explain.explanation import Explanation, Question, ask
-from mtkd.explain.lam import Rule, Window, attribution_maps, density, diffusion_index
+from mtkd.explain.answer import Explanation, answer
+from mtkd.explain.maps import attribution_maps, density, diffusion_index
+from mtkd.explain.question import Question, Window, ask
 from mtkd.explore.comparison.core import Comparison, SaveImage, compare
 from mtkd.explore.comparison.paper_figures import PRESETS, attribution_figure, busiest_region, preset_images, render
 from mtkd.explore.comparison.region import Region
@@ -56,9 +57,9 @@ def window_in(comparison: Comparison, region: Region | None, size: int) -> Windo
     return Window(min(max(0, top), height - size - 1), min(max(0, left), width - size - 1), size)
 
 
-def question(comparison: Comparison, model: str, window: Window, sigma: float = 1.2, path: str = "blur") -> Question:
-    """See :func:`mtkd.explain.explanation.ask`."""
-    return ask(model, comparison.lr_image, comparison.scale, window, sigma, path)
+def question(comparison: Comparison, model: str, window: Window) -> Question:
+    """See :func:`mtkd.explain.question.ask`."""
+    return ask(model, comparison.lr_image, comparison.scale, window)
 
 
 class Cancelled(Exception):  # noqa: N818
@@ -76,43 +77,44 @@ class Turn(Protocol):
         """Have the next turn after those that wait."""
 
 
-def answer_in_steps(
-    asked: Question, steps: int, rule: Rule, compat: Any = None, turn: Turn | None = None
-) -> Iterator[tuple[int, Explanation | None]]:
-    """Walk the path in a thread of its own; yields how many steps are done, at the end with the answer.
+State = tuple[int, int, Explanation | None]
+"""Steps done, of how many, and at the end the answer."""
 
-    Closing the iterator stops the walk at its next step. ``turn`` is held while it walks, and passed on at each step.
+
+def answer_in_steps(asked: Question, method: str = "lam", turn: Turn | None = None, **options: Any) -> Iterator[State]:
+    """Answer in a thread of its own; yields how many steps are done, of how many, at the end with the answer.
+
+    Closing the iterator stops the work at its next step. ``turn`` is held while it works, and passed on at each step.
 
     Raises:
-        UserError: see :meth:`~mtkd.explain.explanation.Question.answer`.
+        UserError: see :func:`~mtkd.explain.answer.answer`.
     """
-    told: queue.Queue[tuple[int, Explanation | None] | Exception] = queue.Queue()
+    told: queue.Queue[State | Exception] = queue.Queue()
     closed = threading.Event()
 
     def progress(done: int, of: int) -> None:
         if closed.is_set():
             raise Cancelled
-        told.put((done, None))
+        told.put((done, of, None))
         if turn:
             turn.pass_on()
 
-    def walk() -> None:
+    def work() -> None:
         try:
             with turn or nullcontext():
-                found = asked.answer(steps, rule, compat, progress)
-            told.put((steps, found))
+                told.put((1, 1, answer(asked, method, progress=progress, **options)))
         except Exception as error:
             told.put(error)
 
-    thread = threading.Thread(target=walk, daemon=True)
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    done: tuple[int, Explanation | None] = (0, None)
+    done: State = (0, 1, None)
     try:
-        while done[1] is None:
+        while done[2] is None:
             try:
                 news = told.get(timeout=SHORT)
                 while not told.empty():
-                    if isinstance(news, Exception) or news[1] is not None:
+                    if isinstance(news, Exception) or news[2] is not None:
                         break
                     news = told.get()
             except queue.Empty:
@@ -148,8 +150,7 @@ class Shown:
                 "layers": dict.fromkeys(layers, address),
             }
         ]
-        of_lr = self.asked.inputs == ("LR",)
-        factor = comparison.scale if of_lr else 1
+        factor = comparison.scale // self.asked.input_scale
         maps = attribution_maps(self.attributions)
         for name, image, attribution, one in zip(
             self.asked.inputs, self.asked.images, self.attributions, maps, strict=True
@@ -193,7 +194,7 @@ def _enlarged(image: UInt8Image, factor: int) -> UInt8Image:
 
 
 def archive(found: Explanation) -> bytes:
-    """All that :meth:`~mtkd.explain.explanation.Explanation.save` writes, as one zip file."""
+    """All that :meth:`~mtkd.explain.answer.Explanation.save` writes, as one zip file."""
     file = io.BytesIO()
     with TemporaryDirectory() as folder, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         for path in found.save(Path(folder)):
@@ -210,14 +211,12 @@ def figure(comparison: Comparison, asked: Question, found: Explanation, form: st
         for name, image, one, index in zip(found.inputs, asked.images, found.maps, di, strict=True)
     ]
     place = Region(window.top, window.left, window.size, window.size)
-    if found.inputs == ("LR",):  # the window is in the result: show that above the map
+    if asked.input_scale == 1:  # the window is in the result: show that above the map
         rows = [(found.model, comparison[found.model].image, rows[0][2], rows[0][3])]
     return render(attribution_figure(comparison.lr_image, rows, place), form, json.dumps(found.row()))
 
 
-def paper_question(
-    scale: int, size: int = 16, sigma: float = 1.2, path: str = "blur"
-) -> tuple[str, Comparison, Question]:
+def paper_question(scale: int, size: int = 16) -> tuple[str, Comparison, Question]:
     """What Fig. 4 shows: the first aggregator of a scale on the paper's image, or on the one that stands in for it.
 
     The paper names no window: it lies where there is most detail.
@@ -230,4 +229,4 @@ def paper_question(
         raise UserError(f"no aggregator is trained at x{scale}")
     (title, image), *_ = preset_images(PRESETS["fig4"], scale)
     comparison = compare(image, [aggregator], scale)
-    return title, comparison, question(comparison, aggregator, window_in(comparison, None, size), sigma, path)
+    return title, comparison, question(comparison, aggregator, window_in(comparison, None, size))

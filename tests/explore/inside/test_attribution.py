@@ -15,7 +15,9 @@ from PIL import Image
 from mtkd.data.examples import example
 from mtkd.errors import UserError
 from mtkd.explain import explain
-from mtkd.explain.lam import Window
+from mtkd.explain.answer import answer
+from mtkd.explain.question import Window
+from mtkd.explain.saliency import gradient_sizes
 from mtkd.explore import compare
 from mtkd.explore.comparison.region import Region
 from mtkd.explore.inside.attribution import (
@@ -48,17 +50,17 @@ def test_models_and_windows(comparison):
 
 def test_steps_lead_to_the_answer_of_explain(comparison):
     window = window_in(comparison, None, 16)
-    told = list(answer_in_steps(question(comparison, "edsr_tiny-mtkd", window), 7, "midpoint"))
+    told = list(answer_in_steps(question(comparison, "edsr_tiny-mtkd", window), steps=7))
     expected = explain("edsr_tiny-mtkd", comparison.lr_image, 4, window, steps=7)
-    assert told[-1][1].row() == expected.row()
-    counts = [count for count, _ in told]
-    assert counts == sorted(counts) and counts[-1] == 7 and all(found is None for _, found in told[:-1])
+    assert told[-1][2].row() == expected.row()
+    parts = [done / of for done, of, _ in told]
+    assert parts == sorted(parts) and parts[-1] == 1 and all(found is None for *_, found in told[:-1])
 
 
 def test_closing_stops_the_walk(comparison):
     asked = question(comparison, "aggregator_mini", window_in(comparison, None, 16))
     before = threading.active_count()
-    walk = answer_in_steps(asked, 100_000, "midpoint")
+    walk = answer_in_steps(asked, steps=100_000)
     next(walk)
     assert threading.active_count() == before + 1
     walk.close()
@@ -71,7 +73,7 @@ def test_closing_stops_the_walk(comparison):
 def test_an_error_comes_out_of_the_walk(comparison):
     asked = question(comparison, "edsr_tiny-mtkd", Window(60, 60, 16))
     with pytest.raises(UserError, match="leaves the SR image"):
-        list(answer_in_steps(asked, 5, "midpoint"))
+        list(answer_in_steps(asked, steps=5))
 
 
 def test_panes_of_an_aggregator(comparison):
@@ -82,10 +84,10 @@ def test_panes_of_an_aggregator(comparison):
         return name
 
     asked = question(comparison, "aggregator_mini", window_in(comparison, Region(24, 40, 8, 8), 8))
-    preview = Shown(asked, asked.saliency(), True).panes(comparison, save)
+    preview = Shown(asked, gradient_sizes(asked), True).panes(comparison, save)
     assert [pane["name"] for pane in preview] == ["aggregator_mini", "edsr_mini", "rcan_mini", "swinir_mini"]
     assert preview[1]["caption"] == "88 × 64 · preview"
-    _, found = list(answer_in_steps(asked, 3, "midpoint"))[-1]
+    *_, found = list(answer_in_steps(asked, steps=3))[-1]
     panes = Shown(asked, found.attributions, False).panes(comparison, save)
     assert panes[1]["caption"] == f"88 × 64 · DI {found.row()['inputs'][0]['di']:.2f}"
     assert {image.shape for image in saved.values()} == {(64, 88, 3)}
@@ -98,7 +100,9 @@ def test_panes_of_an_aggregator(comparison):
 def test_map_of_an_lr_input_is_enlarged(comparison):
     saved = {}
     asked = question(comparison, "edsr_tiny-mtkd", Window(20, 20, 8))
-    Shown(asked, asked.saliency(), True).panes(comparison, lambda name, image: saved.setdefault(name, image) is None)
+    Shown(asked, gradient_sizes(asked), True).panes(
+        comparison, lambda name, image: saved.setdefault(name, image) is None
+    )
     assert saved["LR map"].shape == (64, 88, 3)
     assert np.array_equal(saved["LR map"][:4, :4], np.broadcast_to(saved["LR map"][:1, :1], (4, 4, 3)))
     assert np.array_equal(saved["LR image"], comparison.pictures()["LR"])
@@ -106,7 +110,7 @@ def test_map_of_an_lr_input_is_enlarged(comparison):
 
 def test_files(comparison):
     asked = question(comparison, "aggregator_mini", window_in(comparison, None, 8))
-    _, found = list(answer_in_steps(asked, 3, "midpoint"))[-1]
+    *_, found = list(answer_in_steps(asked, steps=3))[-1]
     with zipfile.ZipFile(io.BytesIO(archive(found))) as packed:
         assert json.loads(packed.read("explanation.json")) == json.loads(json.dumps(found.row()))
         stored = np.load(io.BytesIO(packed.read("swinir_mini.npy")))
@@ -123,11 +127,11 @@ def test_the_papers_own_figure(monkeypatch):
     title, shown, asked = paper_question(4, 8)
     assert title == "brick (in place of Urban100 012)" and asked.model == "aggregator_mini"
     expected = explain("aggregator_mini", shown.lr_image, 4, asked.window, steps=2)
-    assert asked.answer(2).row() == expected.row()
+    assert answer(asked, steps=2).row() == expected.row()
 
 
 def test_the_official_codes_differences(comparison):
     window = window_in(comparison, None, 16)
     asked = question(comparison, "edsr_tiny-mtkd", window)
-    _, found = list(answer_in_steps(asked, 4, "midpoint", "official"))[-1]
+    *_, found = list(answer_in_steps(asked, steps=4, compat="official"))[-1]
     assert found.row() == explain("edsr_tiny-mtkd", comparison.lr_image, 4, window, steps=4, compat="official").row()

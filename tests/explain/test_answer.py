@@ -13,7 +13,8 @@ from PIL import Image
 from mtkd import zoo
 from mtkd.data.examples import EXAMPLES
 from mtkd.explain import explain
-from mtkd.explain.lam import Window
+from mtkd.explain.lam import BlurPath
+from mtkd.explain.question import Detail, Window
 from mtkd.images import read_image, write_image
 from mtkd.zoo.checkpoints import weights_hash
 from tests.conftest import Run
@@ -71,10 +72,8 @@ def test_shapley_by_its_definition() -> None:
     found = explain("merged", LR, 2, Window.around(30, 40, 8), steps=1)
     network = zoo.load("merged", 2)
     lr = torch.from_numpy(LR).permute(2, 0, 1)[None].float() / 255
-    from mtkd.explain.lam import Detail
-
     images = [teacher(lr) for teacher in network.teachers]
-    starts = [found.path.start(image) for image in images]
+    starts = [BlurPath.for_hr(2).start(image) for image in images]
     objective = Detail(network.aggregator, found.window)
     none, first, second, both = (
         float(objective(*pair)) for pair in (starts, (images[0], starts[1]), (starts[0], images[1]), images)
@@ -137,10 +136,10 @@ def test_another_path_begins_and_ends_at_the_same_images(run: Run, photo: Path) 
         (("--at", "3,40"), "window of 8 x 8 at -1, 36 leaves the SR image of 64 rows x 80 columns"),
         (("--at", "30,77"), "leaves the SR image"),
         (("--at", "30,40", "--window", 0), "leaves the SR image"),
-        (("--at", "30,40", "--steps", 0), "0 steps: give one or more"),
-        (("--at", "30,40", "--rule", "trapezoid"), "unknown rule 'trapezoid'; known: midpoint, gauss-legendre"),
+        (("--at", "30,40", "--steps", 0), "steps 0: give a whole number of 1 or more"),
+        (("--at", "30,40", "--rule", "trapezoid"), "unknown rule 'trapezoid'. Known: gauss-legendre, midpoint"),
         (("--at", "30,40", "--path", "strait"), "unknown path 'strait'; did you mean 'straight'?"),
-        (("--at", "30,40", "--sigma", 0), "--sigma 0: give more than 0"),
+        (("--at", "30,40", "--sigma", 0), "sigma 0: give more than 0"),
         (("--at", "30,40", "--model", "adda"), "unknown model 'adda'; did you mean 'ada'?"),
         (("--at", "30,40", "--scale", 9), "--scale 9: give 2, 3 or 4"),
     ],
