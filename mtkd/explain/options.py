@@ -65,7 +65,8 @@ class Option:
         given = self._convert(value)
         low, high = self.minimum, self.maximum
         if given is None or (low is not None and given < low) or (high is not None and given > high):
-            raise UserError(f"{self.name} {value}: give {self._wanted()}")
+            given_text = "is empty" if value in (None, "") else str(value)
+            raise UserError(f"{self.name} {given_text}: give {self._wanted()}")
         return given
 
     def _convert(self, value: Any) -> Any:

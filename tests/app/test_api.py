@@ -64,7 +64,7 @@ def test_compare_then_ask_further(client):
     assert [row[region] for row in measured["data"]] == [quality[result.name]["psnr"] for result in expected.results]
     bands = client.predict("rcan_tiny-mtkd", "aggregator_mini", 1, "haar", "wavelet", api_name="/subbands")
     assert [row[0] for row in bands[2]["data"]] == ["LL1", "LH1", "HL1", "HH1", "sum"]
-    told = client.predict("rcan_tiny-mtkd", 16, 1.2, 5, "midpoint", "straight", "96,120", api_name="/explain")
+    told = client.predict("rcan_tiny-mtkd", 16, at="96,120", steps=5, path="straight", api_name="/explain")
     assert "Completeness error" in told[1] and "window 16 × 16 at row 88, column 112" in told[1]
     ablations = client.predict("table5", "MTKD", ["mtkd", "v7"], api_name="/ablations")
     assert [pane["name"] for pane in ablations[0]["panes"]] == ["rcan_tiny-mtkd", "rcan_tiny-v7"]

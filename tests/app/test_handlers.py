@@ -129,18 +129,17 @@ def test_progress_is_a_number(run):
     assert re.search(r'aria-valuenow="\d+"', status(jobs.find(run)))
 
 
-@pytest.mark.parametrize("empty", range(3))
+@pytest.mark.parametrize("empty", ["size", "sigma", "steps"])
 def test_an_emptied_number_is_told(handler, empty):
-    numbers = [16, 1.2, 50]
-    numbers[empty] = None
-    with pytest.raises(gr.Error, match="each need a number"):
-        next(handler("attribution", "paper")(None, *numbers, "midpoint", "blur"))
+    values = {"size": 16, "sigma": 1.2, "steps": 50, empty: None}
+    with pytest.raises(gr.Error, match="is empty: give a .*number"):
+        next(handler("attribution", "draw_paper")(None, **values))
 
 
 def test_the_papers_image_is_not_larger_than_others(handler, monkeypatch):
     monkeypatch.setattr(attribution, "LARGEST", 60)  # brick is 64 x 64
     with pytest.raises(gr.Error, match="at most 60 x 60"):
-        next(handler("attribution", "paper")(None, 16, 1.2, 50, "midpoint", "blur"))
+        next(handler("attribution", "draw_paper")(None, 16))
 
 
 def test_teachers_without_a_colour_are_told_of():
