@@ -45,13 +45,13 @@ class MethodChoice:
             places[f"{method}_{option}" if option in places else option] = (method, option)
         return places
 
-    def choose(self, method: str) -> dict[Any, Any]:
+    def choose_method(self, method: str) -> dict[Any, Any]:
         """Another method: its options are seen."""
         return {control: gr.update(visible=of == method) for (of, _), control in self.controls.items()}
 
     def connect(self) -> None:
         """Connect the events."""
-        self.method.change(self.choose, self.method, list(self.controls.values()), **QUIET)
+        self.method.change(self.choose_method, self.method, list(self.controls.values()), **QUIET)
 
 
 def method_dropdown(elem_id: str, **props: Any) -> gr.Dropdown:

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mtkd import plugins
@@ -60,6 +61,31 @@ def test_the_metric_is_a_column(run: Run, examples: Path, photos: Path) -> None:
     assert done.code == 0, done.err
     images = json.loads(done.out)["per_image"]
     assert {image["my_metric"] for image in images} == {0.0} and set(images[0]) == {"image", "psnr", "my_metric"}
+
+
+def test_the_attribution_method_explains(run: Run, examples: Path, photos: Path, tmp_path: Path) -> None:
+    """F of a bicubic image is homogeneous, F(t x) = t F(x): gradient times input adds up to F (Euler)."""
+    options = (
+        "--model",
+        "bicubic",
+        "--scale",
+        2,
+        "--at",
+        "60,60",
+        "--method",
+        "my_attribution",
+        "-o",
+        tmp_path / "out",
+    )
+    done = run("--plugin", examples, "explain", photos / "coffee.png", *options, "--json")
+    assert done.code == 0, done.err
+    row = json.loads(done.out)
+    assert (row["method"], row["level"]) == ("my_attribution", 0.0)
+    assert float(np.load(tmp_path / "out" / "LR.npy").sum()) == pytest.approx(row["after"], rel=1e-3)
+    moved = run("--plugin", examples, "explain", photos / "coffee.png", *options, "--option", "level=0.5", "--json")
+    assert json.loads(moved.out)["level"] == 0.5
+    help_text = run("--plugin", examples, "explain", "--help").out
+    assert "--method my_attribution, Gradient times input" in help_text
 
 
 def test_a_recipe_names_its_plugins(run: Run, examples: Path, photos: Path, tmp_path: Path) -> None:
