@@ -139,8 +139,9 @@ def scale_choices(scales: Sequence[int]) -> list[tuple[str, int]]:
 
 def model_choices(scale: int, also: tuple[str, ...] = ()) -> dict[str, Any]:
     """``choices`` and ``value`` for the models of one scale; ``also`` are checked besides the default ones."""
+    default = default_models(scale)
     names = ["bicubic", *(model.name for model in zoo.models(scale))]
-    return {"choices": names, "value": [*default_models(scale), *(n for n in also if n not in default_models(scale))]}
+    return {"choices": names, "value": [*default, *(name for name in also if name not in default)]}
 
 
 def remaining_choices(scale: int, names: Sequence[str]) -> dict[str, Any]:

@@ -22,8 +22,13 @@ PLAN = "mini"
 
 
 def layout(elem_id: str) -> gr.Dropdown:
-    """A dropdown whose value is the name of a plan."""
+    """A choice whose value is the name of a plan."""
     return gr.Dropdown(list(available_plans()), value=PLAN, label="Plan", elem_id=elem_id, min_width=120)
+
+
+def radio(elem_id: str) -> gr.Radio:
+    """The same, with all of them in sight."""
+    return gr.Radio(list(available_plans()), value=PLAN, label="Plan", elem_id=elem_id)
 
 
 def connect(tab: gr.Tab, choice: gr.Dropdown | gr.Radio) -> None:

@@ -1,140 +1,146 @@
-"""The Train tab's form: which recipes there are, what a recipe prefills, and what the filled form asks for."""
+"""The Train tab's form: a recipe of a plan, and what is to be different."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-from mtkd import networks, zoo
-from mtkd.config import assign
-from mtkd.data.examples import EXAMPLES
+import gradio as gr
+
 from mtkd.errors import UserError
-from mtkd.experiments.plan import load_plan, load_recipe
-from mtkd.images import find_images
-from mtkd.training import jobs
-from mtkd.training.recipe import Recipe, parse
-from mtkd.training.request import shortened
+from mtkd.training.devices import devices
 
-STAGES = ("teacher", "aggregator", "student")
-SIZES = ("mini", "small", "paper")
-EXAMPLE_FOLDER = EXAMPLES[0].path.parent
-TRIAL = {
-    "recipe": "mini/edsr_tiny-mtkd", "scale": 4, "name": "edsr_tiny-mtkd-trial", "data": "", "held_out": 1,
-    "steps": 200, "batch": 4, "patch": 24, "rate": 0.001, "seed": 1, "more": "",
-}  # fmt: skip
-"""Half a minute on two cores, on the images that the package brings."""
+from ..state import QUIET, errors_shown, scale_choices
+from . import plan_choice
+from .plan_choice import PLAN
+from .training_recipes import STAGES, TRIAL, held_out, prefilled, recipes, resolve, usual
+
+_HELP = (
+    "A training is a process of its own. It goes on when this page or the explorer is closed, and is found again here."
+)
 
 
-@lru_cache
-def recipes(size: str, stage: str) -> list[tuple[str, str]]:
-    """(label, SIZE/MODEL) of every bundled recipe that trains a network of this role."""
-    plan, found = load_plan(size), []
-    for name in plan.names():
-        network = (plan.recipe_content(name, 4) or {})["network"]
-        if networks.specs()[network].role != stage:
-            continue
-        kind = name.removeprefix(f"{network}-")
-        title = plan.title(kind) if kind in plan.variants else ""
-        found.append((f"{name} · {title}" if title else name, f"{size}/{name}"))
-    return found
+@dataclass(frozen=True, eq=False)
+class TrainingForm:
+    """Its components; its methods answer their events.
 
-
-def usual(choices: list[tuple[str, str]], now: str | None) -> str | None:
-    """The recipe to begin with: the one chosen already, else MTKD's, else the first."""
-    names = [name for _, name in choices]
-    if now in names:
-        return now
-    return next((name for name in names if name.endswith("-mtkd")), names[0] if names else None)
-
-
-def prefilled(recipe: str, scale: int, now: str = "") -> dict[str, Any]:
-    """What the form's fields are for a recipe; its images where they are found, else the bundled ones (empty).
-
-    Args:
-        now: the folder that the form names; one that a person gave stays, as does what is held out of it.
+    Attributes:
+        held_out: the images that measure.
+        more: further keys of the recipe, one a line.
+        problem: what is wrong with the form.
+        resolved: the recipe that it makes.
     """
-    base = _base(recipe, scale)
-    own = base.data.train if base.data.found() else ""
-    images: dict[str, Any] = {"data": own, "held_out": held_out(own, base.data.holdout)}
-    if now.strip() and (now not in _folders_of_recipes() or not own):
-        images = {}
-    return {
-        "name": free_name(f"{base.name}-mine", base.scale),
-        **images,
-        "steps": base.iterations,
-        "batch": base.batch,
-        "patch": base.lr_patch,
-        "rate": base.optimizer.lr,
-        "seed": base.seed,
-    }
 
+    stage: gr.Radio
+    plan: gr.Radio
+    recipe: gr.Dropdown
+    scale: gr.Dropdown
+    device: gr.Dropdown
+    data: gr.Textbox
+    name: gr.Textbox
+    steps: gr.Number
+    batch: gr.Number
+    patch: gr.Number
+    rate: gr.Number
+    seed: gr.Number
+    held_out: gr.Number
+    problem: gr.Markdown
+    start: gr.Button
+    trial: gr.Button
+    more: gr.Textbox
+    resolved: gr.Code
 
-def free_name(name: str, scale: int) -> str:
-    """``name``, or with the first number from 2 that neither a model nor a run has."""
-    taken = {model.name for model in zoo.models(scale)}
+    @property
+    def fields(self) -> list[Any]:
+        """The inputs of :func:`~mtkd_app.parts.training_recipes.resolve`, in the order of its arguments."""
+        return [self.recipe, self.scale, self.name, self.data, self.held_out, self.steps, self.batch, self.patch,
+                self.rate, self.seed, self.more]  # fmt: skip
 
-    def is_taken(name: str) -> bool:
-        return name in taken or (jobs.runs_folder() / f"{name}_x{scale}").exists()
+    def choose(self, plan: str, stage: str, now: str | None) -> dict[Any, Any]:
+        """The recipes of a plan and a stage."""
+        with errors_shown():
+            choices = recipes(plan, stage)
+        names = [(choice.label, choice.name) for choice in choices]
+        return {self.recipe: gr.Dropdown(names, value=usual(choices, now))}
 
-    numbered = (f"{name}{number}" for number in range(2, 10_000))
-    return name if not is_taken(name) else next(other for other in numbered if not is_taken(other))
-
-
-def held_out(data: str, at_most: int = 20) -> int:
-    """A tenth of a folder's images, one at least."""
-    try:
-        return min(at_most, max(1, len(find_images(_folder(data))) // 10))
-    except UserError:
-        return at_most
-
-
-def resolve(
-    recipe: str | None, scale: int, name: str, data: str, held_out: int | None, steps: int | None, batch: int | None,
-    patch: int | None, rate: float | None, seed: int | None, more: str,
-) -> Recipe:  # fmt: skip
-    """The recipe that the form asks for: the bundled one at its steps, then the fields, then ``more``'s lines.
-
-    Raises:
-        UserError: no recipe chosen, an empty field, no such folder, or anything that no recipe may have.
-    """
-    if not recipe:
-        raise UserError("there is no recipe of this stage and size; choose another size")
-    numbers = {"Held out": held_out, "Steps": steps, "Batch": batch, "LR patch": patch, "Learning rate": rate,
-               "Seed": seed}  # fmt: skip
-    for label, value in numbers.items():
-        if value is None:
-            raise UserError(f"{label} is empty; give a number")
-    content = shortened(_base(recipe, scale), steps or 0).model_dump(mode="json")
-    content |= {"name": name.strip(), "batch": batch, "lr_patch": patch, "seed": seed}
-    content["optimizer"]["lr"] = rate
-    content["data"] |= {"train": str(_folder(data)), "holdout": held_out}
-    for line in filter(None, map(str.strip, more.splitlines())):
+    def fill(self, recipe: str | None, scale: int, data: str) -> dict[Any, Any]:
+        """The fields as the recipe has them."""
         try:
-            assign(content, line)
+            return self._with(prefilled(recipe, scale, data)) if recipe else {}
+        except UserError:  # a name that was typed: `show` tells what is wrong with it
+            return {}
+
+    def fill_trial(self) -> dict[Any, Any]:
+        """The fields of the trial."""
+        names = [(choice.label, choice.name) for choice in recipes(PLAN, "student")]
+        recipe = gr.Dropdown(names, value=TRIAL["recipe"])
+        return {**self._with(TRIAL), self.stage: "student", self.plan: PLAN, self.recipe: recipe}
+
+    def _with(self, values: dict[str, Any]) -> dict[Any, Any]:
+        return {getattr(self, name): value for name, value in values.items()}
+
+    def count_held_out(self, data: str) -> dict[Any, Any]:
+        """As many as another folder has to spare."""
+        return {self.held_out: held_out(data)}
+
+    def show(self, *values: Any) -> dict[Any, Any]:
+        """The recipe in full, or what is wrong with the form."""
+        try:
+            return {self.resolved: gr.Code(resolve(*values).dump(), visible=True), self.problem: ""}
         except UserError as error:
-            raise UserError(str(error).replace("--set ", "")) from error
-    if not all(part.isalnum() for part in content["name"].replace(".", "_").replace("-", "_").split("_") if part):
-        raise UserError(f"name '{content['name']}': letters, digits and . _ - between them")
-    asked = parse(content, recipe)
-    if asked.data.found() is None:
-        raise UserError(f"no folder '{asked.data.train}'; give the path of a folder of HR images on this computer")
-    return asked
+            return {self.resolved: gr.Code(visible=False), self.problem: f"Not yet: {error}"}
 
 
-@lru_cache
-def _folders_of_recipes() -> set[str]:
-    """The images that the bundled recipes name."""
-    return {load_recipe(f"{recipes(size, 'student')[0][1]}_x4").data.train for size in SIZES}
+def layout() -> TrainingForm:
+    """Lay out the form, filled in with the trial."""
+    stage = gr.Radio(STAGES, value="student", label="Stage", elem_id="train-stage")
+    plan = plan_choice.radio("train-plan")
+    recipe = gr.Dropdown(
+        [(choice.label, choice.name) for choice in recipes(PLAN, "student")], value=TRIAL["recipe"], label="Recipe",
+        elem_id="train-recipe",
+        allow_custom_value=True,  # Gradio refuses a recipe that was chosen just before its list was changed
+    )  # fmt: skip
+    with gr.Row():
+        scale = gr.Dropdown(scale_choices((2, 3, 4)), value=TRIAL["scale"], label="Scale", min_width=100)
+        device = gr.Dropdown(devices(), label="Device", elem_id="train-device", min_width=100)
+    data = gr.Textbox(TRIAL["data"], label="Folder of training images (HR)", elem_id="train-data",
+                      placeholder="empty: five bundled examples, enough to try it")  # fmt: skip
+    name = gr.Textbox(TRIAL["name"], label="Name of the new model", elem_id="train-name")
+    with gr.Row():
+        steps = _number("steps", "Steps", minimum=1, elem_id="train-steps")
+        batch = _number("batch", "Batch", minimum=1)
+        patch = _number("patch", "LR patch", minimum=8)
+    with gr.Row():
+        rate = gr.Number(TRIAL["rate"], label="Learning rate", minimum=0, step=0.0001, min_width=100)
+        seed = _number("seed", "Seed", minimum=0)
+        images = _number("held_out", "Held out", minimum=1)
+    problem = gr.Markdown(elem_id="train-problem")
+    start = gr.Button("Start", variant="primary", elem_id="train-start")
+    trial = gr.Button("Fill in the half-minute trial", size="sm", elem_id="train-trial")
+    with gr.Accordion("More, and the recipe that this makes", open=False):
+        more = gr.Textbox("", label="Other keys of the recipe, one key=value a line", lines=2, elem_id="train-more",
+                          placeholder="ema=0.99\nmethod.options.alpha=0.3")  # fmt: skip
+        resolved = gr.Code(resolve(**TRIAL).dump(), language="yaml", label="Recipe", interactive=False,
+                           elem_id="train-resolved", max_lines=24)  # fmt: skip
+    gr.Markdown(_HELP, elem_classes="help")
+    return TrainingForm(
+        stage, plan, recipe, scale, device, data, name, steps, batch, patch, rate, seed, images, problem, start, trial,
+        more, resolved,
+    )  # fmt: skip
 
 
-def _base(recipe: str, scale: int) -> Recipe:
-    return load_recipe(f"{recipe}_x{scale}")
+def _number(field: str, label: str, minimum: int, elem_id: str | None = None) -> gr.Number:
+    return gr.Number(TRIAL[field], label=label, minimum=minimum, elem_id=elem_id, precision=0, min_width=100)
 
 
-def _folder(data: str) -> Path:
-    """The bundled images if nothing is given; a name under MTKD_DATA stays one."""
-    if not data.strip():
-        return EXAMPLE_FOLDER
-    given = Path(data.strip()).expanduser()
-    return given.absolute() if given.is_dir() else given
+def connect(form: TrainingForm, tab: gr.Tab) -> None:
+    """Connect what starts nothing."""
+    plan_choice.connect(tab, form.plan)
+    base = [form.recipe, form.scale, form.data]
+    chosen = gr.on([form.plan.input, form.stage.input], form.choose, [form.plan, form.stage, form.recipe], form.recipe,
+                   **QUIET)  # fmt: skip
+    chosen.then(form.fill, base, form.fields, **QUIET)
+    gr.on([form.recipe.input, form.scale.input], form.fill, base, form.fields, **QUIET)
+    form.trial.click(form.fill_trial, None, [*form.fields, form.stage, form.plan], **QUIET)
+    form.data.change(form.count_held_out, form.data, form.held_out, **QUIET)
+    gr.on([field.change for field in form.fields], form.show, form.fields, [form.resolved, form.problem], **QUIET)

@@ -1,11 +1,46 @@
-"""How the Train tab tells of a run: one line in the list, and its state in full."""
+"""How the Train tab tells of a run: one line in the list, its state in full, and what of it is on the page."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from mtkd import networks
-from mtkd.training.jobs import Run
+from mtkd.training import jobs
+from mtkd.training.jobs import Run, State
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the page shows of the runs; of each answer, only what differs from it is sent.
+
+    Attributes:
+        runs: their labels and names.
+        chosen: the name of the run that is shown; the rest is of it.
+        rows: how many measurements there are.
+        sample: the newest one's file, and when it was written.
+    """
+
+    runs: tuple[tuple[str, str], ...] = ()
+    chosen: str | None = None
+    state: State | None = None
+    rows: int = 0
+    log: tuple[str, ...] = ()
+    sample: tuple[Path, float] | None = None
+
+    @classmethod
+    def of(cls, runs: Sequence[Run], run: Run | None) -> Seen:
+        """The runs as they are now, and one of them."""
+        listed = tuple((label(one), one.name) for one in runs)
+        if run is None:
+            return cls(listed)
+        newest = jobs.newest_sample(run.folder)
+        sample = (newest, newest.stat().st_mtime) if newest else None
+        rows, log = len(jobs.measured(run.folder).rows), tuple(jobs.log(run.folder))
+        return cls(listed, run.name, run.state, rows, log, sample)
+
 
 _ADVICE = {
     "stopped": "Resume goes on from the last step that was saved.",

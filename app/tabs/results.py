@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import gradio as gr
+from gradio.events import api
 
 from mtkd.explore.evidence import plots
 from mtkd.explore.evidence.result_rows import View
@@ -154,9 +155,9 @@ class ResultsTab:
 def build(shared: Shared, tab: gr.Tab) -> None:
     """Lay out the tab and connect it; records are read when it is opened."""
     connect(layout(shared), tab)
-    gr.api(_table_rows, api_name="results_table")
-    gr.api(_run_records, api_name="results_runs")
-    gr.api(_claims, api_name="results_claims")
+    api(_table_rows, api_name="results_table")
+    api(_run_records, api_name="results_runs")
+    api(_claims, api_name="results_claims")
 
 
 def layout(shared: Shared) -> ResultsTab:
@@ -216,10 +217,10 @@ def connect(of: ResultsTab, tab: gr.Tab) -> None:
     tab.select(of.open, filters, everything, **opening)
     chosen = of.plan.input(of.change_plan, of.plan, [of.table, of.set_name, of.label], **QUIET)
     chosen.then(of.open, filters, everything, **opening).then(of.draw, drawn, of.tradeoff, **PRIVATE)
-    for control in (of.scale, of.set_name, of.axis):
-        control.input(of.draw, drawn, of.tradeoff, **PRIVATE)
-    for control in (of.table, of.scale, of.set_name, of.metric):
-        control.input(of.fill, filters, of_table, show_progress_on=[of.shown], **PRIVATE)
+    for changed in (of.scale.input, of.set_name.input, of.axis.input):
+        changed(of.draw, drawn, of.tradeoff, **PRIVATE)
+    for changed in (of.table.input, of.scale.input, of.set_name.input, of.metric.input):
+        changed(of.fill, filters, of_table, show_progress_on=[of.shown], **PRIVATE)
     place = [of.plan, of.table, of.scale]
     of.row.input(of.look, [*place, of.row], of_row, show_progress_on=[of.runs], **PRIVATE)
     of.shown.select(of.click, place, [of.row, *of_row], show_progress_on=[of.runs], **PRIVATE)

@@ -314,15 +314,16 @@ class Plan(Strict):
         except ValidationError as error:
             raise UserError(explain(error, "plan: defaults.data", Data)) from error
 
-    def names(self) -> list[str]:
-        """Every model that this plan can train."""
+    def trained(self) -> dict[str, str | None]:
+        """Every model that this plan can train, and of a student the variant that it is."""
         teachers = [self.teacher_name(a) for a, teacher in self.teachers.items() if isinstance(teacher, dict)]
         aggregators = [self.aggregator_name(role) for role in self.aggregators]
-        return [
-            *teachers,
-            *aggregators,
-            *(f"{self.student_network(a)}-{v}" for a in self.students for v in self.variants),
-        ]
+        students = {f"{self.student_network(a)}-{v}": v for a in self.students for v in self.variants}
+        return {**dict.fromkeys([*teachers, *aggregators]), **students}
+
+    def names(self) -> list[str]:
+        """Every model that this plan can train."""
+        return list(self.trained())
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -408,7 +409,7 @@ def load_plan(size: str, assignments: Sequence[str] = ()) -> Plan:
 
 
 def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
-    """A recipe file, or the recipe of a bundled plan by name: ``SIZE/MODEL`` or ``SIZE/MODEL_xSCALE``.
+    """A recipe file, or the recipe of one of :func:`available_plans` by name: ``PLAN/MODEL`` or ``PLAN/MODEL_xSCALE``.
 
     Raises:
         UserError: no such recipe, not YAML, a plugin that fails, or anything :func:`~mtkd.training.recipe.parse`
@@ -424,13 +425,15 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> Recipe:
 
 
 def _named(name: str) -> dict[str, Any]:
-    size, _, model = name.partition("/")
-    if size in SIZES and model:
-        plan = load_plan(size)
+    source, _, model = name.partition("/")
+    plans = {size: size for size in SIZES}
+    if model and source in (available := available_plans()):
+        plans[source] = available[source]
+        plan = load_plan(plans[source])
         scale = 4
         if model[-3:] in ("_x2", "_x3", "_x4"):
             model, scale = model[:-3], int(model[-1])
         if model in plan.names() and (content := plan.recipe_content(model, scale)) is not None:
             return content
-    known = [f"{size}/{model}" for size in SIZES for model in load_plan(size).names()]
+    known = [f"{plan}/{model}" for plan, file in plans.items() for model in load_plan(file).names()]
     raise unknown_name("recipe", name, known)

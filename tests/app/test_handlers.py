@@ -15,7 +15,7 @@ import pytest
 from gradio.context import LocalContext
 from mtkd_app.main import build
 from mtkd_app.parts import best_teacher
-from mtkd_app.parts.training_view import status
+from mtkd_app.parts.training_view import Seen, status
 from mtkd_app.server.queue import Turns
 from mtkd_app.server.session_files import Pictures
 from mtkd_app.tabs import attribution
@@ -85,14 +85,14 @@ def run() -> Iterator[str]:
 
 
 def test_a_sample_is_its_sessions(handler, pictures, run):
-    changed = handler("train", "view")(run, {})
+    changed = handler("train", "view")(run, Seen())
     sample = next(Path(one.value["path"]) for one in changed.values() if isinstance(one, gr.Image))
     assert sample.is_relative_to(pictures.made)
 
 
 def test_models_that_are_gone_are_not_checked(handler, run):
     """Gradio refuses every event that has a name which is none of the choices."""
-    _, models, _ = handler("train", "open_compare")(run, 4, ["bicubic", "gone"])
+    _, models, _ = handler("train", "open_compare")(run, 4, ["bicubic", "gone"]).values()
     assert models.value == ["bicubic"] and "gone" not in {name for name, _ in models.choices}
 
 
@@ -101,7 +101,7 @@ def test_a_folder_that_was_given_stays_whatever_the_recipe(handler, tmp_path, mo
     monkeypatch.setenv("MTKD_DATA", str(tmp_path))
 
     def filled(recipe: str, now: str) -> dict[str, Any]:
-        return {field.elem_id: value for field, value in handler("train", "fill")(recipe, 3, now).items()}
+        return {field.elem_id: value for field, value in handler("training_form", "fill")(recipe, 3, now).items()}
 
     mine = filled("small/aggregator_small", "/my/photos")
     assert "train-data" not in mine and "train-name" in mine and None not in mine.values()
@@ -218,3 +218,11 @@ def test_ablations_show_the_tables_of_a_plan_of_ones_own(handler, own_plan, comp
     shown = handler("ablations", "show")(comparison, "mine", "ground truth", chosen, own_plan, lambda *a, **k: None)
     panes = next(value for part, value in shown.items() if part.elem_id == "ablation-viewer")["panes"]
     assert [pane["name"] for pane in panes] == ["ground truth", "rcan_tiny-scratch", "rcan_tiny-kd"]
+
+
+def test_recipes_of_a_plan_of_ones_own_can_be_trained(handler, own_plan):
+    (recipe,) = handler("training_form", "choose")(own_plan, "student", None).values()
+    assert recipe.value == "mine/edsr_tiny-mtkd" and ("rcan_tiny-kd · KD", "mine/rcan_tiny-kd") in recipe.choices
+    filled = handler("training_form", "fill")("mine/rcan_tiny-kd", 4, "")
+    assert {field.elem_id: value for field, value in filled.items()}["train-name"] == "rcan_tiny-kd-mine"
+    assert load_recipe("mine/rcan_tiny-kd_x3").scale == 3

@@ -18,6 +18,7 @@ from mtkd_app.server.session_files import Pictures
 from mtkd.experiments.plan import load_recipe
 from mtkd.training import jobs
 from tests.app.test_compare import pane_names, wait_for_text
+from tests.browser import wait_until_drawn
 
 SHOTS = Path(__file__).parents[2] / "screenshots"
 RUN = "tried_x4"
@@ -78,22 +79,20 @@ def paused(name: str) -> Iterator[None]:
         process.resume()
 
 
+POINTS = """() => {
+  const plot = document.querySelector('#train-plot .js-plotly-plot');
+  return plot?.data?.find((trace) => trace.name === 'L_dis')?.x.length ?? 0;
+}"""
+
+
 def points(page) -> int:
     """How many points the curve of L_dis has on the page."""
-    return page.evaluate(
-        """() => {
-          const plot = document.querySelector('#train-plot .js-plotly-plot');
-          return plot?.data?.find((trace) => trace.name === 'L_dis')?.x.length ?? 0;
-        }"""
-    )
+    return page.evaluate(POINTS)
 
 
 def wait_for_points(page, more_than: int) -> int:
-    deadline = time.monotonic() + 90
-    while (now := points(page)) <= more_than:
-        assert time.monotonic() < deadline, page.inner_text("#train-state")
-        page.wait_for_timeout(100)
-    return now
+    page.wait_for_function(f"number => ({POINTS})() > number", arg=more_than, timeout=90_000)
+    return points(page)
 
 
 def toast(page) -> str:
@@ -186,12 +185,12 @@ def test_a_form_that_cannot_be_trained_says_why_before_the_start(page):
 def test_each_stage_and_size_has_its_recipes(page):
     page.locator("#train-stage").get_by_label("aggregator").check()
     wait_for_text(page, "#train-resolved", "stage: aggregate")
-    page.locator("#train-size").get_by_label("small").check()
+    page.locator("#train-plan").get_by_label("small").check()
     wait_for_text(page, "#train-resolved", "network: aggregator\n")
-    page.locator("#train-size").get_by_label("paper").check()
+    page.locator("#train-plan").get_by_label("paper").check()
     page.locator("#train-stage").get_by_label("teacher").check()
-    wait_for_text(page, "#train-problem", "no recipe of this stage and size")
-    page.locator("#train-size").get_by_label("mini").check()
+    wait_for_text(page, "#train-problem", "no recipe of this stage and plan")
+    page.locator("#train-plan").get_by_label("mini").check()
     wait_for_text(page, "#train-resolved", "iterations: 10000")
     wait_for_text(page, "#train-resolved", "name: edsr_mini-mine")
 
@@ -209,7 +208,7 @@ def test_the_last_of_several_quick_choices_counts(page):
           };
         }"""
     )
-    for group, choice in (("size", "small"), ("stage", "aggregator"), ("size", "mini"), ("stage", "student")):
+    for group, choice in (("plan", "small"), ("stage", "aggregator"), ("plan", "mini"), ("stage", "student")):
         page.locator(f"#train-{group}").get_by_label(choice).check()
     wait_for_text(page, "#train-resolved", "network: edsr_tiny")
     page.evaluate("window.fetch = window.straight")
@@ -227,17 +226,17 @@ def test_a_choice_that_empties_the_list_of_recipes_is_told_whatever_arrives_firs
         }"""
     )
     for _ in range(4):
-        page.locator("#train-size").get_by_label("mini").check()
+        page.locator("#train-plan").get_by_label("mini").check()
         page.locator("#train-stage").get_by_label("aggregator").check()
         wait_for_text(page, "#train-resolved", "stage: aggregate")
-        page.locator("#train-size").get_by_label("paper").check()
+        page.locator("#train-plan").get_by_label("paper").check()
         page.locator("#train-stage").get_by_label("teacher").check()
-        wait_for_text(page, "#train-problem", "no recipe of this stage and size")
+        wait_for_text(page, "#train-problem", "no recipe of this stage and plan")
     page.evaluate("window.fetch = window.straight")
     page.fill("#train-recipe input", "mini/edsr_tony")
     page.keyboard.press("Enter")
     wait_for_text(page, "#train-problem", "edsr_tony")
-    page.locator("#train-size").get_by_label("mini").check()
+    page.locator("#train-plan").get_by_label("mini").check()
     page.locator("#train-stage").get_by_label("student").check()
     wait_for_text(page, "#train-resolved", "network: edsr_tiny")
     assert page.page_errors == []
@@ -261,26 +260,35 @@ def test_a_run_is_deleted_only_when_that_is_confirmed(page):
 
 
 @pytest.mark.sweep
-def test_the_page_asks_only_while_the_tab_is_open_and_a_run_active(page, browser, address):
-    def asked() -> int:
-        page.wait_for_timeout(1000)  # what is under way
-        before = len(browser.requests)
-        page.wait_for_timeout(3500)
-        return sum("queue/join" in url for url in browser.requests[before:])
-
+def test_the_page_asks_only_while_the_tab_is_open_and_a_run_active(browser, address):
+    page = browser.new_page(1280, 900)
+    page.clock.install()
     folder = other_run("elsewhere_x4")
+
+    def asked() -> bool:
+        """Whether the page asks when more time than between two questions has passed."""
+        before = len(browser.requests)
+        page.clock.run_for(3 * 1500)
+        return any("queue/join" in url for url in browser.requests[before:])
+
+    def answered(action) -> None:
+        with page.expect_event("requestfinished", lambda request: "queue/data" in request.url):
+            action()
+
     with FileLock(folder / ".lock"):
         open_tab(page, address)
         wait_for_text(page, "#train-state", "running")
-        assert asked() > 0
-        page.get_by_role("tab", name="Bring your own").click()
-        assert asked() == 0
-        page.get_by_role("tab", name="Train").click()
-        assert asked() > 0
+        assert asked()
+        answered(page.get_by_role("tab", name="Bring your own").click)
+        assert not asked()
+        answered(page.get_by_role("tab", name="Train").click)
+        assert asked()
         page.click("#train-stop")
         page.locator(".toast-body", has_text="started elsewhere").wait_for()
     wait_for_text(page, "#train-state", "stopped")
-    assert asked() == 0
+    wait_until_drawn(page)
+    assert not asked()
+    page.context.close()
 
 
 def test_names_and_reasons_are_shown_as_text(page, address):
@@ -320,9 +328,12 @@ def test_served_to_others_it_is_off():
 @pytest.mark.sweep
 @pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (1920, "light"), (1920, "dark")])
 def test_layout_does_not_break(browser, address, width, theme):
+    name = f"shown-{width}-{theme}"
+    other_run(f"{name}_x4")
     page = browser.new_page(width, 1000)
     open_tab(page, f"{address}?__theme={theme}")
-    page.wait_for_timeout(1500)
+    wait_for_text(page, "#train-state", name)
+    wait_until_drawn(page)
     page.screenshot(path=SHOTS / f"train-{width}-{theme}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.context.close()

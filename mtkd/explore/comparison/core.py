@@ -8,6 +8,7 @@ import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from PIL import Image
@@ -15,6 +16,7 @@ from torch import nn
 
 from mtkd import networks, zoo
 from mtkd.errors import UserError
+from mtkd.experiments.plan import load_plan
 from mtkd.explore.comparison.columns import columns, metric_column
 from mtkd.explore.comparison.costs import multiply_adds
 from mtkd.explore.comparison.outputs import Tiles, loaded, outputs
@@ -267,14 +269,21 @@ def default_models(scale: int) -> list[str]:
     aggregators = [model for model in bundled if model.role == "aggregator"]
     merged = sorted(aggregators, key=lambda model: (-len(model.header.teachers), len(model.name)))[:1]
     trained: dict[str, list[str]] = {}
-    for method in ("scratch", "kd", "mtkd"):
+    variants = _variants()
+    for variant in ("scratch", "kd", "mtkd"):
         for model in bundled:
-            if model.name == f"{model.header.network}-{method}":
-                trained.setdefault(model.header.network, []).append(model.name)
+            if variants.get(model.name) == variant:
+                trained.setdefault(model.network, []).append(model.name)
     specs = networks.specs()
     students = max(trained, key=lambda n: (len(trained[n]), specs[n].family == "rcan"), default=None)
     own = [model.name for model in zoo.models(scale) if not model.bundled]
     return ["bicubic", *teachers, *(m.name for m in merged), *(trained[students] if students else []), *own[:OWN]]
+
+
+@lru_cache
+def _variants() -> dict[str, str | None]:
+    """The variant that each bundled student is."""
+    return load_plan("mini").trained()
 
 
 def _parameters(network: nn.Module) -> int:
