@@ -1,14 +1,16 @@
-"""Files on disk: written whole or not at all, and recognised by their content."""
+"""Files on disk: written whole or not at all, recognised by their content, locked among processes."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from mtkd.errors import Unwritable
 
@@ -16,11 +18,21 @@ UNFINISHED = ".unfinished"
 """What the name of a file ends in while it is being written."""
 
 
+class Locked(Exception):  # noqa: N818
+    """Another process holds the lock."""
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def data_hash(files: Iterable[Path]) -> str:
     """SHA-256 over names and contents of image files, 16 hex digits: identifies the images of a run or a set."""
     digest = hashlib.sha256()
     for path in files:
-        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        digest.update(path.name.encode() + bytes.fromhex(sha256_of(path)))
     return digest.hexdigest()[:16]
 
 
@@ -55,6 +67,22 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         Path(temporary).unlink(missing_ok=True)
 
 
+def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
+    """Write a file; see :func:`atomic_write`."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a file, UTF-8; see :func:`atomic_write`."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write a JSON file for people to read, in the order of its keys; see :func:`atomic_write`."""
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
 def remove_unfinished(folder: Path, seconds: float = 0) -> None:
     """Remove what killed processes were writing in ``folder`` or below, if it has been untouched for so long.
 
@@ -65,3 +93,35 @@ def remove_unfinished(folder: Path, seconds: float = 0) -> None:
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_mtime <= time.time() - seconds:
                 path.unlink()
+
+
+@contextlib.contextmanager
+def lock(path: Path, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file ``path``, which no other process can then hold; it ends with the process, however that ends.
+
+    Raises:
+        Locked: another process holds it, and ``wait`` is False.
+    """
+    from filelock import FileLock, Timeout  # its asynchronous part takes a while to import
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = FileLock(path, timeout=-1 if wait else 0)
+    try:
+        file.acquire()
+    except Timeout:
+        raise Locked(path) from None
+    try:
+        yield
+    finally:
+        file.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether any process holds the lock file ``path``."""
+    if not path.exists():
+        return False
+    try:
+        with lock(path, wait=False):
+            return False
+    except Locked:
+        return True

@@ -316,7 +316,7 @@ def _report(
 ) -> None:
     from mtkd.experiments import records
     from mtkd.experiments.tables import markdown, report
-    from mtkd.files import atomic_write
+    from mtkd.files import write_text
 
     if any(out.glob("*/run.json")):
         records.rebuild(out, _damaged)
@@ -330,6 +330,5 @@ def _report(
         print(data if json_ else text, end="")
         return
     for name, written in (("report.md", text), ("report.json", data)):
-        with atomic_write(output / name) as temporary:
-            temporary.write_text(written, encoding="utf-8")
+        write_text(output / name, written)
         print(output / name)

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
 from PIL import Image
 
 from mtkd.experiments.cost import Estimator, lr_pixels
 from mtkd.experiments.matrix import Task, run_folder
-from mtkd.experiments.runner import Place, done, from_zoo, needed, recorded
+from mtkd.experiments.runner import Place, done, from_zoo, lock_file, needed, recorded
+from mtkd.files import is_locked
 from mtkd.training.recipe import Data
 
 State = Literal["done", "recorded", "in the zoo", "running", "failed", "ready", "waiting", "missing", "not needed"]
@@ -87,7 +87,7 @@ def _state(task: Task, place: Place, folder: Path, left: Mapping[str, Task]) -> 
         return "not needed", ""
     if from_zoo(task, place):
         return "in the zoo", ""
-    if _locked(place.out / ".locks" / f"{task.key}.lock"):
+    if is_locked(lock_file(task, place)):
         return "running", ""
     failure = folder / "failed.json"
     if failure.is_file():
@@ -100,16 +100,6 @@ def _state(task: Task, place: Place, folder: Path, left: Mapping[str, Task]) -> 
             return "failed", message
     waiting = [need for need in task.needs if need in left]
     return ("waiting", "") if waiting else ("ready", "")
-
-
-def _locked(path: Path) -> bool:
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
 
 
 def _iteration(folder: Path) -> int | None:

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from mtkd import networks, plugins
 from mtkd.config import Strict, assign, explain, read_yaml, to_yaml
 from mtkd.errors import UserError, unknown_name
-from mtkd.files import atomic_write
+from mtkd.files import write_text
 from mtkd.home import runs_folder
 from mtkd.methods.mtkd import MTKD
 from mtkd.metrics import DEFAULT, chosen
@@ -381,8 +381,7 @@ def keep_plan(name: str, folder: Path) -> None:
         UserError: no such plan, or the folder cannot be written to.
     """
     if name not in SIZES:
-        with atomic_write(folder / PLAN_FILE) as temporary:
-            temporary.write_text(to_yaml(_content(name)), encoding="utf-8")
+        write_text(folder / PLAN_FILE, to_yaml(_content(name)))
 
 
 def load_plan(size: str, assignments: Sequence[str] = ()) -> Plan:

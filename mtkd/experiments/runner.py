@@ -10,15 +10,14 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from filelock import FileLock, Timeout
 
 from mtkd import zoo
 from mtkd.data.benchmarks import NO_SETS, BenchmarkImage, benchmark, present
@@ -26,7 +25,7 @@ from mtkd.data.patches import ImagePair, ImagePairs
 from mtkd.errors import UserError
 from mtkd.evaluate import evaluate
 from mtkd.experiments.matrix import Run, Task, run_folder, what_decides
-from mtkd.files import atomic_write, data_hash
+from mtkd.files import Locked, data_hash, lock, write_bytes, write_json, write_text
 from mtkd.images import UInt8Image
 from mtkd.metrics import DEFAULT, spec
 from mtkd.teacher_cache import TeacherCache
@@ -150,20 +149,17 @@ def perform(task: Task, place: Place, report: Report) -> None:
     """
     torch.set_num_threads(place.threads)
     place.out.mkdir(parents=True, exist_ok=True)
-    with _alone(task, place):
-        if not done(task, place):
-            {"train": _train, "cache": _cache, "measure": _measure}[task.kind](task, place, report)
-
-
-@contextmanager
-def _alone(task: Task, place: Place) -> Iterator[None]:
-    folder = place.out / ".locks"
-    folder.mkdir(exist_ok=True)
     try:
-        with FileLock(folder / f"{task.key}.lock", timeout=0):
-            yield
-    except Timeout:
+        with lock(lock_file(task, place), wait=False):
+            if not done(task, place):
+                {"train": _train, "cache": _cache, "measure": _measure}[task.kind](task, place, report)
+    except Locked:
         raise Busy(f"{task}: another process is at it") from None
+
+
+def lock_file(task: Task, place: Place) -> Path:
+    """What the process that is at a task holds."""
+    return place.out / ".locks" / f"{task.key}.lock"
 
 
 def _sources(task: Task, place: Place) -> list[Path]:
@@ -180,7 +176,7 @@ def _train(task: Task, place: Place, report: Report) -> None:
     elif _adopt(task, place, folder):
         return
     train(recipe, folder, True, report, place.cache, _sources(task, place))
-    _write_json(folder / "run.json", _identity(run))
+    write_json(folder / "run.json", _identity(run))
 
 
 def in_zoo(run: Run, place: Place) -> zoo.Model | None:
@@ -223,13 +219,11 @@ def _adopt(task: Task, place: Place, folder: Path) -> bool:
     }
     if {name: weights_hash(network) for name, network in taught.items()} != model.card["teachers"]:
         return False
-    with atomic_write(folder / "model.safetensors") as temporary:
-        temporary.write_bytes(model.path.read_bytes())
-    with atomic_write(folder / "recipe.yaml") as temporary:
-        temporary.write_text(run.recipe.dump(), encoding="utf-8")
-    _write_json(folder / "card.json", model.card)
-    _write_json(folder / "run.json", _identity(run) | {"adopted": model.path.name})
-    _write_json(folder / "finished.json", {"iterations": run.recipe.iterations})
+    write_bytes(folder / "model.safetensors", model.path.read_bytes())
+    write_text(folder / "recipe.yaml", run.recipe.dump())
+    write_json(folder / "card.json", model.card)
+    write_json(folder / "run.json", _identity(run) | {"adopted": model.path.name})
+    write_json(folder / "finished.json", {"iterations": run.recipe.iterations})
     return True
 
 
@@ -245,7 +239,7 @@ def _cache(task: Task, place: Place, report: Report) -> None:
             report({"task": f"{what} of {run.name}", "done": number, "of": of})
 
         cache.fill(place.device, progress)
-    _write_json(_marker(task, place), {"folder": cache.folder.name})
+    write_json(_marker(task, place), {"folder": cache.folder.name})
 
 
 def _measure(task: Task, place: Place, report: Report) -> None:
@@ -271,17 +265,12 @@ def _measure(task: Task, place: Place, report: Report) -> None:
             ],
         }
     if run.recipe is None:
-        _write_json(folder / "run.json", _identity(run))
-    _write_json(folder / "scores.json", scores)
+        write_json(folder / "run.json", _identity(run))
+    write_json(folder / "scores.json", scores)
 
 
 def _identity(run: Run) -> dict[str, Any]:
     return {"digest": run.digest, "name": run.name, "scale": run.scale, "seed": run.seed, "inputs": list(run.inputs)}
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 # --- images to train and to measure on
@@ -421,7 +410,7 @@ def attempt(task: Task, place: Place, reporter: Callable[[Task], Any], stop: Seq
         message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         details = {"task": task.key, "message": message, "traceback": traceback.format_exc()}
         with suppress(UserError):  # a folder that cannot be written to may be what failed
-            _write_json(folder / "failed.json", details)
+            write_json(folder / "failed.json", details)
         return Outcome(task.key, "failed", f"{task}: {message}", time.monotonic() - began)
     (folder / "failed.json").unlink(missing_ok=True)
     return Outcome(task.key, "done", "", time.monotonic() - began)

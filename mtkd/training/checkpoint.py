@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from mtkd.config import read_yaml
 from mtkd.errors import Unwritable, UserError, check_format
-from mtkd.files import atomic_write, remove_unfinished
+from mtkd.files import Locked, lock, remove_unfinished, write_bytes, write_text
 from mtkd.training.recipe import Recipe, parse
 from mtkd.zoo.checkpoints import load_torch
 from mtkd.zoo.model import read_card
@@ -66,45 +65,40 @@ class RunFolder:
         if os.environ.get("RANK", "0") != "0":  # the others of a training on several devices
             yield
             return
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / ".lock", timeout=0)
         try:
-            lock.acquire()
-        except Timeout:
+            with lock(self.path / ".lock", wait=False):
+                remove_unfinished(self.path)
+                yield
+        except Locked:
             raise Busy(f"{self.path}: another process trains in this folder; wait for it, or stop it") from None
-        remove_unfinished(self.path)
-        try:
-            yield
-        finally:
-            lock.release()
-            if not (self.path / "recipe.yaml").exists():  # it never began: leave nothing behind
-                (self.path / ".lock").unlink(missing_ok=True)
-                for folder in (self.path.absolute(), *self.path.absolute().parents):
-                    if folder == self.standing or any(folder.iterdir()):
-                        break
-                    folder.rmdir()
+        except BaseException:
+            self._remove_if_empty()
+            raise
+
+    def _remove_if_empty(self) -> None:
+        """Of a run that never began, leave nothing behind."""
+        if (self.path / "recipe.yaml").exists():
+            return
+        (self.path / ".lock").unlink(missing_ok=True)
+        for folder in (self.path.absolute(), *self.path.absolute().parents):
+            if folder == self.standing or any(folder.iterdir()):
+                break
+            folder.rmdir()
 
     def begin(self) -> None:
         """Write the recipe: from now on the folder holds a run. A recipe that cannot start leaves no folder."""
         if not (self.path / "recipe.yaml").exists():
-            with atomic_write(self.path / "recipe.yaml") as temporary:
-                temporary.write_text(self.recipe.dump(), encoding="utf-8")
+            write_text(self.path / "recipe.yaml", self.recipe.dump())
 
     @property
     def finished(self) -> bool:
         return (self.path / "finished.json").exists()
 
-    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write one JSON file of the run, atomically."""
-        with atomic_write(self.path / name) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
     def save(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint, atomically: a crash leaves the old one or the new one."""
         content = io.BytesIO()  # torch's own writer does not say why a file could not be written
         torch.save({"format": CHECKPOINT_FORMAT, **state}, content)
-        with atomic_write(self.checkpoint) as temporary:
-            temporary.write_bytes(content.getbuffer())
+        write_bytes(self.checkpoint, content.getbuffer())
 
     def saved(self) -> str:
         """Where the last checkpoint is and of which iteration, as a sentence."""
@@ -159,8 +153,7 @@ class RunFolder:
                 continue
             if row["iteration"] <= iteration:
                 kept.append(line + "\n")
-        with atomic_write(self.metrics) as temporary:
-            temporary.write_text("".join(kept), encoding="utf-8")
+        write_text(self.metrics, "".join(kept))
 
 
 def read_recipe(folder: Path) -> Recipe:

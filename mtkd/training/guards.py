@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
 from mtkd.errors import UserError
-from mtkd.files import atomic_write
+from mtkd.files import write_bytes
 from mtkd.methods import Method, Terms
 from mtkd.plugins import METHODS
 from mtkd.training.measured import HELD_OUT_PSNR, LOOP_NUMBERS
@@ -84,8 +84,7 @@ def keep_batch(path: Path, batch: Batch, iteration: int) -> None:
     tensors = {"lr_image": batch.lr_image, "hr_image": batch.hr_image}
     tensors |= {f"output {name}": value for name, value in batch.outputs.items()}
     content = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, {"iteration": str(iteration)})
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(content)
+    write_bytes(path, content)
 
 
 def falls(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:

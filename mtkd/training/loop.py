@@ -23,6 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from mtkd.errors import UserError
 from mtkd.evaluate import versions
+from mtkd.files import write_json
 from mtkd.images import write_image
 from mtkd.methods import Terms
 from mtkd.training.card import make_card
@@ -353,7 +354,7 @@ class Loop:
             values = self.values or self.stage.validate(self.result)  # none where only this was left to do
             rows = Measured(folder.path).read()
             card = make_card(self.stage, self.result, values, weights, self.seconds, self.places, rows)
-            folder.write_json("card.json", card)
-            folder.write_json("finished.json", {"iterations": self.recipe.iterations})
+            write_json(folder.path / "card.json", card)
+            write_json(folder.path / "finished.json", {"iterations": self.recipe.iterations})
         self.accelerator.wait_for_everyone()
         return folder.card()

@@ -20,7 +20,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from mtkd.errors import UserError
-from mtkd.files import atomic_write
+from mtkd.files import write_bytes
 from mtkd.zoo.headers import Header
 
 
@@ -48,8 +48,7 @@ def save_state(path: Path, state: Mapping[str, Tensor], header: Header, dtype: t
         key: value.detach().cpu().to(dtype if value.is_floating_point() else value.dtype).contiguous()
         for key, value in state.items()
     }
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(_sorted_metadata(save(stored, header.metadata())))
+    write_bytes(path, _sorted_metadata(save(stored, header.metadata())))
 
 
 def _sorted_metadata(file: bytes) -> bytes:

@@ -5,15 +5,13 @@ They lie in ``models`` of :func:`mtkd.home.home`, where the catalogue finds them
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from datetime import datetime
 from pathlib import Path
 
 from mtkd import networks
 from mtkd.errors import UserError
-from mtkd.files import atomic_write
+from mtkd.files import sha256_of, write_json
 from mtkd.home import home
 from mtkd.zoo import catalogue, community
 from mtkd.zoo.checkpoints import load_state, save_state
@@ -61,8 +59,7 @@ def add(found: Found, name: str | None = None, replace: bool = False) -> Model:
     card = {"deviations": deviations, **found.card, **_card(found, header)}
     if old:
         _set_aside(old)
-    with atomic_write(model.path.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_json(model.path.with_suffix(".json"), card)
     save_state(model.path, state, header)
     return model
 
@@ -108,8 +105,6 @@ def _check_name(header: Header, replace: bool) -> Model | None:
 
 
 def _card(found: Found, header: Header) -> dict[str, object]:
-    with found.path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "name": header.name,
         "network": header.network,
@@ -117,7 +112,12 @@ def _card(found: Found, header: Header) -> dict[str, object]:
         "role": found.role,
         "architecture": found.family,
         "parameters": found.parameters,
-        "source": {"file": found.path.name, "sha256": digest, "form": found.form, "dropped": list(found.dropped)},
+        "source": {
+            "file": found.path.name,
+            "sha256": sha256_of(found.path),
+            "form": found.form,
+            "dropped": list(found.dropped),
+        },
         "imported": datetime.now().astimezone().isoformat(timespec="seconds"),
         "notes": list(found.notes),
     }

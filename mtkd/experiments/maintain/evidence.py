@@ -23,16 +23,11 @@ from mtkd.experiments.maintain.agreement import agreement
 from mtkd.experiments.plan import ARCHITECTURES, Plan, load_plan
 from mtkd.experiments.runner import HELD_OUT, images_of
 from mtkd.experiments.tables import excerpt, markdown, report
-from mtkd.files import atomic_write
+from mtkd.files import write_bytes, write_json, write_text
 from mtkd.home import data_folder
 from mtkd.zoo.checkpoints import weights_hash
 
 SETS = (HELD_OUT, "Set5", "Set14")
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def agreements(plan: Plan, data: Path, known: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
@@ -108,13 +103,12 @@ def main() -> None:
             known = measured_agreements(chosen.size)
             found = agreements(load_plan(chosen.size), data_folder(), known)
             made = records.rebuild(chosen.runs, known=records.shipped(chosen.size)).read_bytes()
-            with atomic_write(records.MEASURED / f"{chosen.size}.sqlite") as temporary:
-                temporary.write_bytes(made)
-            _write(records.MEASURED / f"{chosen.size}-agreement.json", json.dumps(found, indent=1) + "\n")
+            write_bytes(records.MEASURED / f"{chosen.size}.sqlite", made)
+            write_json(records.MEASURED / f"{chosen.size}-agreement.json", found)
         content = measured_report(chosen.size)
-        _write(records.MEASURED / f"{chosen.size}.md", markdown(content, chosen.size))
-        _write(records.MEASURED / f"{chosen.size}.json", json.dumps(content, indent=1) + "\n")
-        _write(chosen.readme, fill(chosen.readme.read_text(encoding="utf-8"), blocks(content)))
+        write_text(records.MEASURED / f"{chosen.size}.md", markdown(content, chosen.size))
+        write_json(records.MEASURED / f"{chosen.size}.json", content)
+        write_text(chosen.readme, fill(chosen.readme.read_text(encoding="utf-8"), blocks(content)))
     except UserError as error:
         raise SystemExit(f"evidence: {error}") from None
 

@@ -21,7 +21,7 @@ from mtkd.errors import UserError, unknown_name
 from mtkd.evaluate import Score, evaluate, summarise
 from mtkd.experiments.maintain import older_runs
 from mtkd.experiments.runner import HELD_OUT, images_of, read_scores
-from mtkd.files import atomic_write
+from mtkd.files import write_bytes, write_json
 from mtkd.home import data_folder
 from mtkd.metrics import DEFAULT
 from mtkd.training.recipe import Data
@@ -60,27 +60,19 @@ def publish(runs: Path, folder: Path, names: Sequence[str] = (), snapshots_on: P
     for _, run, header in chosen:
         card: dict[str, Any] = json.loads((run / "card.json").read_text())
         card["benchmarks"] = _benchmarks(run)
-        target = folder / f"{header.name}_x{header.scale}"
-        with atomic_write(target.with_name(target.name + ".safetensors")) as temporary:
-            temporary.write_bytes((run / "model.safetensors").read_bytes())
-        _write_card(target, card)
+        target = f"{header.name}_x{header.scale}"
+        write_bytes(folder / f"{target}.safetensors", (run / "model.safetensors").read_bytes())
+        write_json(folder / f"{target}.json", card)
         if snapshots_on is not None:
             _snapshots(run, header, card, folder, snapshots_on)
     return [header.name for _, _, header in chosen]
-
-
-def _write_card(target: Path, card: dict[str, Any]) -> None:
-    with atomic_write(target.with_name(target.name + ".json")) as temporary:
-        temporary.write_text(json.dumps(card, indent=1) + "\n")
 
 
 def _snapshots(run: Path, header: Header, card: dict[str, Any], folder: Path, data: Path) -> None:
     """Publish what was kept of a run on its way; what its recipe is, the card of its end says."""
     images = images_of(HELD_OUT, header.scale, None, Data.model_validate(card["recipe"]["data"]))
     for step, kept in Model(header, run / "model.safetensors", False).snapshots().items():
-        target = folder / "snapshots" / kept.path.stem
-        with atomic_write(target.with_name(target.name + ".safetensors")) as temporary:
-            temporary.write_bytes(kept.path.read_bytes())
+        write_bytes(folder / "snapshots" / kept.path.name, kept.path.read_bytes())
         found = evaluate(zoo.load(kept.name, header.scale, sources=(folder,)), images, header.scale)
         content: dict[str, Any] = {
             key: card[key] for key in ("network", "role", "scale", "parameters", "method", "seed", "data")
@@ -92,7 +84,7 @@ def _snapshots(run: Path, header: Header, card: dict[str, Any], folder: Path, da
             "held_out": {"images": found.images, "psnr": round(found.metrics["psnr"], 4), "protocol": found.protocol},
             "benchmarks": measure(kept.name, header.scale, data, (folder,)),
         }
-        _write_card(target, content)
+        write_json(folder / "snapshots" / f"{kept.path.stem}.json", content)
 
 
 def _benchmarks(run: Path) -> list[dict[str, Any]]:
@@ -129,7 +121,7 @@ def measure_again(folder: Path, data: Path) -> None:
         for row, before in zip(rows, card["benchmarks"], strict=True):
             if row["set"] != before["set"] or abs(row["psnr"] - before["psnr"]) > OWN:
                 raise UserError(f"{path}: {row['psnr']} dB on {row['set']}, its card says {before['psnr']}")
-        _write_card(path.with_suffix(""), card | {"benchmarks": rows})
+        write_json(path.with_suffix(".json"), card | {"benchmarks": rows})
         print(path.stem, *(f"{row['set']} {row['psnr']:.4f}" for row in rows), flush=True)
 
 

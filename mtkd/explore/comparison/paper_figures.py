@@ -20,7 +20,7 @@ from mtkd.explore.comparison.columns import metric_column
 from mtkd.explore.comparison.core import LR, TRUTH, Comparison
 from mtkd.explore.comparison.region import Region
 from mtkd.explore.draw.colours import heat_map, luma_error
-from mtkd.files import atomic_write
+from mtkd.files import write_bytes
 from mtkd.home import found_data
 from mtkd.images import UInt8Image, read_image
 
@@ -117,8 +117,7 @@ def save(figure: Figure, path: Path) -> Path:
     form = path.suffix.lower().removeprefix(".")
     if form not in FORMATS:
         raise UserError(f"{path}: figures are written as {' or '.join(FORMATS)}")
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(render(figure, form))
+    write_bytes(path, render(figure, form))
     return path
 
 
