@@ -15,6 +15,7 @@ from mtkd.errors import UserError
 from mtkd.experiments.plan import SIZES, available_plans, load_plan, load_recipe
 from mtkd.home import runs_folder
 from mtkd.images import find_images
+from mtkd.training.dataset import find_folder
 from mtkd.training.recipe import Recipe, parse
 from mtkd.training.request import shortened
 
@@ -78,7 +79,7 @@ def prefilled(recipe: str, scale: int, now: str = "") -> dict[str, Any]:
         now: the folder that the form names; one that a person gave stays, as does what is held out of it.
     """
     base = _base(recipe, scale)
-    own = base.data.train if base.data.found() else ""
+    own = base.data.train if find_folder(base.data) else ""
     images: dict[str, Any] = {"data": own, "held_out": held_out(own, base.data.holdout)}
     if now.strip() and (now not in _folders_of_recipes() or not own):
         images = {}
@@ -140,7 +141,7 @@ def resolve(
     if not all(part.isalnum() for part in content["name"].replace(".", "_").replace("-", "_").split("_") if part):
         raise UserError(f"name '{content['name']}': letters, digits and . _ - between them")
     asked = parse(content, recipe)
-    if asked.data.found() is None:
+    if find_folder(asked.data) is None:
         raise UserError(f"no folder '{asked.data.train}'; give the path of a folder of HR images on this computer")
     return asked
 

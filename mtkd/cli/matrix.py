@@ -70,6 +70,7 @@ def matrix(
     from mtkd.experiments.cost import Estimator
     from mtkd.experiments.plan import keep_plan, load_plan
     from mtkd.experiments.runner import Place
+    from mtkd.training.dataset import hr_folder
 
     action, tables = (names[0], names[1:]) if names[0] in ACTIONS else ("run", names)
     plan = load_plan(size, set_ or [])
@@ -97,7 +98,7 @@ def matrix(
             f"the graph needs {missing[0].name} x{missing[0].scale}, which it does not train: "
             f"{missing[0].missing}. Bring its weights (mtkd models fetch, MTKD_ZOO), or choose other rows with --only"
         )
-    plan.images().folder()
+    hr_folder(plan.images())
     Estimator(graph.runs, None, place.device).check()
     keep_plan(size, folder)
     _run(plan, tasks, place, ray, ray_address, gpus, retries, json_)

@@ -17,6 +17,7 @@ from mtkd.errors import UserError, unknown_name
 from mtkd.experiments.plan import Plan, Table
 from mtkd.files import data_hash
 from mtkd.methods import runs_teacher
+from mtkd.training.dataset import Dataset, find_folder
 from mtkd.training.recipe import Data, Recipe
 
 
@@ -278,9 +279,9 @@ def images_hash(images: Data, recorded: Sequence[str] = (), scale: int = 4) -> s
     Where they are not on this computer, the one hash that records of runs have; else "absent". ``scale`` matters where
     LR files are read.
     """
-    if images.found() is None:
+    if find_folder(images) is None:
         return recorded[0] if len(recorded) == 1 else "absent"
-    return data_hash(images.files(scale))
+    return data_hash(Dataset(images, scale).files())
 
 
 def images_by_scale(

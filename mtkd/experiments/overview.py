@@ -14,6 +14,7 @@ from mtkd.experiments.cost import Estimator, lr_pixels
 from mtkd.experiments.matrix import Task, run_folder
 from mtkd.experiments.runner import Place, done, from_zoo, lock_file, needed, recorded
 from mtkd.files import is_locked
+from mtkd.training.dataset import Dataset, find_folder
 from mtkd.training.recipe import Data
 
 State = Literal["done", "recorded", "in the zoo", "running", "failed", "ready", "waiting", "missing", "not needed"]
@@ -116,10 +117,10 @@ def _iteration(folder: Path) -> int | None:
 
 
 def _pixels(images: Data, scale: int) -> int:
-    if images.found() is None:
+    if find_folder(images) is None:
         return 0
     sizes = []
-    for path in images.split(scale)[0]:
+    for path in Dataset(images, scale).split()[0]:
         with Image.open(path) as image:
             sizes.append(image.size)
     return lr_pixels(sizes, scale)

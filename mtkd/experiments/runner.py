@@ -30,6 +30,7 @@ from mtkd.images import UInt8Image
 from mtkd.metrics import DEFAULT, spec
 from mtkd.teacher_cache import TeacherCache
 from mtkd.training.checkpoint import Busy, read_recipe
+from mtkd.training.dataset import Dataset, find_folder
 from mtkd.training.loop import Interrupted, Report, stop_flag, train
 from mtkd.training.recipe import Data, parse
 from mtkd.training.stages import frozen_network
@@ -181,7 +182,7 @@ def _train(task: Task, place: Place, report: Report) -> None:
 
 def in_zoo(run: Run, place: Place) -> zoo.Model | None:
     """The model of the zoo whose card says that it is this run: the same recipe on the same images."""
-    if run.recipe is None or place.anew or place.images.found() is None:
+    if run.recipe is None or place.anew or find_folder(place.images) is None:
         return None
     for model in zoo.models(run.scale):
         card = model.card
@@ -228,11 +229,11 @@ def _adopt(task: Task, place: Place, folder: Path) -> bool:
 
 
 def _cache(task: Task, place: Place, report: Report) -> None:
-    run, images = task.run, place.images
+    run, dataset = task.run, Dataset(place.images, task.run.scale)
     sources = _sources(task, place)
     network = frozen_network(run.name, run.scale, place.device, sources, task.self_ensemble)
-    for what, files in zip(("outputs", "held-out outputs"), images.split(run.scale), strict=True):
-        pairs = images.pairs(files, run.scale)
+    for what, files in zip(("outputs", "held-out outputs"), dataset.split(), strict=True):
+        pairs = dataset.pairs(files)
         cache = TeacherCache(place.cache, run.name, network, pairs)
 
         def progress(number: int, of: int, what: str = what) -> None:
@@ -278,7 +279,7 @@ def _identity(run: Run) -> dict[str, Any]:
 
 @lru_cache(maxsize=12)
 def _training_images(images: Data, scale: int) -> str:
-    return data_hash(images.files(scale))
+    return data_hash(Dataset(images, scale).files())
 
 
 @dataclass(frozen=True)
@@ -302,15 +303,16 @@ def images_of(name: str, scale: int, data: Path | None, images: Data) -> Sequenc
         if data is None:
             raise UserError(NO_SETS)
         return benchmark(data, name, scale)
-    files = images.split(scale)[1]
-    pairs = images.pairs(files, scale)
+    dataset = Dataset(images, scale)
+    files = dataset.split()[1]
+    pairs = dataset.pairs(files)
     return [_HeldOut(file.stem, file, file, pairs, index) for index, file in enumerate(files)]
 
 
 @lru_cache(maxsize=16)
 def _sets(scale: int, data: Path | None, images: Data) -> dict[str, str]:
     """The sets that are on this computer, held-out images first, with the hash of their HR files."""
-    names = [HELD_OUT] if images.found() else []
+    names = [HELD_OUT] if find_folder(images) else []
     names += present(data, scale) if data else []
     return {name: data_hash(image.hr for image in images_of(name, scale, data, images)) for name in names}
 

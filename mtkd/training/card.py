@@ -13,6 +13,7 @@ from mtkd.evaluate import versions
 from mtkd.metrics import PAPER
 from mtkd.networks import parameter_count
 from mtkd.plugins import NETWORKS, providers
+from mtkd.training.dataset import Dataset
 from mtkd.training.guards import falls
 from mtkd.training.stages import Stage
 from mtkd.zoo.checkpoints import load_state, read_state, weights_hash
@@ -61,7 +62,7 @@ def make_card(
             "train": recipe.data.train,
             "images": len(stage.patches.pairs),
             "hash": stage.data_hash,
-            **recipe.data.record(recipe.scale),
+            **Dataset(recipe.data, recipe.scale).record(),
         },
         "held_out": {
             "images": len(values),

@@ -28,6 +28,7 @@ from mtkd.images import write_image
 from mtkd.methods import Terms
 from mtkd.training.card import make_card
 from mtkd.training.checkpoint import RunFolder
+from mtkd.training.dataset import hr_folder
 from mtkd.training.guards import Finite, falls, keep_batch, loss_terms
 from mtkd.training.measured import HELD_OUT_PSNR, Measured, flat
 from mtkd.training.recipe import Recipe
@@ -186,7 +187,7 @@ class Loop:
     def _restore(self, state: dict[str, Any]) -> None:
         if state.get("images", self.stage.data_hash) != self.stage.data_hash:
             raise UserError(
-                f"{self.run_folder.path}: began with other images than {self.recipe.data.folder()} holds now; "
+                f"{self.run_folder.path}: began with other images than {hr_folder(self.recipe.data)} holds now; "
                 "bring those back, or choose another --out"
             )
         before = state.get("teachers", self.teachers)  # older checkpoints have none

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
@@ -18,11 +15,7 @@ from pydantic import (
 
 from mtkd import networks
 from mtkd.config import Strict, explain, to_yaml
-from mtkd.data.div2k import official_lr
-from mtkd.data.patches import ImagePairs, damaged, lr_file, split
 from mtkd.errors import UserError, unknown_name
-from mtkd.home import data_folder
-from mtkd.images import find_images
 from mtkd.methods import changed_options, compares_features, runs_teacher
 from mtkd.resize import Border
 
@@ -31,7 +24,10 @@ OFFICIAL = "official"
 
 
 class Data(Strict):
-    """Training images: a folder of HR images; LR is made from them, or read from ``lr``."""
+    """Training images: a folder of HR images; LR is made from them, or read from ``lr``.
+
+    What is done with them: :mod:`mtkd.training.dataset`.
+    """
 
     train: str
     """A folder, or the name of one under the data folder (``MTKD_DATA``): in it, in ``train`` or in ``DIV2K``."""
@@ -45,82 +41,11 @@ class Data(Strict):
     skip_damaged: bool = False
     """Leave out images that cannot be read, and name them, instead of stopping."""
 
-    def found(self) -> Path | None:
-        """Where the HR images are; None where neither the folder nor the name under the data folder exists."""
-        given, root = Path(self.train), data_folder()
-        tried = (given, root / "train" / self.train, root / self.train, root / "DIV2K" / self.train)
-        return next((path for path in tried if path.is_dir()), None)
-
-    def folder(self) -> Path:
-        """Where the HR images are.
-
-        Raises:
-            UserError: neither the folder nor the name under the data folder exists.
-        """
-        if (path := self.found()) is not None:
-            return path
-        name = Path(self.train).name
-        known = next((n for n in ("BSDS400", "DIV2K") if name.startswith(n)), None)
-        fetch = f", or fetch it: mtkd data fetch {known.lower()}" if known else ""
-        raise UserError(
-            f"data.train: no folder '{self.train}'; give a folder of HR images with --set data.train=FOLDER, "
-            f"or set MTKD_DATA to the folder that holds train/{name}{fetch}"
-        )
-
-    def lr_folder(self, scale: int) -> Path | None:
-        """Where the LR images of a scale are read from; None where they are made from the HR images."""
-        if self.lr == OFFICIAL:
-            return official_lr(self.folder(), scale)
-        return Path(self.lr) if self.lr else None
-
-    def left_out(self, scale: int) -> dict[Path, str]:
-        """The HR files that are left out as damaged, with the reason; with ``skip_damaged`` every image is decoded."""
-        if not self.skip_damaged:
-            return {}
-        return damaged(find_images(self.folder()), scale, self.lr_folder(scale))
-
-    def split(self, scale: int) -> tuple[list[Path], list[Path]]:
-        """The files to train on, and those held out; see :func:`mtkd.data.patches.split`."""
-        return split(self.folder(), self.holdout, self.left_out(scale))
-
-    def drawn(self, files: Sequence[Path], seed: int) -> list[Path]:
-        """Of the files to train on, the first ``images`` in the order of ``seed``: fewer are the first of more.
-
-        Raises:
-            UserError: there are not so many.
-        """
-        if self.images is None:
-            return list(files)
-        if self.images > len(files):
-            raise UserError(f"data.images: {self.images} of {len(files)} training images; give at most {len(files)}")
-        return [files[i] for i in np.random.default_rng(seed).permutation(len(files))[: self.images]]
-
     @model_serializer(mode="wrap")
     def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without ``images`` where all are trained on: recipes and identities are then as before there was the key."""
         written: dict[str, Any] = handler(self)
         return {key: value for key, value in written.items() if key != "images" or value is not None}
-
-    def files(self, scale: int) -> list[Path]:
-        """All image files, HR of training, HR held out, then LR where they are read: together they are the data."""
-        hr, lr = [file for files in self.split(scale) for file in files], self.lr_folder(scale)
-        if lr is None:
-            return hr
-        return hr + ([lr_file(lr, path, scale) for path in hr] if self.skip_damaged else find_images(lr))
-
-    def pairs(self, files: Sequence[Path], scale: int) -> ImagePairs:
-        """HR files with their LR images; see :class:`mtkd.data.patches.ImagePairs`."""
-        return ImagePairs(files, scale, self.border, self.lr_folder(scale))
-
-    def record(self, scale: int) -> dict[str, Any]:
-        """What a run's card says of its images beyond their folder: where LR came from, what was left out."""
-        told: dict[str, Any] = {}
-        if self.lr:
-            lr = self.lr_folder(scale)
-            told["lr"] = f"files of {lr.parent.name}/{lr.name}" if lr else f"made from HR (bicubic, {self.border})"
-        if left_out := self.left_out(scale):
-            told["left_out"] = {path.name: reason for path, reason in left_out.items()}
-        return told
 
 
 class Optimizer(Strict):

@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from mtkd import networks, zoo
 from mtkd.errors import UserError
 from mtkd.methods import create
+from mtkd.training.dataset import Dataset
 from mtkd.training.recipe import Recipe, parse
 
 
@@ -57,8 +58,9 @@ def check(recipe: Recipe) -> None:
         teachers = {name: _teacher(name, recipe) for name in recipe.teachers}
         side = recipe.scale * recipe.lr_patch
         create(recipe.method.name, recipe.method.options, recipe.teachers, network, teachers, side)
-    train_files, held_files = recipe.data.split(recipe.scale)
-    for files in (recipe.data.drawn(train_files, recipe.seed), held_files):
+    dataset = Dataset(recipe.data, recipe.scale)
+    train_files, held_files = dataset.split()
+    for files in (dataset.drawn(train_files, recipe.seed), held_files):
         for path in files:
             try:
                 with Image.open(path) as image:

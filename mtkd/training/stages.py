@@ -20,6 +20,7 @@ from mtkd.methods import Method, create
 from mtkd.metrics import psnr
 from mtkd.networks.aggregator import KnowledgeAggregator
 from mtkd.teacher_cache import TeacherCache
+from mtkd.training.dataset import Dataset
 from mtkd.training.recipe import Recipe
 
 AHEAD = 4
@@ -164,9 +165,10 @@ def prepare(
     method = _method(recipe, network, frozen)
     if isinstance(network, KnowledgeAggregator):
         assert network.teachers == recipe.teachers
-    train_files, held_files = recipe.data.split(recipe.scale)
-    train_files = recipe.data.drawn(train_files, recipe.seed)
-    train, held_out = (recipe.data.pairs(files, recipe.scale) for files in (train_files, held_files))
+    dataset = Dataset(recipe.data, recipe.scale)
+    train_files, held_files = dataset.split()
+    train_files = dataset.drawn(train_files, recipe.seed)
+    train, held_out = (dataset.pairs(files) for files in (train_files, held_files))
     for number, path in enumerate(train_files + held_files):
         pair: ImagePair = train[number] if number < len(train) else held_out[number - len(train)]
         if min(pair.lr.shape[1:]) < recipe.lr_patch:
@@ -186,5 +188,5 @@ def prepare(
                 caches[name] = TeacherCache(cache, name, teacher, held_out)
                 caches[name].fill(device, partial(progress, f"held-out outputs of {name}"), rank, ranks)
     patches = Patches(train, recipe.lr_patch, recipe.batch, recipe.seed, dict(crops))
-    images = data_hash(recipe.data.files(recipe.scale))
+    images = data_hash(dataset.files())
     return Stage(recipe, network, method, patches, held_out, frozen, caches, device, images)

@@ -18,6 +18,7 @@ from torch import Tensor
 from mtkd import zoo
 from mtkd.data.patches import ImagePairs, Patches, split
 from mtkd.teacher_cache import TeacherCache
+from mtkd.training.dataset import hr_folder
 from mtkd.training.recipe import Data
 
 PATCH, BATCHES, IMAGES = 32, 10, 20
@@ -31,7 +32,7 @@ def decibel(a: Tensor, b: Tensor) -> float:
 def main() -> None:
     """Print one row a teacher as markdown."""
     torch.set_num_threads(1)
-    _, held_out = split(Data(train="BSDS400").folder(), IMAGES)
+    _, held_out = split(hr_folder(Data(train="BSDS400")), IMAGES)
     pairs = ImagePairs(held_out, 4)
     print(f"{IMAGES} held-out images, {BATCHES} batches of 8 patches, LR {PATCH}, x4\n")
     print("| teacher | cached against online, dB | inner half, dB | truth: cached, dB | truth: online, dB |")

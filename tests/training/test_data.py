@@ -15,6 +15,7 @@ from mtkd.errors import UserError
 from mtkd.experiments.matrix import Matrix, images_by_scale, images_hash, what_decides
 from mtkd.experiments.plan import load_plan
 from mtkd.images import read_image, write_image
+from mtkd.training.dataset import Dataset, hr_folder
 from mtkd.training.loop import train
 from mtkd.training.recipe import Data, parse
 from mtkd.training.stages import data_hash, prepare
@@ -40,16 +41,17 @@ def div2k(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_official_lr_files_are_used(div2k: Path, tmp_path: Path) -> None:
     data = Data(train="DIV2K_train_HR", lr="official", holdout=2)
     lr = div2k.parent / "DIV2K_train_LR_bicubic" / "X2"
-    assert data.folder() == div2k and data.lr_folder(2) == lr
-    files, _ = data.split(2)
-    pair = data.pairs(files, 2)[0]
+    two, four = Dataset(data, 2), Dataset(data, 4)
+    assert hr_folder(data) == div2k and two.lr_folder() == lr
+    files, _ = two.split()
+    pair = two.pairs(files)[0]
     assert torch.equal(pair.lr, torch.from_numpy(read_image(lr / f"{files[0].stem}x2.png")).permute(2, 0, 1))
     made = Data(train="DIV2K_train_HR", holdout=2)
-    assert not torch.equal(pair.lr, made.pairs(files, 2)[0].lr)
-    assert data.record(2) == {"lr": "files of DIV2K_train_LR_bicubic/X2"}
-    assert data.record(4) == {"lr": "made from HR (bicubic, clamp)"} and data.lr_folder(4) is None
-    assert made.record(2) == {}
-    assert torch.equal(data.pairs(files, 4)[0].lr, made.pairs(files, 4)[0].lr)
+    assert not torch.equal(pair.lr, Dataset(made, 2).pairs(files)[0].lr)
+    assert two.record() == {"lr": "files of DIV2K_train_LR_bicubic/X2"}
+    assert four.record() == {"lr": "made from HR (bicubic, clamp)"} and four.lr_folder() is None
+    assert Dataset(made, 2).record() == {}
+    assert torch.equal(four.pairs(files)[0].lr, Dataset(made, 4).pairs(files)[0].lr)
 
 
 def test_official_lr_files_are_part_of_a_runs_identity(div2k: Path) -> None:
@@ -86,10 +88,11 @@ def test_the_paper_plan_trains_at_every_scale(scale: int, div2k: Path, tmp_path:
 def test_old_recipes_and_cards_stay_what_they_were(small_images: Path, tmp_path: Path) -> None:
     recipe = small_recipe(small_images)
     assert what_decides(recipe)["data"] == {"holdout": 2, "border": "clamp"}
-    assert recipe.data.files(2) == [file for files in recipe.data.split(2) for file in files]
+    dataset = Dataset(recipe.data, 2)
+    assert dataset.files() == [file for files in dataset.split() for file in files]
     card = train(small_recipe(small_images, iterations=1), tmp_path / "run", False, lambda event: None)
     assert set(card["data"]) == {"train", "images", "hash"}
-    assert card["data"]["hash"] == data_hash(recipe.data.files(2))
+    assert card["data"]["hash"] == data_hash(dataset.files())
 
 
 def damage(path: Path) -> Path:
@@ -118,7 +121,8 @@ def test_a_damaged_image_is_left_out_on_request(tmp_path: Path, caplog: pytest.L
     ]
     assert card["data"]["images"] == 3 and list(card["data"]["left_out"]) == ["c.png"]
     assert "damaged or truncated" in card["data"]["left_out"]["c.png"]
-    assert images / "c.png" not in recipe.data.files(2) and len(recipe.data.files(2)) == 5
+    files = Dataset(recipe.data, 2).files()
+    assert images / "c.png" not in files and len(files) == 5
     assert images_hash(recipe.data) != images_hash(whole)
     assert what_decides(recipe) == what_decides(small_recipe(images, iterations=1))  # but for its images the same run
 
@@ -132,12 +136,13 @@ def _reason(path: Path) -> str:
 def test_a_damaged_lr_file_leaves_its_pair_out(div2k: Path) -> None:
     lr = damage(div2k.parent / "DIV2K_train_LR_bicubic" / "X2" / "dx2.png")
     data = Data(train="DIV2K_train_HR", lr="official", holdout=2, skip_damaged=True)
-    assert [path.name for path in data.left_out(2)] == ["d.png"] and data.left_out(3) == {}
-    files = data.files(2)
+    dataset = Dataset(data, 2)
+    assert [path.name for path in dataset.left_out()] == ["d.png"] and Dataset(data, 3).left_out() == {}
+    files = dataset.files()
     assert div2k / "d.png" not in files and lr not in files and len(files) == 10
-    train_files, held = data.split(2)
+    train_files, held = dataset.split()
     assert len(train_files) == 3 and len(held) == 2
-    assert data.pairs(train_files, 2)[0].lr.shape[0] == 3
+    assert dataset.pairs(train_files)[0].lr.shape[0] == 3
 
 
 def test_as_a_command(run: Run, tmp_path: Path) -> None:
@@ -156,9 +161,9 @@ def test_as_a_command(run: Run, tmp_path: Path) -> None:
 def test_no_such_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MTKD_DATA", str(tmp_path))
     with pytest.raises(UserError, match=r"no folder 'DIV2K_train_HR'; .*, or fetch it: mtkd data fetch div2k"):
-        Data(train="DIV2K_train_HR").folder()
+        hr_folder(Data(train="DIV2K_train_HR"))
     with pytest.raises(UserError, match=r"holds train/photos$"):
-        Data(train="photos").folder()
+        hr_folder(Data(train="photos"))
 
 
 def test_fewer_images_are_the_first_of_the_seeds_order() -> None:
@@ -166,7 +171,7 @@ def test_fewer_images_are_the_first_of_the_seeds_order() -> None:
     files = [Path(f"{number:02}.png") for number in range(20)]
 
     def drawn(images: int | None, seed: int = 1) -> list[Path]:
-        return Data(train="any", images=images).drawn(files, seed)
+        return Dataset(Data(train="any", images=images), 2).drawn(files, seed)
 
     assert drawn(4) == drawn(8)[:4] and drawn(8) == drawn(20)[:8]
     assert sorted(drawn(20)) == files == drawn(None)
@@ -184,7 +189,7 @@ def test_a_run_on_fewer_images(small_images: Path, tmp_path: Path) -> None:
     stage, whole = (
         prepare(recipe, torch.device("cpu"), tmp_path / "cache", lambda *_: None) for recipe in (few, usual)
     )
-    assert stage.patches.pairs.files == few.data.drawn(whole.patches.pairs.files, few.seed)
+    assert stage.patches.pairs.files == Dataset(few.data, 2).drawn(whole.patches.pairs.files, few.seed)
     assert stage.held_out.files == whole.held_out.files and stage.data_hash == whole.data_hash
     card = train(few, tmp_path / "run", False, lambda event: None)
     assert card["data"]["images"] == card["recipe"]["data"]["images"] == 3

@@ -12,6 +12,7 @@ import yaml
 from mtkd import networks
 from mtkd.errors import UserError
 from mtkd.experiments.plan import SIZES, load_plan, load_recipe
+from mtkd.training.dataset import hr_folder
 from mtkd.training.recipe import Optimizer, Schedule, parse
 from tests.training.conftest import AGGREGATE, DISTILL, recipe_content
 
@@ -270,13 +271,13 @@ def test_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MTKD_DATA", raising=False)
     with pytest.raises(UserError, match="no folder 'Photos'; give a folder of HR images with --set data.train=FOLDER"):
-        recipe.data.folder()
+        hr_folder(recipe.data)
     library = tmp_path / "library"
     (library / "train" / "Photos").mkdir(parents=True)
     monkeypatch.setenv("MTKD_DATA", str(library))
-    assert recipe.data.folder() == library / "train" / "Photos"
+    assert hr_folder(recipe.data) == library / "train" / "Photos"
     (tmp_path / "Photos").mkdir()  # what stands here comes first
-    assert recipe.data.folder().resolve() == tmp_path / "Photos"
+    assert hr_folder(recipe.data).resolve() == tmp_path / "Photos"
 
 
 def test_the_small_recipes_of_these_tests(tmp_path: Path) -> None:
