@@ -45,6 +45,7 @@ class Seen:
 _ADVICE = {
     "stopped": "Resume goes on from the last step that was saved.",
     "failed": "Resume tries again. To change the recipe, delete the run or choose another name.",
+    "diverged": "Start it again under another name with a lower learning rate.",
     "damaged": "It can be deleted; nothing else can be done with it here.",
 }
 
@@ -63,7 +64,7 @@ def duration(seconds: float) -> str:
 def label(run: Run) -> str:
     """A run in the list: its name, state, progress, quality and time."""
     parts = [_model(run), run.state]
-    if run.state in ("running", "stopped", "failed") and run.iteration:
+    if run.state in ("running", *jobs.RESUMABLE) and run.iteration:
         parts.append(f"step {run.iteration:,} of {run.iterations:,}")
     if run.state == "finished":
         parts.append(f"{run.iterations:,} steps")

@@ -108,7 +108,7 @@ class Train:
             self.detail: gr.Column(visible=True),
             self.confirm: gr.Row(visible=False),
             self.stop: gr.Button(interactive=run.active),
-            self.resume: gr.Button(interactive=run.state in ("stopped", "failed")),
+            self.resume: gr.Button(interactive=run.state in jobs.RESUMABLE),
             self.show: gr.Button(interactive=run.state == "finished"),
             self.delete: gr.Button(interactive=not run.active),
             self.recipe: run.recipe.dump() if run.recipe else "",

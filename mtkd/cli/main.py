@@ -228,9 +228,9 @@ def train(
     Teachers are looked up in the folders of MTKD_ZOO (weights, or run folders), then among the bundled models.
     """
     from mtkd.experiments.plan import load_recipe
-    from mtkd.training.loop import Interrupted
     from mtkd.training.loop import train as run
     from mtkd.training.progress import TrainingProgress
+    from mtkd.training.stop import Interrupted
 
     resolved = load_recipe(recipe, set_ or [])
     try:

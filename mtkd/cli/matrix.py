@@ -261,8 +261,8 @@ def _run(
     from mtkd.experiments import records
     from mtkd.experiments.matrix import Task
     from mtkd.experiments.runner import Outcome, needed, recorded, run_here
-    from mtkd.training.loop import Interrupted
     from mtkd.training.progress import Silent, TrainingProgress
+    from mtkd.training.stop import Interrupted
 
     left = needed(tasks, place)
 

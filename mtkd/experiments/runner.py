@@ -31,9 +31,10 @@ from mtkd.metrics import DEFAULT, spec
 from mtkd.teacher_cache import TeacherCache
 from mtkd.training.checkpoint import Busy, read_recipe
 from mtkd.training.dataset import Dataset, find_folder
-from mtkd.training.loop import Interrupted, Report, stop_flag, train
+from mtkd.training.loop import Report, train
 from mtkd.training.recipe import Data, parse
 from mtkd.training.stages import frozen_network
+from mtkd.training.stop import Interrupted, Stop, stop_on_signal
 from mtkd.zoo.checkpoints import weights_hash
 
 HELD_OUT = "held out"
@@ -348,9 +349,9 @@ def run_here(
     pending = dict(sorted(tasks.items(), key=lambda item: item[1].kind != "measure"))
     outcomes: dict[str, Outcome] = {}
     waiting = False
-    with stop_flag() as stop:
+    with stop_on_signal() as stop:
         while pending:
-            if stop:
+            if stop.requested:
                 raise Interrupted("stopped between two tasks")
             outcome = _next(pending, tasks, outcomes, place, reporter, stop)
             if outcome is not None:
@@ -372,7 +373,7 @@ def _next(
     outcomes: Mapping[str, Outcome],
     place: Place,
     reporter: Callable[[Task], Any],
-    stop: list[int],
+    stop: Stop,
 ) -> Outcome | None:
     """Do the first task that can be done; None where other processes are at all of them."""
     for key, task in pending.items():
@@ -388,10 +389,10 @@ def _next(
     return None
 
 
-def attempt(task: Task, place: Place, reporter: Callable[[Task], Any], stop: Sequence[int] = ()) -> Outcome:
+def attempt(task: Task, place: Place, reporter: Callable[[Task], Any], stop: Stop | None = None) -> Outcome:
     """Do one task and say how it ended; a failure is kept in ``failed.json`` until the task succeeds.
 
-    Caching and measuring end where ``stop`` holds a signal; a training sees to its signals itself.
+    Caching and measuring end where ``stop`` is requested; a training sees to its signals itself.
 
     Raises:
         Busy, Interrupted: as :func:`perform`.
@@ -402,7 +403,7 @@ def attempt(task: Task, place: Place, reporter: Callable[[Task], Any], stop: Seq
 
             def report(event: Mapping[str, Any]) -> None:
                 progress.report(event)
-                if stop:
+                if stop and stop.requested:
                     raise Interrupted(f"stopped at {task}; what is done is kept")
 
             perform(task, place, report)

@@ -12,7 +12,7 @@ from torch import nn
 from mtkd.evaluate import versions
 from mtkd.metrics import PAPER
 from mtkd.networks import parameter_count
-from mtkd.plugins import NETWORKS, providers
+from mtkd.plugins import NETWORKS
 from mtkd.training.dataset import Dataset
 from mtkd.training.guards import falls
 from mtkd.training.stages import Stage
@@ -41,8 +41,7 @@ def make_card(
     """
     recipe = stage.recipe
     online = bool(recipe.teachers) and recipe.teacher_outputs == "online"
-    parts = (("network", recipe.network), ("method", recipe.method.name), ("loss", recipe.method.options.get("loss")))
-    plugins = [plugin.record() for plugin in providers(*parts)]
+    plugins = [plugin.record() for plugin in recipe.plugins()]
     kept = copy.deepcopy(network)
     load_state(kept, read_state(weights), str(weights))
     return {

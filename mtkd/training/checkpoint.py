@@ -1,7 +1,8 @@
 """The run folder: recipe, checkpoint, metrics, and the file that says a run is finished.
 
 ``recipe.yaml`` (resolved), ``metrics.jsonl``, TensorBoard events, ``checkpoints/latest.pt``, ``samples/``,
-then ``model.safetensors`` and ``card.json``; ``finished.json`` is written last.
+then ``model.safetensors`` and ``card.json``; ``finished.json`` is written last. ``status.json``: see
+:mod:`mtkd.training.status`.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class RunFolder:
         Raises:
             Busy: another one is there.
         """
-        if os.environ.get("RANK", "0") != "0":  # the others of a training on several devices
+        if not self.main:
             yield
             return
         try:
@@ -77,9 +78,10 @@ class RunFolder:
 
     def _remove_if_empty(self) -> None:
         """Of a run that never began, leave nothing behind."""
-        if (self.path / "recipe.yaml").exists():
+        if any((self.path / name).exists() for name in ("recipe.yaml", "start.yaml")):
             return
-        (self.path / ".lock").unlink(missing_ok=True)
+        for name in (".lock", "status.json"):
+            (self.path / name).unlink(missing_ok=True)
         for folder in (self.path.absolute(), *self.path.absolute().parents):
             if folder == self.standing or any(folder.iterdir()):
                 break
@@ -89,6 +91,11 @@ class RunFolder:
         """Write the recipe: from now on the folder holds a run. A recipe that cannot start leaves no folder."""
         if not (self.path / "recipe.yaml").exists():
             write_text(self.path / "recipe.yaml", self.recipe.dump())
+
+    @property
+    def main(self) -> bool:
+        """Whether this process is the one that writes, the first of a training on several devices."""
+        return os.environ.get("RANK", "0") == "0"
 
     @property
     def finished(self) -> bool:

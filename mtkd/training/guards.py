@@ -18,6 +18,11 @@ from mtkd.methods import Method, Terms
 from mtkd.plugins import METHODS
 from mtkd.training.measured import HELD_OUT_PSNR, LOOP_NUMBERS
 
+
+class Diverged(UserError):  # noqa: N818
+    """The loss or a weight is not finite any more."""
+
+
 NOTABLE_FALL = 1.0
 """dB below the best validation so far that are worth a word."""
 

@@ -1,38 +1,36 @@
 """Trainings that run as processes of their own; each belongs to its folder, not to the program that started it.
 
 The folders lie in ``runs`` of :func:`mtkd.home.home`. Beside what ``mtkd train`` writes (see
-:mod:`mtkd.training.checkpoint`) a folder holds ``start.yaml``, the recipe as it was asked for, ``job.json``, which
-process trains and on what device, and ``log.txt``, what the process says. All that is told of a run is read from there.
+:mod:`mtkd.training.checkpoint`) a folder holds ``start.yaml``, the recipe as it was asked for, and ``log.txt``, what
+the process says. How a run is, ``status.json`` says (:mod:`mtkd.training.status`); whether its process lives, its lock.
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil  # type: ignore[import-untyped]
-from filelock import FileLock, Timeout
 
 from mtkd.config import read_yaml
 from mtkd.errors import UserError, unknown_name
-from mtkd.files import atomic_write
+from mtkd.files import is_locked, lock, write_text
 from mtkd.home import home, runs_folder
-from mtkd.training.devices import check_device, environment
-from mtkd.training.guards import falls
-from mtkd.training.measured import HELD_OUT_PSNR, Measured
+from mtkd.plugins import loaded
+from mtkd.training.devices import check_device, devices, environment
+from mtkd.training.measured import Measured
 from mtkd.training.recipe import Recipe, parse
 from mtkd.training.request import check
-from mtkd.zoo.model import read_card
+from mtkd.training.status import StatusFile, here, read_status, written_status
 
-State = Literal["preparing", "running", "stopped", "failed", "finished", "damaged"]
+State = Literal["preparing", "running", "stopped", "failed", "diverged", "finished", "unavailable", "damaged"]
+RESUMABLE = ("stopped", "failed", "diverged")
 _LOG_BYTES = 16_000
 _known: dict[Path, Measured] = {}
 
@@ -42,9 +40,11 @@ class Run:
     """One run as its folder tells it.
 
     Attributes:
+        state: "unavailable" where a plugin that it was trained with is not loaded.
         note: what is being prepared, or why it failed or cannot be read.
         recipe: None where it cannot be read.
         device: where the process trains or trained last, "cpu", "cuda", "cuda:1", ...
+        started: when the process began, seconds of the epoch.
         iteration: the last that was measured.
         psnr: of the held-out images, dB, newest.
         speed: iterations a second, lately.
@@ -56,6 +56,7 @@ class Run:
     note: str = ""
     recipe: Recipe | None = None
     device: str = ""
+    started: float = 0
     iteration: int = 0
     psnr: float | None = None
     speed: float | None = None
@@ -87,8 +88,8 @@ class Run:
 def runs() -> list[Run]:
     """All runs, the one that was started last first."""
     folder = runs_folder()
-    written = {path: marks for path in folder.iterdir() if (marks := _marks(path))} if folder.is_dir() else {}
-    return [look(path) for path in sorted(written, key=lambda path: (-max(written[path]), path.name))]
+    found = [look(path) for path in folder.iterdir() if _recipe_file(path)] if folder.is_dir() else []
+    return sorted(found, key=lambda run: (-run.started, run.name))
 
 
 def find(name: str) -> Run:
@@ -98,7 +99,7 @@ def find(name: str) -> Run:
         UserError: no such run.
     """
     folder = runs_folder() / name
-    if folder.parent != runs_folder() or not _marks(folder):
+    if folder.parent != runs_folder() or not _recipe_file(folder):
         raise unknown_name("run", name, [run.name for run in runs()])
     return look(folder)
 
@@ -119,8 +120,7 @@ def start(recipe: Recipe, device: str = "cpu") -> Run:
         raise UserError(f"there is a run {folder.name}; resume it, delete it, or choose another name") from None
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
-    with atomic_write(folder / "start.yaml") as temporary:
-        temporary.write_text(recipe.dump(), encoding="utf-8")
+    write_text(folder / "start.yaml", recipe.dump())
     _launch(folder, device)
     return look(folder)
 
@@ -132,7 +132,7 @@ def resume(name: str, device: str | None = None) -> Run:
         UserError: no such run, or one that is active, finished or damaged.
     """
     run = find(name)
-    device = device or run.device or "cpu"
+    device = device or run.device or devices()[0]
     check_device(device)
     _launch(run.folder, device)
     return look(run.folder)
@@ -160,7 +160,7 @@ def delete(name: str) -> Path:
         UserError: no such run, or an active one.
     """
     run = find(name)
-    with FileLock(runs_folder() / ".starting"):
+    with lock(runs_folder() / ".starting"):
         if look(run.folder).active:
             raise UserError(f"{name} is being trained; stop it first")
         target = home() / "deleted" / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000:06d}"
@@ -187,7 +187,8 @@ def log(folder: Path) -> list[str]:
     path = folder / "log.txt"
     if not path.is_file():
         return []
-    begin = max(int(_job(folder).get("log_from", 0)), path.stat().st_size - _LOG_BYTES)
+    status = written_status(folder)
+    begin = max(status.log_from if status else 0, path.stat().st_size - _LOG_BYTES)
     with path.open("rb") as file:
         file.seek(begin)
         return file.read().decode("utf-8", "replace").splitlines()
@@ -196,45 +197,46 @@ def log(folder: Path) -> list[str]:
 def look(folder: Path) -> Run:
     """The run in a folder."""
     try:
-        recipe = _recipe(folder)
+        status = read_status(folder)
     except UserError as error:
         return Run(folder, "damaged", str(error))
-    job = _job(folder)
-    known: dict[str, Any] = {"recipe": recipe, "device": str(job.get("device", ""))}
-    if (folder / "finished.json").is_file():
-        try:
-            return Run(folder, "finished", **known, iteration=recipe.iterations, **_of_card(folder))
-        except UserError as error:
-            return Run(folder, "damaged", str(error), **known)
-    numbers = measured(folder)
-    known |= {
-        "iteration": numbers.iteration,
-        "psnr": numbers.last(HELD_OUT_PSNR),
-        "speed": numbers.speed,
-    }
-    started = float(job.get("started", 0))
-    if _process(folder) is not None or _locked(folder):
-        known["seconds"] = time.time() - started if started else None
-        if any(_changed(folder / name) >= started for name in ("recipe.yaml", "metrics.jsonl")):
-            return Run(folder, "running", _fall(falls(numbers.rows)), **known)
-        return Run(folder, "preparing", _last_line(folder) or "loading the libraries", **known)
-    reason = _failure(log(folder))
-    return Run(folder, "failed" if reason else "stopped", reason, **known)
+    path = _recipe_file(folder) or folder
+    changed = path.stat().st_mtime
+    started = status.started or changed
+    known: dict[str, Any] = {"device": status.device, "started": started, "psnr": status.psnr}
+    try:
+        known["recipe"] = _read(path, changed)
+    except UserError as error:
+        names = {plugin.name for plugin in loaded()}
+        if missing := [plugin for plugin in status.plugins if plugin not in names]:
+            options = " ".join(f"--plugin {plugin}" for plugin in missing)
+            note = f"trained with {', '.join(missing)}; load it with mtkd {options}"
+            return Run(folder, "unavailable", note, **known)
+        return Run(folder, "damaged", str(error), **known)
+    known |= {"iteration": status.iteration, "speed": status.speed}
+    if status.state == "finished":
+        return Run(folder, "finished", status.note, **known | {"seconds": status.seconds})
+    if _process(folder) is not None or is_locked(folder / ".lock"):
+        state: State = status.state if status.active else "running"  # its last lines are still to come
+        return Run(folder, state, status.note, **known | {"seconds": time.time() - started})
+    if not status.active:
+        return Run(folder, status.state, status.note, **known)
+    reason = _last_line(folder) if status.state == "preparing" else ""  # killed, or it never came to write its status
+    return Run(folder, "stopped", reason, **known)
 
 
 def _launch(folder: Path, device: str) -> None:
     """Start the process of a run that has none, and write down which it is."""
-    with FileLock(runs_folder() / ".starting"):
+    with lock(runs_folder() / ".starting"):
         run = look(folder)
         if run.active:
             raise UserError(f"{folder.name} is being trained already")
-        if run.state in ("finished", "damaged"):
+        if run.state not in RESUMABLE or run.recipe is None:
             raise UserError(f"{folder.name} is {run.state}; it cannot be resumed")
-        recipe = next(path for path in _recipe_files(folder) if path.is_file())
-        command = [sys.executable, "-m", "mtkd.cli", "train", str(recipe), "--out", str(folder), "--resume"]
-        command += ["--cache", str(home() / "cache")]
+        command = [sys.executable, "-m", "mtkd.cli", "train", str(_recipe_file(folder)), "--out", str(folder)]
+        command += ["--resume", "--cache", str(home() / "cache")]
         with (folder / "log.txt").open("ab") as file:
-            job = {"device": device, "started": time.time(), "log_from": file.tell()}
+            log_from = file.tell()
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -243,18 +245,17 @@ def _launch(folder: Path, device: str) -> None:
                 start_new_session=True,
                 env=environment(device),
             )
-        with atomic_write(folder / "job.json") as temporary:
-            temporary.write_text(json.dumps(job | {"pid": process.pid}), encoding="utf-8")
+        status = StatusFile(folder)
+        status.status = read_status(folder)
+        plugins = tuple(plugin.name for plugin in run.recipe.plugins())
+        fields = here() | {"pid": process.pid, "device": device, "log_from": log_from, "plugins": plugins}
+        status.update(**fields, state="preparing", note="loading the libraries")
     threading.Thread(target=process.wait, daemon=True).start()  # else it stays a zombie after its end
 
 
-def _recipe_files(folder: Path) -> Sequence[Path]:
-    return folder / "recipe.yaml", folder / "start.yaml"
-
-
-def _recipe(folder: Path) -> Recipe:
-    path = next((path for path in _recipe_files(folder) if path.is_file()), folder / "start.yaml")
-    return _read(path, _changed(path))
+def _recipe_file(folder: Path) -> Path | None:
+    """As the training began with it, else as it was asked for; None: the folder holds no run."""
+    return next((path for name in ("recipe.yaml", "start.yaml") if (path := folder / name).is_file()), None)
 
 
 @lru_cache(256)
@@ -262,75 +263,17 @@ def _read(path: Path, changed: float) -> Recipe:
     return parse(read_yaml(path), str(path))
 
 
-def _marks(folder: Path) -> list[float]:
-    """When the files were written that make a folder a run; none: it is no run."""
-    files = [*_recipe_files(folder), folder / "job.json"]
-    return [path.stat().st_mtime for path in files if path.is_file()]
-
-
-def _job(folder: Path) -> dict[str, Any]:
-    try:
-        content = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    kinds = {"pid": int, "started": float, "device": str, "log_from": int}
-    right = isinstance(content, dict) and all(isinstance(content.get(key), kind) for key, kind in kinds.items())
-    return content if right else {}
-
-
 def _process(folder: Path) -> psutil.Process | None:
     """The living process that was started for a folder: by its number, and by what it was told to do."""
-    try:
-        process = psutil.Process(_job(folder)["pid"])
-        return process if str(folder) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE else None
-    except (KeyError, ValueError, psutil.Error):
+    status = written_status(folder)
+    if status is None or status.host != here()["host"]:
         return None
-
-
-def _locked(folder: Path) -> bool:
-    """Whether any process trains in the folder."""
-    if not (folder / ".lock").exists():
-        return False
     try:
-        with FileLock(folder / ".lock", timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
-def _changed(path: Path) -> float:
-    return path.stat().st_mtime if path.is_file() else -1.0
-
-
-def _of_card(folder: Path) -> dict[str, Any]:
-    card = read_card(folder / "card.json")
-    try:
-        return {
-            "psnr": float(card["held_out"]["psnr"]),
-            "seconds": float(card["seconds"]),
-            "note": _fall(card.get("falls", [])),
-        }
-    except (ValueError, KeyError, TypeError):
-        return {}
-
-
-def _fall(falls: Sequence[Mapping[str, float]]) -> str:
-    """The last fall of the held-out PSNR in words, "" without any."""
-    if not falls:
-        return ""
-    last = falls[-1]
-    return f"Held-out PSNR fell by {last['best'] - last['psnr']:.2f} dB, at step {last['iteration']:,}."
+        process = psutil.Process(status.pid)
+        return process if str(folder) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE else None
+    except (ValueError, psutil.Error):
+        return None
 
 
 def _last_line(folder: Path) -> str:
     return next((line.strip() for line in reversed(log(folder)) if line.strip()), "")
-
-
-def _failure(lines: Sequence[str]) -> str:
-    """Why a process ended that saved nothing: its one line for the user, or the end of a traceback."""
-    for line in reversed(lines):
-        if line.startswith("mtkd: "):
-            return line.removeprefix("mtkd: ")
-    if any(line.startswith("Traceback") for line in lines):
-        return next((line for line in reversed(lines) if line.strip()), "")
-    return ""

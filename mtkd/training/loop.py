@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
-import signal
-import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
 from typing import Any, TypeVar
 
 import torch
@@ -29,10 +25,12 @@ from mtkd.methods import Terms
 from mtkd.training.card import make_card
 from mtkd.training.checkpoint import RunFolder
 from mtkd.training.dataset import hr_folder
-from mtkd.training.guards import Finite, falls, keep_batch, loss_terms
+from mtkd.training.guards import Diverged, Finite, falls, keep_batch, loss_terms
 from mtkd.training.measured import HELD_OUT_PSNR, Measured, flat
 from mtkd.training.recipe import Recipe
 from mtkd.training.stages import Stage, prepare
+from mtkd.training.status import StatusFile, measurements, status_of
+from mtkd.training.stop import Interrupted, Stop, stop_on_signal
 from mtkd.zoo.checkpoints import save_weights, weights_hash
 from mtkd.zoo.headers import Header
 
@@ -59,39 +57,6 @@ def average_weights(average: nn.Module, network: nn.Module, decay: float, step: 
     torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), share)
 
 
-class Interrupted(Exception):  # noqa: N818
-    """SIGTERM or Ctrl-C arrived; the state was saved."""
-
-
-class _StopFlag(list[int]):
-    """The signals that have arrived."""
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.append(number)
-
-
-@contextmanager
-def stop_flag() -> Iterator[list[int]]:
-    """A list that receives SIGINT and SIGTERM instead of the process (signals reach a process's main thread only).
-
-    Within another one, it hands on what it received when it ends: a run that was in its last iteration is finished,
-    and what stands around it stops.
-    """
-    received = _StopFlag()
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    before = {s: signal.signal(s, received) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        outer = before[signal.SIGINT]
-        if isinstance(outer, _StopFlag):
-            outer.extend(received)
-
-
 def train(
     recipe: Recipe,
     out: Path,
@@ -113,23 +78,14 @@ def train(
     run = RunFolder(out, recipe, resume)
     if run.finished:
         return run.card()
-    precision = {"fp32": "no"}.get(recipe.precision, recipe.precision)
-    AcceleratorState._reset_state()  # else a process could train in one precision only
-    # Told so, accelerate also joins several CPU processes (torchrun) instead of running them side by side.
-    accelerator = Accelerator(
-        mixed_precision=precision,
-        cpu=not torch.accelerator.is_available(),
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
-    )
-    if recipe.precision == "fp16" and accelerator.device.type == "cpu":  # accelerate would train in fp32
-        raise UserError("precision fp16 needs a GPU; take bf16 or fp32 here")
-    if recipe.batch % accelerator.num_processes:
-        raise UserError(f"batch {recipe.batch} does not divide among {accelerator.num_processes} processes")
-    with run.alone(), stop_flag() as stop:
+    plugins = [plugin.name for plugin in recipe.plugins()]
+    with run.alone(), status_of(out, recipe.iterations, plugins, run.main) as status, stop_on_signal() as stop:
+        accelerator = _accelerator(recipe)
 
         def preparing(task: str, done: int, of: int) -> None:
             report({"task": task, "done": done, "of": of})
-            if stop:
+            status.update(note=f"{task} {done} of {of}")
+            if stop.requested:
                 raise Interrupted(f"stopped while {task}; what is done is kept")
 
         rank, ranks = accelerator.process_index, accelerator.num_processes
@@ -138,14 +94,37 @@ def train(
         stage.hold()
         run.begin()
         with run.told_if_unwritable():
-            return Loop(run, stage, accelerator, report).run(stop)
+            return Loop(run, stage, accelerator, report, status).run(stop)
+
+
+def _accelerator(recipe: Recipe) -> Accelerator:
+    """The device, or this process's of several.
+
+    Raises:
+        UserError: it has not the recipe's precision, or the batch does not divide among the processes.
+    """
+    AcceleratorState._reset_state()  # else a process could train in one precision only
+    # Told so, accelerate also joins several CPU processes (torchrun) instead of running them side by side.
+    accelerator = Accelerator(
+        mixed_precision={"fp32": "no"}.get(recipe.precision, recipe.precision),
+        cpu=not torch.accelerator.is_available(),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+    )
+    if recipe.precision == "fp16" and accelerator.device.type == "cpu":  # accelerate would train in fp32
+        raise UserError("precision fp16 needs a GPU; take bf16 or fp32 here")
+    if recipe.batch % accelerator.num_processes:
+        raise UserError(f"batch {recipe.batch} does not divide among {accelerator.num_processes} processes")
+    return accelerator
 
 
 class Loop:
     """State and steps of one training run."""
 
-    def __init__(self, run: RunFolder, stage: Stage, accelerator: Accelerator, report: Report) -> None:
-        recipe = stage.recipe
+    def __init__(
+        self, run: RunFolder, stage: Stage, accelerator: Accelerator, report: Report, status: StatusFile
+    ) -> None:
+        recipe, self.status = stage.recipe, status
+        self.measured = Measured(run.path)
         self.run_folder, self.stage, self.recipe = run, stage, recipe
         self.accelerator, self.report = accelerator, report
         network = stage.network.to(accelerator.device)
@@ -225,9 +204,10 @@ class Loop:
         if self.accelerator.scaler is not None:
             state["scaler"] = self.accelerator.scaler.state_dict()
         self.run_folder.save(state)
+        self.status.update(iteration=iteration, seconds=self.seconds)
 
-    def run(self, stop: list[int]) -> dict[str, Any]:
-        """Train to the end, or save and raise Interrupted once ``stop`` holds a signal."""
+    def run(self, stop: Stop) -> dict[str, Any]:
+        """Train to the end, or save and raise Interrupted once ``stop`` is requested."""
         recipe, main = self.recipe, self.accelerator.is_main_process
         rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
         board = SummaryWriter(str(self.run_folder.path), purge_step=self.start + 1) if main else None
@@ -287,7 +267,7 @@ class Loop:
         if rank == self.accelerator.process_index:
             keep_batch(file, next(self.stage.batches(first - 1, first, rank, ranks, ahead=0)), first)
         self.accelerator.wait_for_everyone()  # one that ends takes the others with it
-        raise UserError(
+        raise Diverged(
             f"{what} of iteration {first} is not finite; lower optimizer.lr. Its batch is kept in {file}. "
             f"{self.run_folder.saved()}"
         )
@@ -320,13 +300,13 @@ class Loop:
         stacked = torch.stack(list(numbers.values()))
         return dict(zip(numbers, self.accelerator.reduce(stacked, "mean").tolist(), strict=True))
 
-    def _stopping(self, stop: list[int], done: int) -> bool:
+    def _stopping(self, stop: Stop, done: int) -> bool:
         """Whether to stop now: several processes agree on it every few iterations, or one would wait for ever."""
         if self.accelerator.num_processes == 1:
-            return bool(stop)
+            return stop.requested
         if done % AGREE_EVERY:
             return False
-        arrived = torch.tensor([len(stop)], device=self.accelerator.device)
+        arrived = torch.tensor([int(stop.requested)], device=self.accelerator.device)
         return bool(self.accelerator.reduce(arrived, "sum").item())
 
     def _log(self, board: SummaryWriter | None, iteration: int, numbers: Mapping[str, Any]) -> None:
@@ -336,7 +316,8 @@ class Loop:
             for name, value in flat(numbers).items():
                 board.add_scalar(name, value, iteration)
         event: dict[str, Any] = {"iteration": iteration, "iterations": self.recipe.iterations, **numbers}
-        if HELD_OUT_PSNR in numbers and (fallen := falls(Measured(self.run_folder.path).read())):
+        self.status.update(state="running", **measurements(self.measured))
+        if HELD_OUT_PSNR in numbers and (fallen := falls(self.measured.rows)):
             event["fall"] = fallen[-1] if fallen[-1]["iteration"] == iteration else None
         self.report(event)
 
@@ -353,7 +334,7 @@ class Loop:
         if self.accelerator.is_main_process:
             self._save_weights(weights, self.recipe.name)
             values = self.values or self.stage.validate(self.result)  # none where only this was left to do
-            rows = Measured(folder.path).read()
+            rows = self.measured.read()
             card = make_card(self.stage, self.result, values, weights, self.seconds, self.places, rows)
             write_json(folder.path / "card.json", card)
             write_json(folder.path / "finished.json", {"iterations": self.recipe.iterations})

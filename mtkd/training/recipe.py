@@ -17,6 +17,7 @@ from mtkd import networks
 from mtkd.config import Strict, explain, to_yaml
 from mtkd.errors import UserError, unknown_name
 from mtkd.methods import changed_options, compares_features, runs_teacher
+from mtkd.plugins import Plugin, providers
 from mtkd.resize import Border
 
 OFFICIAL = "official"
@@ -174,6 +175,11 @@ class Recipe(Strict):
         if self.self_ensemble:
             notes.append("teachers' outputs averaged over the 8 orientations of their input (not in the paper)")
         return notes
+
+    def plugins(self) -> list[Plugin]:
+        """The loaded plugins that declare its network, method or loss."""
+        loss = self.method.options.get("loss")
+        return providers(("network", self.network), ("method", self.method.name), ("loss", loss))
 
     def dump(self) -> str:
         """The resolved recipe as YAML."""

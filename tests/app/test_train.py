@@ -71,7 +71,7 @@ def state(name: str, *expected: str) -> jobs.Run:
 
 @contextmanager
 def paused(name: str) -> Iterator[None]:
-    process = psutil.Process(json.loads((jobs.find(name).folder / "job.json").read_text())["pid"])
+    process = psutil.Process(json.loads((jobs.find(name).folder / "status.json").read_text())["pid"])
     process.suspend()
     try:
         yield

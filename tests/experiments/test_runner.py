@@ -26,9 +26,9 @@ from mtkd.experiments.overview import overview
 from mtkd.experiments.plan import Plan, load_plan
 from mtkd.experiments.runner import HELD_OUT, Place, in_zoo, needed, perform, read_scores, run_here
 from mtkd.training.checkpoint import Busy
-from mtkd.training.loop import Interrupted
 from mtkd.training.progress import Silent
 from mtkd.training.recipe import parse
+from mtkd.training.stop import Interrupted
 from mtkd.zoo.checkpoints import weights_hash
 from tests.experiments.conftest import finish, graph, quiet, write_plan
 from tests.test_evaluate import fake_set

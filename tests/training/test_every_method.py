@@ -10,11 +10,13 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from mtkd.plugins import METHODS
-from mtkd.training import loop
+from mtkd.training import stop
 from mtkd.training.checkpoint import RunFolder
 from mtkd.training.loop import Loop, train
 from mtkd.training.measured import terms
 from mtkd.training.stages import prepare
+from mtkd.training.status import StatusFile
+from mtkd.training.stop import Interrupted
 from mtkd.zoo.checkpoints import weights_hash
 from tests.training.conftest import small_recipe
 from tests.training.test_resume import Stop, assert_same_end, rows, silent
@@ -46,7 +48,7 @@ def test_a_teacher_that_is_run_is_run_in_the_recipes_precision(
     run = RunFolder(tmp_path / "run", stage.recipe, False)
     run.begin()
     AcceleratorState._reset_state()
-    Loop(run, stage, Accelerator(mixed_precision="bf16", cpu=True), silent).run([])
+    Loop(run, stage, Accelerator(mixed_precision="bf16", cpu=True), silent, StatusFile(run.path)).run(stop.Stop())
     assert seen == [torch.bfloat16] * stage.recipe.iterations
     assert weights_hash(teacher) == before
 
@@ -56,7 +58,7 @@ def test_a_projection_is_kept_and_resumed(small_images: Path, in_zoo: Path, tmp_
     changes = {"stage": "distill", "network": "swinir_tiny", "method": {"name": "crosskd"}, "teachers": ["ada"]}
     recipe = small_recipe(small_images, **changes)
     train(recipe, tmp_path / "reference", False, silent)
-    with pytest.raises(loop.Interrupted):
+    with pytest.raises(Interrupted):
         train(recipe, tmp_path / "run", False, Stop(lambda event: event.get("iteration") == 2))
     train(recipe, tmp_path / "run", True, silent)
     assert_same_end(tmp_path / "run", tmp_path / "reference")

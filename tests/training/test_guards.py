@@ -81,8 +81,10 @@ def test_numbers_that_are_not_finite_stop_a_training(
 
 def test_a_diverging_training_stops(small_images: Path, tmp_path: Path) -> None:
     recipe = small_recipe(small_images, iterations=40, optimizer={"lr": 1e18})
-    with pytest.raises(UserError, match=r"(loss|weight) of iteration \d+ is not finite; lower optimizer.lr"):
+    with pytest.raises(UserError, match=r"(loss|weight) of iteration \d+ is not finite; lower optimizer.lr") as error:
         train(recipe, tmp_path / "run", False, lambda _: None)
+    run = jobs.look(tmp_path / "run")
+    assert (run.state, run.note) == ("diverged", str(error.value))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from mtkd import zoo
+from mtkd import plugins, zoo
 from mtkd.errors import UserError
 from mtkd.training import devices, jobs
+from mtkd.training.loop import train
 from mtkd.training.recipe import Recipe
+from mtkd.training.status import Status
 from tests.training.conftest import small_recipe, write_images
 
 LONG = 400
@@ -120,11 +123,26 @@ def test_a_run_that_cannot_go_on_tells_why(home: Path, tmp_path: Path) -> None:
     assert run.state == "failed" and "b.png" in run.note and "Traceback" not in run.note
 
 
+def status(**fields: Any) -> str:
+    """``status.json`` of a run."""
+    return Status(**{"host": socket.gethostname(), "started": time.time(), **fields}).model_dump_json()
+
+
 def test_a_number_that_another_process_has_now_is_not_taken_for_the_run(home: Path, small_images: Path) -> None:
-    job = {"pid": os.getpid(), "started": time.time(), "device": "cpu", "log_from": 0}
-    run_folder(home, "old_x2", small_recipe(small_images), job_json=json.dumps(job))
+    run_folder(home, "old_x2", small_recipe(small_images), status_json=status(pid=os.getpid(), state="running"))
     assert jobs.find("old_x2").state == "stopped"
     assert "nothing to stop" in attempt(jobs.stop, "old_x2")
+
+
+def test_a_process_of_another_computer_is_not_looked_for_here(home: Path, small_images: Path) -> None:
+    """Its lock says whether it lives."""
+    text = status(pid=1, host="elsewhere", state="running", iteration=7, speed=2.0)
+    folder = run_folder(home, "far_x2", small_recipe(small_images), status_json=text)
+    assert jobs.find("far_x2").state == "stopped"
+    with FileLock(folder / ".lock"):
+        run = jobs.find("far_x2")
+        assert (run.state, run.iteration, run.speed) == ("running", 7, 2.0)
+        assert "started elsewhere" in attempt(jobs.stop, "far_x2")
 
 
 def test_a_run_of_a_terminal_is_seen_but_not_stopped(home: Path, small_images: Path) -> None:
@@ -136,23 +154,64 @@ def test_a_run_of_a_terminal_is_seen_but_not_stopped(home: Path, small_images: P
     assert jobs.find("elsewhere_x2").state == "stopped"
 
 
-@pytest.mark.parametrize(
-    ("log", "state", "note"),
-    [
-        ("reading images 1/5\nmtkd: the disk is full\n", "failed", "the disk is full"),
-        (
-            "Traceback (most recent call last):\n  File\nRuntimeError: CUDA out of memory\n",
-            "failed",
-            "RuntimeError: CUDA out of memory",
-        ),
-        ("train x 5/9\nstopped at iteration 5 of 9; saved. Go on with: mtkd train x\n", "stopped", ""),
-        ("", "stopped", ""),
-    ],
-)
-def test_how_it_ended_is_read_from_the_log(log: str, state: str, note: str, home: Path, small_images: Path) -> None:
-    run_folder(home, "a_x2", small_recipe(small_images), log_txt=log)
+@pytest.mark.parametrize("state", ["failed", "diverged", "stopped"])
+def test_how_it_ended_is_what_it_said(state: str, home: Path, small_images: Path) -> None:
+    run_folder(home, "a_x2", small_recipe(small_images), status_json=status(state=state, note="so"), log_txt="mtkd: no")
     run = jobs.find("a_x2")
-    assert (run.state, run.note) == (state, note)
+    assert (run.state, run.note) == (state, "so")
+
+
+@pytest.mark.parametrize(
+    ("state", "note"), [("preparing", "ModuleNotFoundError: No module named 'torch'"), ("running", "")]
+)
+def test_one_that_said_no_more_was_stopped(state: str, note: str, home: Path, small_images: Path) -> None:
+    """While it prepared, its last words are shown: it may have ended before it could say how."""
+    log = "before\nTraceback (most recent call last):\nModuleNotFoundError: No module named 'torch'\n"
+    text = status(state=state, note="loading the libraries", log_from=7)
+    run_folder(home, "a_x2", small_recipe(small_images), status_json=text, log_txt=log)
+    run = jobs.find("a_x2")
+    assert (run.state, run.note) == ("stopped", note) and "before" not in jobs.log(run.folder)
+
+
+def test_runs_of_before_are_read(home: Path, small_images: Path) -> None:
+    """Those that have no status.json: metrics, lock, and card tell the same."""
+    recipe = small_recipe(small_images)
+    rows = '{"iteration": 2, "L1": 0.5, "it/s": 4.0}\n{"iteration": 3, "validation PSNR-Y": 30.5}\n'
+    folder = run_folder(home, "going_x2", recipe, metrics_jsonl=rows, job_json="{}")
+    run = jobs.find("going_x2")
+    assert (run.state, run.iteration, run.psnr, run.speed) == ("stopped", 3, 30.5, 4.0)
+    with FileLock(folder / ".lock"):
+        assert jobs.find("going_x2").state == "running"
+    card = {
+        "held_out": {"psnr": 31.5}, "seconds": 60, "iterations": recipe.iterations,
+        "falls": [{"iteration": 2, "psnr": 28.0, "best": 30.0}],
+    }  # fmt: skip
+    run_folder(home, "done_x2", recipe, card_json=json.dumps(card), finished_json="{}")
+    run = jobs.find("done_x2")
+    assert (run.state, run.iteration, run.psnr, run.seconds) == ("finished", recipe.iterations, 31.5, 60)
+    assert run.note == "Held-out PSNR fell by 2.00 dB, at step 2."
+
+
+def test_a_plugin_that_is_not_loaded_is_named(home: Path, tmp_path: Path, small_images: Path) -> None:
+    """Not taken for damage; with the plugin the run is there again."""
+    file = tmp_path / "my_net.py"
+    file.write_text(
+        "from torch import nn\nfrom mtkd.plugins import network\n"
+        "@network('my_net')\ndef my_net(scale):\n"
+        "    return nn.Sequential(nn.Conv2d(3, 3 * scale**2, 3, padding=1), nn.PixelShuffle(scale))\n"
+    )
+    (plugin,) = plugins.load([file])
+    try:
+        recipe = small_recipe(small_images, name="mine", network="my_net", iterations=2)
+        train(recipe, home / "runs" / "mine_x2", False, lambda event: None)
+        assert jobs.find("mine_x2").state == "finished"
+    finally:
+        plugins.unload([plugin.name])
+    run = jobs.find("mine_x2")
+    assert run.state == "unavailable" and run.note == f"trained with {file}; load it with mtkd --plugin {file}"
+    assert "cannot be resumed" in attempt(jobs.resume, "mine_x2")
+    (home / "runs" / "mine_x2" / "status.json").unlink()  # as a run of before: its card names the file
+    assert jobs.find("mine_x2").note == "trained with my_net.py; load it with mtkd --plugin my_net.py"
 
 
 def test_damaged_folders_break_nothing(home: Path, small_images: Path) -> None:
@@ -161,17 +220,16 @@ def test_damaged_folders_break_nothing(home: Path, small_images: Path) -> None:
     run_folder(home, "unknown_x2", recipe_yaml="nmae: x")
     run_folder(
         home,
-        "job_x2",
+        "status_x2",
         small_recipe(small_images),
-        job_json='{"pid": "1"}',
+        status_json='{"pid": "one"}',
         log_txt="\udcff".encode("utf-8", "replace").decode(),
     )
-    run_folder(home, "alone_x2", job_json="{}")
+    run_folder(home, "alone_x2", status_json="{}")
     run_folder(home, "no_run", model_safetensors="")
     (home / "runs" / "file").write_text("")
     states = {run.name: run.state for run in jobs.runs()}
-    assert states == {"good_x2": "stopped", "garbage_x2": "damaged", "unknown_x2": "damaged", "job_x2": "stopped",
-                      "alone_x2": "damaged"}  # fmt: skip
+    assert states == {"good_x2": "stopped", "garbage_x2": "damaged", "unknown_x2": "damaged", "status_x2": "stopped"}
     assert jobs.find("good_x2").iteration == 3
     assert "cannot be resumed" in attempt(jobs.resume, "garbage_x2")
     assert jobs.delete("garbage_x2").parent == home / "deleted"

@@ -24,6 +24,7 @@ from mtkd.training import loop
 from mtkd.training.checkpoint import Busy
 from mtkd.training.loop import train
 from mtkd.training.stages import prepare
+from mtkd.training.stop import Interrupted
 from mtkd.zoo.checkpoints import read_state
 from mtkd.zoo.headers import read_header
 from tests.training.conftest import AGGREGATE, DISTILL, write_model, write_recipe
@@ -160,7 +161,7 @@ class Stop:
 def test_a_run_stopped_while_preparing_goes_on(small_images: Path, in_zoo: Path, tmp_path: Path) -> None:
     recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images, **AGGREGATE)))
     stop = Stop(lambda event: event.get("task") == "outputs of ada" and event["done"] == 2)
-    with pytest.raises(loop.Interrupted, match="stopped while outputs of ada"):
+    with pytest.raises(Interrupted, match="stopped while outputs of ada"):
         train(recipe, tmp_path / "run", False, stop)
     done = list((tmp_path / "cache").rglob("*.npy"))
     assert len(done) == 2
@@ -185,7 +186,7 @@ def test_stopped_before_the_first_checkpoint_starts_over(small_images: Path, tmp
 def test_the_handlers_of_signals_are_put_back(small_images: Path, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images)))
-    with pytest.raises(loop.Interrupted, match="iteration 2 of 4; saved"):
+    with pytest.raises(Interrupted, match="iteration 2 of 4; saved"):
         train(recipe, tmp_path / "run", False, Stop(lambda event: event.get("iteration") == 2))
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 

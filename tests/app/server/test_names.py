@@ -36,7 +36,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     save_state(home / "models" / "evil_x4.safetensors", state, Header(EVIL, "edsr_tiny", 4))
     run = home / "runs" / EVIL
     run.mkdir(parents=True)
-    (run / "job.json").write_text("{}")
     (run / "recipe.yaml").write_text(f"name: {EVIL}\n")
     with served(MTKD_HOME=str(home)) as (address, _):
         yield address
