@@ -215,7 +215,8 @@ def look(folder: Path) -> Run:
         return Run(folder, "damaged", str(error), **known)
     known |= {"iteration": status.iteration, "speed": status.speed}
     if status.state == "finished":
-        return Run(folder, "finished", status.note, **known | {"seconds": status.seconds})
+        known |= {"iteration": known["recipe"].iterations, "seconds": status.seconds}
+        return Run(folder, "finished", status.note, **known)
     if _process(folder) is not None or is_locked(folder / ".lock"):
         state: State = status.state if status.active else "running"  # its last lines are still to come
         return Run(folder, state, status.note, **known | {"seconds": time.time() - started})

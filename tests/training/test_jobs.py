@@ -207,6 +207,7 @@ def test_a_plugin_that_is_not_loaded_is_named(home: Path, tmp_path: Path, small_
         assert jobs.find("mine_x2").state == "finished"
     finally:
         plugins.unload([plugin.name])
+        jobs._read.cache_clear()  # as another process, which has never had it
     run = jobs.find("mine_x2")
     assert run.state == "unavailable" and run.note == f"trained with {file}; load it with mtkd --plugin {file}"
     assert "cannot be resumed" in attempt(jobs.resume, "mine_x2")
