@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from filelock import FileLock
-
 from mtkd.errors import UserError
+from mtkd.files import lock
 from mtkd.home import home
 
 PIECE = 1 << 14
@@ -105,7 +104,7 @@ def download(
     path = remote.path
     downloader = Downloader(remote, progress, patience, stop or threading.Event())
     try:
-        with FileLock(lock_for(path)):
+        with lock(lock_for(path)):
             pooch.retrieve(remote.url, remote.sha256, path.name, path.parent, downloader=downloader)
             downloader.part.unlink(missing_ok=True)
     except UserError:

@@ -16,11 +16,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from mtkd.data.archives import unpack
 from mtkd.downloads import PATIENCE, Patience, Progress, Remote, download_all, lock_for, mirrored
 from mtkd.errors import UserError, unknown_name
+from mtkd.files import lock
 
 MANIFESTS = Path(__file__).parent / "manifests"
 
@@ -196,7 +195,7 @@ def fetch(
     """
     if not remotes:
         return
-    with FileLock(lock_for(Path(os.path.commonpath([remote.path.parent for remote in remotes]), ".fetching"))):
+    with lock(lock_for(Path(os.path.commonpath([remote.path.parent for remote in remotes]), ".fetching"))):
         left = missing(remotes, keep)  # another process may have been at it
         staged = [replace(remote, path=remote.staged) for remote in left if not remote.path.exists()]
         failed = download_all(staged, progress, workers, patience)

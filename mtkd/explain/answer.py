@@ -17,7 +17,7 @@ from mtkd.explain._captum import ShapleyValues
 from mtkd.explain.maps import attribution_maps, diffusion_index, shares
 from mtkd.explain.options import RESERVED, read_options
 from mtkd.explain.question import Question, Window, ask
-from mtkd.files import atomic_write
+from mtkd.files import atomic_write, write_json
 from mtkd.images import UInt8Image, write_image
 from mtkd.plugins import ATTRIBUTIONS
 from mtkd.plugins.specs import Progress
@@ -129,8 +129,7 @@ class Explanation:
             levels = (one * 255).round().to(torch.uint8).numpy()
             write_image(folder / f"{name}.png", np.repeat(levels[..., None], 3, -1), json.dumps(self.row()))
             written += [path, folder / f"{name}.png"]
-        with atomic_write(folder / "explanation.json") as temporary:
-            temporary.write_text(json.dumps(self.row(), indent=1) + "\n", encoding="utf-8")
+        write_json(folder / "explanation.json", self.row())
         return [*written, folder / "explanation.json"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mtkd.errors import UserError
-from mtkd.files import atomic_write
+from mtkd.files import write_text
 from mtkd.plugins import NETWORKS
 
 
@@ -35,8 +35,7 @@ def _update(run: Path) -> bool:
             raise UserError(f"{path}: damaged ({error}); move {run.name} away") from error
         if new != old:
             changed = True
-            with atomic_write(path) as temporary:
-                temporary.write_text(new, encoding="utf-8")
+            write_text(path, new)
     return changed
 
 
