@@ -9,7 +9,7 @@ import socket
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -50,7 +50,8 @@ _TABS = {
 
 def build(pictures: Pictures, trusted: bool = True) -> gr.Blocks:
     """The page: one tab a file in ``tabs``; ``trusted`` as in :class:`~mtkd_app.state.Shared`."""
-    with gr.Blocks(title=_TITLE, fill_width=True, analytics_enabled=False) as page:
+    page = gr.Blocks(title=_TITLE, fill_width=True, analytics_enabled=False)
+    with page:
         gr.Markdown(
             f"# {_TITLE}\nSeveral large super-resolution networks teach a small one: compare teachers, "
             "the aggregator that merges them (MT), and students, pixel by pixel.",
@@ -149,8 +150,9 @@ def launch(
 
 def _who(page: gr.Blocks, host: str, local: bool, trusted: bool) -> str:
     """Who can reach the page, and what they may do there."""
-    if page.share_url:
-        reach = f"{page.share_url}: everybody on the internet who has this address"
+    public = cast("str | None", page.share_url)  # Gradio declares None alone
+    if public:
+        reach = f"{public}: everybody on the internet who has this address"
     elif local:
         reach = f"{page.local_url}: this computer alone"
     else:

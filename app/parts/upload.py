@@ -17,7 +17,7 @@ class UploadedImage(gr.Image):
 
     is_template = True
 
-    def preprocess(self, payload: ImageData | None) -> str | None:  # type: ignore[override]
+    def preprocess(self, payload: ImageData | None) -> str | None:
         """The path, which Gradio does not look at where a request calls it no file: only uploads are opened.
 
         Raises:
