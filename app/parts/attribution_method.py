@@ -57,9 +57,7 @@ class MethodChoice:
 def method_dropdown(elem_id: str, **props: Any) -> gr.Dropdown:
     """The methods there are, plugins' too."""
     titles = [(spec.title, name) for name, spec in ATTRIBUTIONS.items()]
-    return gr.Dropdown(
-        titles, value="lam", label="Method", elem_id=elem_id, visible=len(titles) > 1, **props
-    )  # fmt: skip
+    return gr.Dropdown(titles, value="lam", label="Method", elem_id=elem_id, visible=len(titles) > 1, **props)
 
 
 def layout(method: gr.Dropdown) -> MethodChoice:
@@ -73,7 +71,9 @@ def layout(method: gr.Dropdown) -> MethodChoice:
 
 
 def _control(option: Option, elem_id: str, visible: bool) -> gr.components.Component:
-    about: dict[str, Any] = {"label": option.label, "elem_id": elem_id, "visible": visible, "min_width": 120}
+    about: dict[str, Any] = {
+        "label": option.label, "info": option.help or None, "elem_id": elem_id, "visible": visible, "min_width": 120
+    }  # fmt: skip
     if option.choices:
         texts = [*option.choices, *(["none"] if option.optional else [])]
         return gr.Dropdown([(text, text) for text in texts], value=option.text, **about)

@@ -25,7 +25,7 @@ class ExplainCommand(typer.core.TyperCommand):
         for name, spec in ATTRIBUTIONS.items():
             with formatter.section(f"Options of --method {name}, {spec.title} (--option KEY=VALUE)"):
                 rows = [
-                    (option.name, f"{option.help or option.label}: {option.values} [default: {option.text}]")
+                    (option.name, f"{option.about}: {option.values} [default: {option.text}]")
                     for option in options_of(name)
                 ]
                 formatter.write_dl(rows or [("", "no options")])

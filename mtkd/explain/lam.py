@@ -192,36 +192,28 @@ class LocalAttributionMap(GradientAttribution):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class LamOptions:
-    """The options of :func:`lam`."""
+    """The options of :func:`lam`; teachers' HR images are blurred ``scale`` times as wide."""
 
     path: Literal["blur", "straight"] = field(
-        default="blur",
-        metadata={
-            "label": "Path",
-            "help": "blur: images of less and less blur (LAM); straight: mixtures with the blurred image, as "
-            "integrated gradients",
-        },
+        default="blur", metadata={"label": "Path", "help": "blur: less and less blur; straight: integrated gradients"}
     )
     sigma: float = field(
         default=1.2,
         metadata={
             "label": "Blur σ, LR pixels",
-            "help": "blur that the path starts from, LR pixels; HR inputs are blurred scale times as wide",
+            "help": "of the image that the path starts from",
             "maximum": 100,
             "usual": (0.2, 4),
         },
     )
     steps: int = field(
         default=50,
-        metadata={"label": "Steps of the path", "help": "steps of the path", "minimum": 1, "usual": (5, 500)},
+        metadata={"label": "Steps", "help": "of the path", "minimum": 1, "usual": (5, 500)},
     )
     rule: Rule = field(default="midpoint", metadata={"label": "Rule", "help": "how the integral is taken"})
     compat: Literal["official"] | None = field(
         default=None,
-        metadata={
-            "label": "Compatibility",
-            "help": "official: as the published code: finite differences, right end of each step",
-        },
+        metadata={"label": "Compatibility", "help": "official: finite differences, as the published code"},
     )
 
     def __post_init__(self) -> None:

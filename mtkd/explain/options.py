@@ -81,12 +81,12 @@ class Option:
             return None
         try:
             number = float(value)
-            whole = int(value) if isinstance(value, str) and self.kind is int else None
+            whole = int(value if isinstance(value, str) else number) if self.kind is int else 0
         except (ValueError, OverflowError):
             return None
         if not math.isfinite(number) or (self.kind is int and not number.is_integer()):
             return None
-        return number if self.kind is float else whole if whole is not None else int(number)
+        return whole if self.kind is int else number
 
     def _wanted(self) -> str:
         noun = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[self.kind]
@@ -99,6 +99,11 @@ class Option:
     def text(self) -> str:
         """The default, as a text that :meth:`read` takes."""
         return "none" if self.default is None else str(self.default)
+
+    @property
+    def about(self) -> str:
+        """Label and help."""
+        return f"{self.label} ({self.help})" if self.help else self.label
 
     @property
     def values(self) -> str:
@@ -169,6 +174,8 @@ def _option(field: dataclasses.Field[Any], hint: Any) -> Option:
         raise UserError(f"option '{field.name}' needs a default")
     about = {key: value for key, value in field.metadata.items() if key in _ABOUT}
     about = {"label": field.name.replace("_", " ").capitalize(), **about}
+    if not isinstance(about.get("usual", ()), tuple) or len(about.get("usual", (None, None))) != 2:
+        raise UserError(f"option '{field.name}': usual is a pair of numbers, not {about['usual']!r}")
     option = Option(field.name, kind, field.default, choices, optional, **about)
     option.read(option.default)
     return option

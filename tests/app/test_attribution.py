@@ -88,6 +88,21 @@ def test_everything_is_saved(page):
 
 
 @pytest.mark.sweep
+def test_another_method_shows_its_options_and_answers(page):
+    def choose(title: str) -> None:
+        page.click("#lam-method input")
+        page.get_by_role("option", name=title).click()
+
+    choose("Saliency")
+    page.locator("#lam-sigma").wait_for(state="hidden")
+    page.click("#lam-go")
+    wait_for(page, "#lam-made", "Saliency")
+    assert "Completeness" not in page.inner_text("#lam-made")
+    choose("Local attribution map")
+    page.locator("#lam-sigma").wait_for(state="visible")
+
+
+@pytest.mark.sweep
 def test_an_aggregator_shows_a_preview_can_be_cancelled_and_starts_again(page):
     page.fill("#lam-steps input", "500")
     page.click("#lam-model input")
