@@ -31,7 +31,8 @@ from mtkd.metrics import DEFAULT, spec
 from mtkd.teacher_cache import TeacherCache
 from mtkd.training.checkpoint import Busy, read_recipe
 from mtkd.training.dataset import Dataset, find_folder
-from mtkd.training.loop import Report, train
+from mtkd.training.log import Report
+from mtkd.training.loop import train
 from mtkd.training.recipe import Data, parse
 from mtkd.training.stages import frozen_network
 from mtkd.training.stop import Interrupted, Stop, stop_on_signal

@@ -30,6 +30,10 @@ class Terms(dict[str, Tensor]):
             term: {part: t.detach() for part, t in made_of.items()} for term, made_of in (parts or {}).items()
         }
 
+    def total(self) -> Tensor:
+        """Their sum, a scalar: what a step makes smaller."""
+        return torch.stack(list(self.values())).sum()
+
 
 class Method(nn.Module, ABC):
     """One way to train a network. Its parameters, if it has any (projections), are trained with the student's.

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import torch
 
-from mtkd.errors import unknown_name
+from mtkd.errors import UserError, unknown_name
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+PATIENCE = timedelta(hours=6)
+"""How long processes wait for each other: one of them may compute or validate meanwhile."""
 
 
 def devices() -> list[str]:
@@ -39,3 +47,27 @@ def environment(device: str) -> dict[str, str]:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
         variables["CUDA_VISIBLE_DEVICES"] = visible[int(index)] if visible != [""] else index
     return variables
+
+
+def accelerator_for(precision: str, batch: int) -> Accelerator:
+    """The device, or this process's of several.
+
+    Raises:
+        UserError: it has not the precision, or the batch does not divide among the processes.
+    """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import InitProcessGroupKwargs
+
+    AcceleratorState._reset_state()  # else a process could train in one precision only
+    # Told so, accelerate also joins several CPU processes (torchrun) instead of running them side by side.
+    accelerator = Accelerator(
+        mixed_precision={"fp32": "no"}.get(precision, precision),
+        cpu=not torch.accelerator.is_available(),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+    )
+    if precision == "fp16" and accelerator.device.type == "cpu":  # accelerate would train in fp32
+        raise UserError("precision fp16 needs a GPU; take bf16 or fp32 here")
+    if batch % accelerator.num_processes:
+        raise UserError(f"batch {batch} does not divide among {accelerator.num_processes} processes")
+    return accelerator

@@ -3,58 +3,39 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import InitProcessGroupKwargs
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 
+from mtkd.data.patches import Batch
 from mtkd.errors import UserError
 from mtkd.evaluate import versions
 from mtkd.files import write_json
 from mtkd.images import write_image
 from mtkd.methods import Terms
+from mtkd.training.average import average_weights
 from mtkd.training.card import make_card
 from mtkd.training.checkpoint import RunFolder
 from mtkd.training.dataset import hr_folder
-from mtkd.training.guards import Diverged, Finite, falls, keep_batch, loss_terms
-from mtkd.training.measured import HELD_OUT_PSNR, Measured, flat
+from mtkd.training.devices import accelerator_for
+from mtkd.training.guards import Diverged, Finite, keep_batch, loss_terms
+from mtkd.training.log import Report, Speed, TrainingLog
+from mtkd.training.measured import HELD_OUT_PSNR
 from mtkd.training.recipe import Recipe
 from mtkd.training.stages import Stage, prepare
-from mtkd.training.status import StatusFile, measurements, status_of
+from mtkd.training.status import StatusFile, status_of
 from mtkd.training.stop import Interrupted, Stop, stop_on_signal
 from mtkd.zoo.checkpoints import save_weights, weights_hash
 from mtkd.zoo.headers import Header
 
-Report = Callable[[Mapping[str, Any]], None]
-"""Called with {"task", "done", "of"} while preparing and {"iteration", "iterations", ...numbers} while training."""
-
-
 Name = TypeVar("Name", bound=Hashable)
-PATIENCE = timedelta(hours=6)
-"""How long processes wait for each other: one of them may compute or validate meanwhile."""
 AGREE_EVERY = 10
 """Iterations after which several processes tell each other of signals."""
-
-
-@torch.no_grad()
-def average_weights(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Take the weights of update ``step`` (from 1) into their exponential moving average.
-
-    The weights of update ``i`` have the share ``decay ** (step - i)``, over the sum of all shares: the random weights
-    before the first update have none, as in Adam's corrected moments (Kingma and Ba 2015, Sec. 3). Without the
-    correction they keep ``decay ** step``: a third after 1,100 updates at 0.999.
-    """
-    share = (1 - decay) / (1 - decay**step)
-    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), share)
 
 
 def train(
@@ -80,7 +61,7 @@ def train(
         return run.card()
     plugins = [plugin.name for plugin in recipe.plugins()]
     with run.alone(), status_of(out, recipe.iterations, plugins, run.main) as status, stop_on_signal() as stop:
-        accelerator = _accelerator(recipe)
+        accelerator = accelerator_for(recipe.precision, recipe.batch)
 
         def preparing(task: str, done: int, of: int) -> None:
             report({"task": task, "done": done, "of": of})
@@ -97,36 +78,15 @@ def train(
             return Loop(run, stage, accelerator, report, status).run(stop)
 
 
-def _accelerator(recipe: Recipe) -> Accelerator:
-    """The device, or this process's of several.
-
-    Raises:
-        UserError: it has not the recipe's precision, or the batch does not divide among the processes.
-    """
-    AcceleratorState._reset_state()  # else a process could train in one precision only
-    # Told so, accelerate also joins several CPU processes (torchrun) instead of running them side by side.
-    accelerator = Accelerator(
-        mixed_precision={"fp32": "no"}.get(recipe.precision, recipe.precision),
-        cpu=not torch.accelerator.is_available(),
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
-    )
-    if recipe.precision == "fp16" and accelerator.device.type == "cpu":  # accelerate would train in fp32
-        raise UserError("precision fp16 needs a GPU; take bf16 or fp32 here")
-    if recipe.batch % accelerator.num_processes:
-        raise UserError(f"batch {recipe.batch} does not divide among {accelerator.num_processes} processes")
-    return accelerator
-
-
 class Loop:
     """State and steps of one training run."""
 
     def __init__(
         self, run: RunFolder, stage: Stage, accelerator: Accelerator, report: Report, status: StatusFile
     ) -> None:
-        recipe, self.status = stage.recipe, status
-        self.measured = Measured(run.path)
+        recipe = stage.recipe
         self.run_folder, self.stage, self.recipe = run, stage, recipe
-        self.accelerator, self.report = accelerator, report
+        self.accelerator = accelerator
         network = stage.network.to(accelerator.device)
         self.average = copy.deepcopy(network) if recipe.ema else None
         # In mixed precision accelerate changes the network's own forward: without an average a copy is validated.
@@ -143,7 +103,7 @@ class Loop:
         if self.method.needs_teacher:  # in the student's precision; cached outputs are computed in float32
             for teacher in stage.frozen.values():
                 accelerator.prepare_model(teacher, evaluation_mode=True)
-        self.start, self.seconds = 0, 0.0
+        self.start, self.seconds, self.began = 0, 0.0, time.monotonic()
         self.values: list[float] = []  # PSNR of the held-out images, measured last
         self.teachers = {name: weights_hash(teacher) for name, teacher in stage.frozen.items()}
         self.places: list[dict[str, Any]] = []
@@ -154,6 +114,9 @@ class Loop:
             self.places.append(here)
         run.cut_metrics(self.start)
         self.finite = Finite(network, accelerator)
+        self.speed = Speed(self.start)
+        # The first process alone writes, measures and reports.
+        self.log = TrainingLog(run, self.start, status, report) if accelerator.is_main_process else None
 
     @property
     def result(self) -> nn.Module:
@@ -162,6 +125,126 @@ class Loop:
             self.plain.load_state_dict(self.network.state_dict())
             return self.plain
         return self.network if self.average is None else self.average
+
+    def run(self, stop: Stop) -> dict[str, Any]:
+        """Train to the end, or save and raise Interrupted once ``stop`` is requested."""
+        recipe = self.recipe
+        self.model.train()
+        self.began = time.monotonic()
+        self.speed.restart(self.start)
+        for done, batch in enumerate(self._batches(self.start, recipe.iterations), self.start + 1):
+            rate = self._set_rate(done - 1)
+            terms = self._step(batch)
+            if self.average is not None and recipe.ema is not None:
+                average_weights(self.average, self.network, recipe.ema, done)
+            self.finite.see(terms.total(), done)
+
+            log, validate = self._due(recipe.log_every, done), self._due(recipe.validate_every, done)
+            snapshot = done in recipe.snapshots
+            if log or validate or snapshot:
+                self._check_finite(done)
+            if log:
+                self._log_step(done, terms, rate)
+            if validate:
+                self._validate(done)
+            if snapshot:  # before the checkpoint, behind which nothing is done again
+                self._keep_snapshot(done)
+            stopping = self._agree_to_stop(stop, done)
+            if stopping or self._due(recipe.checkpoint_every, done):
+                self._check_finite(done)
+                self._save(done)
+            if stopping and done < recipe.iterations:
+                raise Interrupted(f"stopped at iteration {done} of {recipe.iterations}; saved")
+        return self._finish()
+
+    def _batches(self, start: int, stop: int, ahead: int | None = None) -> Iterator[Batch]:
+        """This process's part of the batches of iterations ``start`` to ``stop``."""
+        return self.stage.batches(start, stop, self.accelerator.process_index, self.accelerator.num_processes, ahead)
+
+    def _due(self, every: int, done: int) -> bool:
+        """Whether what is done every so many iterations, and at the end, is to be done after ``done`` of them."""
+        return done % every == 0 or done == self.recipe.iterations
+
+    def _set_rate(self, iteration: int) -> float:
+        """Set the learning rate of an iteration, from 0, by the schedule."""
+        recipe = self.recipe
+        rate = recipe.optimizer.lr * recipe.schedule.factor(iteration, recipe.iterations)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _step(self, batch: Batch) -> Terms:
+        """One update; returns the loss terms."""
+        terms = loss_terms(self.recipe.method.name, self.method, self.model, batch)
+        self.accelerator.backward(terms.total())
+        for parameter in self.method.parameters():  # projections are not part of what DDP wraps
+            if parameter.requires_grad:
+                parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return terms
+
+    def _check_finite(self, done: int) -> None:
+        """Stop where the loss or the weights have ceased to be finite, and keep the batch that did it."""
+        if (fault := self.finite.fault(done)) is None:
+            return
+        first, what, rank = fault
+        ranks = self.accelerator.num_processes
+        file = self.run_folder.path / "non-finite" / f"{first:06d}{f'-{rank}' if ranks > 1 else ''}.safetensors"
+        if rank == self.accelerator.process_index:
+            keep_batch(file, next(self._batches(first - 1, first, ahead=0)), first)
+        self.accelerator.wait_for_everyone()  # one that ends takes the others with it
+        raise Diverged(
+            f"{what} of iteration {first} is not finite; lower optimizer.lr. Its batch is kept in {file}. "
+            f"{self.run_folder.saved()}"
+        )
+
+    def _log_step(self, done: int, terms: Terms, rate: float) -> None:
+        row = self._row(terms) | {"lr": rate, "it/s": self.speed.take(done)}  # of all processes
+        if self.log is not None:
+            self.log.write(done, row)
+
+    def _validate(self, done: int) -> None:
+        """Measure the held-out images, and keep a picture of the first."""
+        if self.log is None:
+            return
+        self.values = self.stage.validate(self.result)
+        self.log.write(done, {HELD_OUT_PSNR: sum(self.values) / len(self.values)})
+        sample = self.stage.sample(self.result).numpy()
+        write_image(self.run_folder.path / "samples" / f"{done:06d}.png", sample)
+        self.speed.restart(done)
+
+    def _keep_snapshot(self, done: int) -> None:
+        if self.log is not None:
+            name = f"{self.recipe.name}@{done}"
+            folder = self.run_folder.path / "snapshots"
+            self._save_weights(folder / f"{name}_x{self.recipe.scale}.safetensors", name)
+
+    def _row(self, terms: Terms) -> dict[str, Any]:
+        """What is logged of a step: the terms, their sum, and under "parts" what terms are made of, if anything."""
+        row: dict[str, Any] = self._everywhere({name: value.detach() for name, value in terms.items()})
+        row["loss"] = sum(row.values())
+        flat = {(term, part): value for term, made_of in terms.parts.items() for part, value in made_of.items()}
+        parts: dict[str, dict[str, float]] = {}
+        for (term, part), value in self._everywhere(flat).items():
+            parts.setdefault(term, {})[part] = value
+        return row | ({"parts": parts} if parts else {})
+
+    def _everywhere(self, numbers: Mapping[Name, Tensor]) -> dict[Name, float]:
+        """Means over the processes, each of which has measured its part of the batch."""
+        if not numbers:
+            return {}
+        stacked = torch.stack(list(numbers.values()))
+        return dict(zip(numbers, self.accelerator.reduce(stacked, "mean").tolist(), strict=True))
+
+    def _agree_to_stop(self, stop: Stop, done: int) -> bool:
+        """Whether to stop now: several processes agree on it every few iterations, or one would wait for ever."""
+        if self.accelerator.num_processes == 1:
+            return stop.requested
+        if done % AGREE_EVERY:
+            return False
+        arrived = torch.tensor([int(stop.requested)], device=self.accelerator.device)
+        return bool(self.accelerator.reduce(arrived, "sum").item())
 
     def _restore(self, state: dict[str, Any]) -> None:
         if state.get("images", self.stage.data_hash) != self.stage.data_hash:
@@ -186,7 +269,9 @@ class Loop:
         self.start, self.seconds, self.places = state["iteration"], state["seconds"], state.get("places", [])
 
     def _save(self, iteration: int) -> None:
-        if not self.accelerator.is_main_process:
+        now = time.monotonic()
+        self.seconds, self.began = self.seconds + now - self.began, now
+        if self.log is None:
             return
         state = {
             "iteration": iteration,
@@ -204,122 +289,7 @@ class Loop:
         if self.accelerator.scaler is not None:
             state["scaler"] = self.accelerator.scaler.state_dict()
         self.run_folder.save(state)
-        self.status.update(iteration=iteration, seconds=self.seconds)
-
-    def run(self, stop: Stop) -> dict[str, Any]:
-        """Train to the end, or save and raise Interrupted once ``stop`` is requested."""
-        recipe, main = self.recipe, self.accelerator.is_main_process
-        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
-        board = SummaryWriter(str(self.run_folder.path), purge_step=self.start + 1) if main else None
-        self.model.train()
-        began, mark, since = time.monotonic(), time.monotonic(), self.start
-        for done, batch in enumerate(self.stage.batches(self.start, recipe.iterations, rank, ranks), self.start + 1):
-            rate = recipe.optimizer.lr * recipe.schedule.factor(done - 1, recipe.iterations)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            terms = self._step(batch)
-            if self.average is not None and recipe.ema is not None:
-                average_weights(self.average, self.network, recipe.ema, done)
-            self.finite.see(torch.stack(list(terms.values())).sum(), done)
-            last = done == recipe.iterations
-            log, validate = done % recipe.log_every == 0 or last, done % recipe.validate_every == 0 or last
-            if log or validate or done in recipe.snapshots:
-                self._check_finite(done)
-            if log:
-                now = time.monotonic()
-                row = self._row(terms) | {"lr": rate, "it/s": (done - since) / (now - mark)}
-                mark, since = now, done
-                if main:
-                    self._log(board, done, row)
-            if main and validate:
-                self.values = values = self.stage.validate(self.result)
-                self._log(board, done, {HELD_OUT_PSNR: sum(values) / len(values)})
-                write_image(
-                    self.run_folder.path / "samples" / f"{done:06d}.png",
-                    self.stage.sample(self.result).numpy(),
-                )
-                mark, since = time.monotonic(), done
-            if main and done in recipe.snapshots:  # before the checkpoint, behind which nothing is done again
-                name = f"{recipe.name}@{done}"
-                path = self.run_folder.path / "snapshots" / f"{name}_x{recipe.scale}.safetensors"
-                self._save_weights(path, name)
-            stopping = self._stopping(stop, done)
-            if done % recipe.checkpoint_every == 0 or last or stopping:
-                self._check_finite(done)
-                self.seconds += time.monotonic() - began
-                began = time.monotonic()
-                self._save(done)
-                if board is not None:
-                    board.flush()
-            if stopping and not last:
-                raise Interrupted(f"stopped at iteration {done} of {recipe.iterations}; saved")
-        if board is not None:
-            board.close()
-        return self._finish()
-
-    def _check_finite(self, done: int) -> None:
-        """Stop where the loss or the weights have ceased to be finite, and keep the batch that did it."""
-        if (fault := self.finite.fault(done)) is None:
-            return
-        first, what, rank = fault
-        ranks = self.accelerator.num_processes
-        file = self.run_folder.path / "non-finite" / f"{first:06d}{f'-{rank}' if ranks > 1 else ''}.safetensors"
-        if rank == self.accelerator.process_index:
-            keep_batch(file, next(self.stage.batches(first - 1, first, rank, ranks, ahead=0)), first)
-        self.accelerator.wait_for_everyone()  # one that ends takes the others with it
-        raise Diverged(
-            f"{what} of iteration {first} is not finite; lower optimizer.lr. Its batch is kept in {file}. "
-            f"{self.run_folder.saved()}"
-        )
-
-    def _step(self, batch: Any) -> Terms:
-        """One update; returns the loss terms."""
-        terms = loss_terms(self.recipe.method.name, self.method, self.model, batch)
-        self.accelerator.backward(torch.stack(list(terms.values())).sum())
-        for parameter in self.method.parameters():  # projections are not part of what DDP wraps
-            if parameter.requires_grad:
-                parameter.grad = self.accelerator.reduce(parameter.grad, "mean")
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return terms
-
-    def _row(self, terms: Terms) -> dict[str, Any]:
-        """What is logged of a step: the terms, their sum, and under "parts" what terms are made of, if anything."""
-        row: dict[str, Any] = self._everywhere({name: value.detach() for name, value in terms.items()})
-        row["loss"] = sum(row.values())
-        flat = {(term, part): value for term, made_of in terms.parts.items() for part, value in made_of.items()}
-        parts: dict[str, dict[str, float]] = {}
-        for (term, part), value in self._everywhere(flat).items():
-            parts.setdefault(term, {})[part] = value
-        return row | ({"parts": parts} if parts else {})
-
-    def _everywhere(self, numbers: Mapping[Name, Tensor]) -> dict[Name, float]:
-        """Means over the processes, each of which has measured its part of the batch."""
-        if not numbers:
-            return {}
-        stacked = torch.stack(list(numbers.values()))
-        return dict(zip(numbers, self.accelerator.reduce(stacked, "mean").tolist(), strict=True))
-
-    def _stopping(self, stop: Stop, done: int) -> bool:
-        """Whether to stop now: several processes agree on it every few iterations, or one would wait for ever."""
-        if self.accelerator.num_processes == 1:
-            return stop.requested
-        if done % AGREE_EVERY:
-            return False
-        arrived = torch.tensor([int(stop.requested)], device=self.accelerator.device)
-        return bool(self.accelerator.reduce(arrived, "sum").item())
-
-    def _log(self, board: SummaryWriter | None, iteration: int, numbers: Mapping[str, Any]) -> None:
-        with self.run_folder.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"iteration": iteration, **numbers}) + "\n")
-        if board is not None:
-            for name, value in flat(numbers).items():
-                board.add_scalar(name, value, iteration)
-        event: dict[str, Any] = {"iteration": iteration, "iterations": self.recipe.iterations, **numbers}
-        self.status.update(state="running", **measurements(self.measured))
-        if HELD_OUT_PSNR in numbers and (fallen := falls(self.measured.rows)):
-            event["fall"] = fallen[-1] if fallen[-1]["iteration"] == iteration else None
-        self.report(event)
+        self.log.saved(iteration, self.seconds)
 
     def _save_weights(self, path: Path, name: str) -> None:
         recipe = self.recipe
@@ -331,10 +301,11 @@ class Loop:
         """Write weights and card, and at last that the run is finished."""
         folder = self.run_folder
         weights = folder.path / "model.safetensors"
-        if self.accelerator.is_main_process:
+        if self.log is not None:
+            self.log.board.close()
             self._save_weights(weights, self.recipe.name)
             values = self.values or self.stage.validate(self.result)  # none where only this was left to do
-            rows = self.measured.read()
+            rows = self.log.measured.read()
             card = make_card(self.stage, self.result, values, weights, self.seconds, self.places, rows)
             write_json(folder.path / "card.json", card)
             write_json(folder.path / "finished.json", {"iterations": self.recipe.iterations})

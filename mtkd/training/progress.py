@@ -57,7 +57,7 @@ class TrainingProgress:
         self.progress.stop()
 
     def report(self, event: Mapping[str, Any]) -> None:
-        """Show one event; see :data:`mtkd.training.loop.Report`."""
+        """Show one event; see :data:`mtkd.training.log.Report`."""
         if "task" in event:
             self._show(event["task"], event["done"], event["of"], "")
             return

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mtkd.training.loop import average_weights, train
+from mtkd.training.average import average_weights
+from mtkd.training.loop import train
 from mtkd.training.stages import Stage
 from mtkd.zoo.checkpoints import read_state
 from tests.training.conftest import small_recipe

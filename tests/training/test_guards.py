@@ -15,6 +15,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from mtkd.errors import UserError
+from mtkd.methods import Terms
 from mtkd.training import jobs
 from mtkd.training.guards import Finite, falls
 from mtkd.training.loop import Loop, train
@@ -27,7 +28,7 @@ def spoiled_at(iteration: int, spoil: Any, monkeypatch: pytest.MonkeyPatch) -> N
     """Have the training's step at ``iteration`` call ``spoil(network, terms)`` on its results."""
     real, count = Loop._step, 0
 
-    def step(self: Loop, batch: Any) -> dict[str, Tensor]:
+    def step(self: Loop, batch: Any) -> Terms:
         nonlocal count
         count += 1
         terms = real(self, batch)
@@ -36,8 +37,8 @@ def spoiled_at(iteration: int, spoil: Any, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Loop, "_step", step)
 
 
-def poison_loss(network: nn.Module, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value * math.nan for name, value in terms.items()}
+def poison_loss(network: nn.Module, terms: dict[str, Tensor]) -> Terms:
+    return Terms({name: value * math.nan for name, value in terms.items()})
 
 
 def poison_weight(network: nn.Module, terms: dict[str, Tensor]) -> None:
