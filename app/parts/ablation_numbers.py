@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from mtkd.explore import Comparison
 from mtkd.explore.evidence.ablations import Variant, students
 from mtkd.explore.evidence.result_rows import Row
 from mtkd.explore.evidence.results import Results
+
+from . import plan_choice
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,17 @@ class Recorded:
     results: Results
     table: str
     scale: int
+    sources: tuple[Path, ...]
+    """See :func:`~mtkd_app.parts.plan_choice.models_folder`."""
+
+    @classmethod
+    def of(cls, plan: str, table: str, scale: int) -> Recorded:
+        """What the runs of the plan of this name tell.
+
+        Raises:
+            Error: there is no such plan, or its file or records cannot be read.
+        """
+        return cls(plan_choice.results(plan), table, scale, plan_choice.models_folder(plan))
 
     @cached_property
     def where(self) -> str:
@@ -30,7 +44,7 @@ class Recorded:
     def variants(self) -> list[Variant]:
         """The students that can be looked at."""
         has = self.scale in self.results.scales(self.table)
-        return students(self.results, self.table, self.scale, self.where) if has else []
+        return students(self.results, self.table, self.scale, self.where, self.sources) if has else []
 
     @cached_property
     def printed(self) -> str | None:
@@ -40,7 +54,9 @@ class Recorded:
     @property
     def paper(self) -> dict[str, Row]:
         """The rows on that set, by model."""
-        rows = students(self.results, self.table, self.scale, self.printed) if self.printed else []
+        if not self.printed:
+            return {}
+        rows = students(self.results, self.table, self.scale, self.printed, self.sources)
         return {variant.name: variant.row for variant in rows}
 
     @property

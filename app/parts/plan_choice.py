@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -58,6 +59,11 @@ def results(name: str) -> Results:
     """
     with _errors_shown():
         return load_results(_source(name))
+
+
+def models_folder(name: str) -> tuple[Path, ...]:
+    """Where models of the plan's own runs lie, if there are any: folders that are looked up before others."""
+    return (folder,) if (folder := runs_folder(name)).is_dir() else ()
 
 
 def _source(name: str) -> str:

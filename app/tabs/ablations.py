@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -25,6 +26,7 @@ from mtkd.explore.inside.losses import losses
 
 from ..parts import ablation_numbers, plan_choice, viewer_part
 from ..parts.ablation_numbers import Recorded
+from ..parts.picture import models_folder
 from ..parts.plan_choice import PLAN
 from ..server.queue import COMPUTING
 from ..state import PRIVATE, QUIET, Shared, errors_shown
@@ -76,10 +78,14 @@ class Ablations:
 
     def fill(self, comparison: Comparison, table: str, plan: str) -> dict[Any, Any]:
         """Another comparison: what there is at its scale."""
-        ways = kept(comparison.scale)
+        return {**self.change_table(comparison, table, plan), **self._ways(comparison, plan)}
+
+    def _ways(self, comparison: Comparison, plan: str) -> dict[Any, Any]:
+        """The students that were kept on their way."""
+        with errors_shown(models_folder()):
+            ways = kept(comparison.scale, plan_choice.models_folder(plan))
         steps = _all_steps(ways)
         return {
-            **self.change_table(comparison, table, plan),
             self.models: gr.CheckboxGroup(list(ways), value=list(ways)[:3]),
             self.step: gr.Slider(0, max(len(steps) - 1, 1), len(steps) // 2, interactive=len(steps) > 1),
         }
@@ -89,16 +95,18 @@ class Ablations:
         tables = _tables(plan)
         first = tables[0][1] if tables else None
         changed = self.change_table(comparison, first, plan) if first else {self.chosen: gr.CheckboxGroup([], value=[])}
-        return {self.table: gr.Radio(tables, value=first), **changed}
+        ways = self._ways(comparison, plan) if comparison else {}
+        return {self.table: gr.Radio(tables, value=first), **changed, **ways}
 
     def change_table(self, comparison: Comparison | None, table: str, plan: str) -> dict[Any, Any]:
         """The variants of another table."""
         if comparison is None:
             return {self.chosen: gr.skip()}
-        results = plan_choice.results(plan)
-        variants = Recorded(results, table, comparison.scale).variants
+        recorded = Recorded.of(plan, table, comparison.scale)
+        with errors_shown(models_folder()):
+            variants = recorded.variants
         labels = [variant.row.label for variant in variants]
-        value = [label for label in labels if label in {*_FIRST, *losses(results.plan)}] or labels[:6]
+        value = [label for label in labels if label in {*_FIRST, *losses(recorded.results.plan)}] or labels[:6]
         return {self.chosen: gr.CheckboxGroup([(v.title, v.row.label) for v in variants], value=value)}
 
     def show(
@@ -112,8 +120,10 @@ class Ablations:
     ) -> dict[Any, Any]:
         """The chosen variants on the compared picture, and their recorded numbers."""
         comparison = _compared(comparison)
-        recorded = Recorded(plan_choice.results(plan), table, comparison.scale) if table else None
-        if recorded is None or not recorded.variants:
+        recorded = Recorded.of(plan, table, comparison.scale) if table else None
+        with errors_shown(models_folder()):
+            trained = recorded.variants if recorded else []
+        if recorded is None or not trained:
             text = f"No student of this table is trained at ×{comparison.scale} here."
             return {self.viewer: {"panes": []}, self.note: text, self.numbers: None, self.cost: None}
         turns = self.shared.turns
@@ -121,18 +131,18 @@ class Ablations:
         def tell(name: str, done: int, of: int) -> None:
             progress((done, of), desc=name, unit="models")
 
-        with errors_shown(), turns.for_size(comparison.pixels):
-            reference = _reference(comparison, recorded.variants, Reference(against))
-            picked = [variant for variant in recorded.variants if variant.row.label in names]
-            seen = _run(comparison, picked, reference, turns.between(tell))
+        with errors_shown(models_folder()), turns.for_size(comparison.pixels):
+            reference = _reference(comparison, trained, Reference(against))
+            picked = [variant for variant in trained if variant.row.label in names]
+            seen = _run(comparison, picked, reference, turns.between(tell), recorded.sources)
             save = turns.between(self.shared.pictures.group("variants").save)
             drawn = panes(seen, [variant.name for variant in picked], reference, _captions(seen, picked), save)
-        return {
-            self.viewer: {"panes": drawn, "reference": reference},
-            self.note: recorded.note,
-            self.numbers: ablation_numbers.value(seen, picked, recorded),
-            self.cost: gain_against_cost(recorded.variants, comparison.scale, recorded.where),
-        }
+            return {
+                self.viewer: {"panes": drawn, "reference": reference},
+                self.note: recorded.note,
+                self.numbers: ablation_numbers.value(seen, picked, recorded),
+                self.cost: gain_against_cost(trained, comparison.scale, recorded.where, recorded.sources),
+            }
 
     def show_differences(
         self,
@@ -147,24 +157,26 @@ class Ablations:
         shown = self.show(comparison, table, against, names, plan, progress)
         return shown | {self.viewer: shown[self.viewer] | {"view": {"layer": "difference"}}}
 
-    def walk(self, comparison: Comparison | None, names: list[str], place: int) -> dict[Any, Any]:
+    def walk(self, comparison: Comparison | None, names: list[str], place: int, plan: str) -> dict[Any, Any]:
         """The chosen students after so many steps of their training."""
         comparison = _compared(comparison)
-        ways = kept(comparison.scale)
+        sources = plan_choice.models_folder(plan)
+        with errors_shown(models_folder()):
+            ways = kept(comparison.scale, sources)
         steps = _all_steps(ways)
         names = [name for name in names if name in ways]
         if not steps or not names:
             why = "No student was chosen." if steps else f"No student was kept on its way at ×{comparison.scale}."
             return {self.which: why, self.way: {"panes": []}, self.curve: None}
         at, turns = steps[min(int(place), len(steps) - 1)], self.shared.turns
-        with errors_shown(), turns.for_size(comparison.pixels):
+        with errors_shown(models_folder()), turns.for_size(comparison.pixels):
             save = turns.between(self.shared.pictures.group("steps").save)
-            drawn = training_panes(comparison, names, at, save, turns.pass_on)
+            drawn = training_panes(comparison, names, at, save, turns.pass_on, sources)
         reference = TRUTH if comparison.hr_image is not None else None
         return {
             self.which: f"After **{at:,}** steps of {steps[-1]:,}",
             self.way: {"panes": drawn, "reference": reference, "columns": len(drawn)},
-            self.curve: training_curve(names, comparison.scale, at),
+            self.curve: training_curve(names, comparison.scale, at, sources),
         }
 
 
@@ -210,15 +222,17 @@ def connect(of: Ablations, tab: gr.Tab) -> None:
     comparison = of.shared.comparison
     plan_choice.connect(tab, of.plan)
     inputs, outputs = [comparison, of.table, of.against, of.chosen, of.plan], [of.viewer, of.note, of.numbers, of.cost]
-    steps, steps_out = [comparison, of.models, of.step], [of.which, of.way, of.curve]
+    steps, steps_out = [comparison, of.models, of.step, of.plan], [of.which, of.way, of.curve]
     shown: dict[str, Any] = {"show_progress_on": [of.viewer], **COMPUTING}
     news = of.shared.on_new_comparison(tab, "ablation-viewer")
     place = [comparison, of.table, of.plan]
     filled = news.change(of.fill, place, [of.chosen, of.models, of.step], **QUIET)
     first = filled.then(of.show_differences, inputs, outputs, **shown, **PRIVATE)
     first.then(of.walk, steps, steps_out, show_progress_on=[of.way], **PRIVATE, **COMPUTING)
-    changed = of.plan.input(of.change_plan, [comparison, of.plan], [of.table, of.chosen], **QUIET)
-    changed.then(of.show, inputs, outputs, **shown, **PRIVATE)
+    changed = of.plan.input(of.change_plan, [comparison, of.plan], [of.table, of.chosen, of.models, of.step],
+                            **QUIET)  # fmt: skip
+    shown_again = changed.then(of.show, inputs, outputs, **shown, **PRIVATE)
+    shown_again.then(of.walk, steps, steps_out, show_progress_on=[of.way], **PRIVATE, **COMPUTING)
     of.table.input(of.change_table, place, of.chosen, **QUIET).then(of.show, inputs, outputs, **shown, **PRIVATE)
     of.chosen.input(of.show, inputs, outputs, api_name="ablations", **shown)
     of.against.input(of.show, inputs, outputs, **shown, **PRIVATE)
@@ -243,11 +257,14 @@ def _all_steps(ways: Mapping[str, Sequence[int]]) -> list[int]:
     return sorted({step for steps in ways.values() for step in steps})
 
 
-def _run(comparison: Comparison, variants: Sequence[Variant], reference: str, progress: Any) -> Comparison:
+def _run(
+    comparison: Comparison, variants: Sequence[Variant], reference: str, progress: Any, sources: Sequence[Path]
+) -> Comparison:
     """The variants, and the reference, on the picture of a comparison."""
     image = comparison.lr_image if comparison.hr_image is None else comparison.hr_image
     names = [variant.name for variant in variants] + ([reference] if reference != TRUTH else [])
-    return compare(image, list(dict.fromkeys(names)), comparison.scale, comparison.hr_image is not None, progress)
+    truth = comparison.hr_image is not None
+    return compare(image, list(dict.fromkeys(names)), comparison.scale, truth, progress, sources=sources)
 
 
 def _reference(comparison: Comparison, variants: Sequence[Variant], against: Reference) -> str:

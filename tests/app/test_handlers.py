@@ -21,6 +21,7 @@ from mtkd_app.server.session_files import Pictures
 from mtkd_app.tabs import attribution
 from PIL import Image
 
+from mtkd import networks
 from mtkd.data.examples import example
 from mtkd.experiments.plan import available_plans, keep_plan, load_recipe
 from mtkd.experiments.records import MEASURED
@@ -31,6 +32,8 @@ from mtkd.explore.inside import wavelets
 from mtkd.home import runs_folder
 from mtkd.training import jobs
 from mtkd.zoo import imports
+from mtkd.zoo.checkpoints import save_state
+from mtkd.zoo.headers import Header
 
 Handler = Callable[..., Any]
 
@@ -184,7 +187,7 @@ def test_ablations_ask_for_their_size_and_pass_the_turn_on(handler, comparison, 
     handler("ablations", "show")(comparison, "table5", "MTKD", ["scratch"], "mini", lambda *a, **k: None)
     assert "size 5632" in happened
     happened.clear()
-    handler("ablations", "walk")(comparison, ["rcan_tiny-mtkd"], 0)
+    handler("ablations", "walk")(comparison, ["rcan_tiny-mtkd"], 0, "mini")
     assert {"size 5632", "pass on ('rcan_tiny-mtkd@150', 0, 1)"} <= set(happened)
 
 
@@ -193,10 +196,16 @@ def own_plan(tmp_path, monkeypatch) -> str:
     """A plan whose runs ``mtkd matrix --size FILE`` left in the runs folder."""
     monkeypatch.setenv("MTKD_HOME", str(tmp_path))
     plan = tmp_path / "mine.yaml"
-    plan.write_text("extends: mini\ntables: {mine: {title: Mine alone, student: rcan, variants: [scratch, kd]}}\n")
+    plan.write_text(
+        "extends: mini\ntables: {mine: {title: Mine alone, student: rcan, variants: [scratch, kd, kd_0]}}\n"
+    )
     out = runs_folder("mine")
     keep_plan(str(plan), out)
     shutil.copy(MEASURED / "mini.sqlite", out / "records.sqlite")
+    header = Header("rcan_tiny-kd_0", "rcan_tiny", 4, ())
+    run = out / "rcan_tiny-kd_0_x4_s1-abcdef01"
+    run.mkdir()
+    save_state(run / "model.safetensors", networks.build("rcan_tiny", 4).state_dict(), header)
     return "mine"
 
 
@@ -211,13 +220,13 @@ def test_results_show_the_runs_of_a_plan_of_ones_own(handler, own_plan):
 
 
 def test_ablations_show_the_tables_of_a_plan_of_ones_own(handler, own_plan, comparison):
-    table, chosen = handler("ablations", "change_plan")(comparison, own_plan).values()
+    table, *_ = handler("ablations", "change_plan")(comparison, own_plan).values()
     assert ("Mine alone", "mine") in table.choices and ("Ablations (Table 5)", "table5") in table.choices
-    table, chosen = handler("ablations", "change_table")(comparison, "mine", own_plan), ["scratch", "kd"]
-    assert next(iter(table.values())).value == chosen
+    table, chosen = handler("ablations", "change_table")(comparison, "mine", own_plan), ["scratch", "kd", "kd_0"]
+    assert [label for _, label in next(iter(table.values())).choices] == chosen
     shown = handler("ablations", "show")(comparison, "mine", "ground truth", chosen, own_plan, lambda *a, **k: None)
     panes = next(value for part, value in shown.items() if part.elem_id == "ablation-viewer")["panes"]
-    assert [pane["name"] for pane in panes] == ["ground truth", "rcan_tiny-scratch", "rcan_tiny-kd"]
+    assert [pane["name"] for pane in panes] == ["ground truth", "rcan_tiny-scratch", "rcan_tiny-kd", "rcan_tiny-kd_0"]
 
 
 def test_recipes_of_a_plan_of_ones_own_can_be_trained(handler, own_plan):

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -299,6 +300,7 @@ def compare(
     progress: Callable[[str, int, int], None] | None = None,
     others: Mapping[str, UInt8Image] | None = None,
     metrics: Sequence[str] | None = None,
+    sources: Sequence[Path] = (),
 ) -> Comparison:
     """Run several models on one image.
 
@@ -309,6 +311,7 @@ def compare(
         progress: called with the model that runs, how many are done, of how many.
         others: SR images made elsewhere, by name, of the size of the models' results.
         metrics: names of what is measured; PSNR, SSIM and the metrics of loaded plugins without.
+        sources: folders of models that are looked up first.
 
     Raises:
         UserError: unknown model, metric or scale, an image that is too small, or a result from elsewhere of the wrong
@@ -324,10 +327,11 @@ def compare(
     for number, name in enumerate(models):
         if progress:
             progress(name, number, len(models))
-        output = outputs(name, lr_image, scale, _tiles(progress, name, number, len(models)))
-        made = _parameters(loaded(name, scale).network), multiply_adds(name, scale), output.seconds
+        output = outputs(name, lr_image, scale, _tiles(progress, name, number, len(models)), sources)
+        network = loaded(name, scale, sources).network
+        made = _parameters(network), multiply_adds(name, scale, sources=sources), output.seconds
         picture = to_uint8(output.sr)
-        model = None if name == "bicubic" else zoo.find(name, scale)
+        model = None if name == "bicubic" else zoo.find(name, scale, sources)
         role = "interpolation" if model is None else model.role
         identity = (model.network, model.method if model.step is None else None) if model else (None, None)
         values = measure_possible(picture, hr_image, scale, measured)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +25,9 @@ TIMED_HEIGHT, TIMED_WIDTH = 360, 640
 """The output size of :func:`seconds`."""
 
 
-def multiply_adds(of: str | nn.Module, scale: int, height: int = HEIGHT, width: int = WIDTH) -> int:
+def multiply_adds(
+    of: str | nn.Module, scale: int, height: int = HEIGHT, width: int = WIDTH, sources: Sequence[Path] = ()
+) -> int:
     """Multiply-adds (half the floating-point operations) of one image of this output size, in whole numbers.
 
     Convolutions and matrix products count; sums, activations, normalisation and pooling do not, as in papers. The LR
@@ -34,16 +38,19 @@ def multiply_adds(of: str | nn.Module, scale: int, height: int = HEIGHT, width: 
         of: a trained model, a network of the catalogue, or a network itself: a
             :class:`~mtkd.networks.aggregator.KnowledgeAggregator` alone without its teachers, a
             :class:`~mtkd.networks.aggregator.MultiTeacher` with them.
+        sources: folders of models that are looked up first.
 
     Raises:
         UserError: no model or network has this name at this scale.
     """
     if isinstance(of, str):
-        return sum(parts(of, scale, height, width).values())
+        return sum(parts(of, scale, height, width, sources).values())
     return _count(of, scale, height, width)
 
 
-def parts(name: str, scale: int, height: int = HEIGHT, width: int = WIDTH) -> dict[str, int]:
+def parts(
+    name: str, scale: int, height: int = HEIGHT, width: int = WIDTH, sources: Sequence[Path] = ()
+) -> dict[str, int]:
     """:func:`multiply_adds` by network: of an aggregator its own and those of each of its teachers, else one alone.
 
     Raises:
@@ -51,10 +58,10 @@ def parts(name: str, scale: int, height: int = HEIGHT, width: int = WIDTH) -> di
     """
     if name == "bicubic":
         return {name: 0}
-    own, teachers = _counted(_source(name, scale), scale, height, width)
+    own, teachers = _counted(_source(name, scale, sources), scale, height, width)
     found = {name: own}
     for teacher in teachers:
-        found |= parts(teacher, scale, height, width)
+        found |= parts(teacher, scale, height, width, sources)
     return found
 
 
@@ -102,10 +109,10 @@ def _build(network: str, scale: int, teachers: tuple[str, ...]) -> nn.Module:
     return networks.build(network, scale, **({"teachers": teachers} if teachers else {}))
 
 
-def _source(name: str, scale: int) -> Model | str:
+def _source(name: str, scale: int, sources: Sequence[Path]) -> Model | str:
     """A trained model, or the name of a network of the catalogue."""
     try:
-        return zoo.find(name, scale)
+        return zoo.find(name, scale, sources)
     except UserError:
         if name in networks.specs():
             return name

@@ -6,9 +6,10 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -45,27 +46,27 @@ class Output:
 
 
 @lru_cache(maxsize=64)
-def _load(name: str, scale: int, files: tuple[tuple[str, int], ...]) -> Loaded:
-    network = zoo.load(name, scale)
+def _load(name: str, scale: int, files: tuple[tuple[str, int], ...], sources: tuple[Path, ...]) -> Loaded:
+    network = zoo.load(name, scale, sources=sources)
     return Loaded(network, weights_hash(network))
 
 
-def _files(name: str, scale: int) -> tuple[tuple[str, int], ...]:
+def _files(name: str, scale: int, sources: Sequence[Path]) -> tuple[tuple[str, int], ...]:
     """The weights files behind a name, with the time of their last change: a model trained anew is loaded anew."""
     if name == "bicubic":
         return ()
-    model = zoo.find(name, scale)
+    model = zoo.find(name, scale, sources)
     own = (str(model.path), model.path.stat().st_mtime_ns)
-    return (own, *(file for teacher in model.header.teachers for file in _files(teacher, scale)))
+    return (own, *(file for teacher in model.header.teachers for file in _files(teacher, scale, sources)))
 
 
-def loaded(name: str, scale: int) -> Loaded:
-    """A model of the catalogue, kept in memory.
+def loaded(name: str, scale: int, sources: Sequence[Path] = ()) -> Loaded:
+    """A model of the catalogue, kept in memory; ``sources`` are folders looked up first.
 
     Raises:
         UserError: unknown name or scale, or unreadable weights.
     """
-    return _load(name, scale, _files(name, scale))
+    return _load(name, scale, _files(name, scale, sources), tuple(sources))
 
 
 class Outputs:
@@ -76,30 +77,39 @@ class Outputs:
         self._kept: OrderedDict[tuple[str, str], Output] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __call__(self, name: str, lr_image: UInt8Image, scale: int, tiles: Tiles | None = None) -> Output:
-        """What a model makes of an LR image (h, w, 3) uint8.
+    def __call__(
+        self,
+        name: str,
+        lr_image: UInt8Image,
+        scale: int,
+        tiles: Tiles | None = None,
+        sources: Sequence[Path] = (),
+    ) -> Output:
+        """What a model makes of an LR image (h, w, 3) uint8; ``sources`` as in :func:`loaded`.
 
         Raises:
             UserError: unknown name or scale.
         """
-        model = loaded(name, scale)
+        model = loaded(name, scale, sources)
         pixels = hashlib.sha256(repr(lr_image.shape).encode() + lr_image.tobytes()).hexdigest()
         key = (f"{name} x{scale} {model.weights}", pixels)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        output = self._run(model.network, lr_image, scale, tiles)
+        output = self._run(model.network, lr_image, scale, tiles, sources)
         with self._lock:
             self._kept[key] = output
             while len(self._kept) > 1 and sum(o.sr.nbytes for o in self._kept.values()) > self.limit:
                 self._kept.popitem(last=False)
         return output
 
-    def _run(self, network: nn.Module, lr_image: UInt8Image, scale: int, tiles: Tiles | None) -> Output:
+    def _run(
+        self, network: nn.Module, lr_image: UInt8Image, scale: int, tiles: Tiles | None, sources: Sequence[Path]
+    ) -> Output:
         if not isinstance(network, MultiTeacher):
             return _timed(lambda told: upscale(network, to_tensor(lr_image), scale, progress=told), tiles)
-        teachers = [self(teacher, lr_image, scale, tiles) for teacher in network.aggregator.teachers]
+        teachers = [self(teacher, lr_image, scale, tiles, sources) for teacher in network.aggregator.teachers]
         images = [teacher.sr for teacher in teachers]
         merged = _timed(lambda told: aggregate(network.aggregator, images, progress=told), tiles)
         return Output(merged.sr, sum(teacher.seconds for teacher in teachers) + merged.seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 import torch
@@ -41,9 +42,9 @@ class Variant:
         return self.row.title
 
 
-def students(results: Results, table: str, scale: int, set_name: str) -> list[Variant]:
-    """The trained students of a table that can be looked at, in its order."""
-    here = {model.name: model for model in zoo.models(scale)}
+def students(results: Results, table: str, scale: int, set_name: str, sources: Sequence[Path] = ()) -> list[Variant]:
+    """The trained students of a table that can be looked at, in its order; ``sources`` are folders looked up first."""
+    here = {model.name: model for model in zoo.models(scale, sources)}
     found = results.view(table, scale, set_name).rows
     return [Variant(row.model, row) for row in found if row.model in here and here[row.model].role == "student"]
 
@@ -74,27 +75,27 @@ def _against(image: UInt8Image, reference: UInt8Image) -> UInt8Image:
 
 
 @lru_cache(maxsize=256)
-def training_cost(name: str, scale: int) -> float | None:
+def training_cost(name: str, scale: int, sources: tuple[Path, ...] = ()) -> float | None:
     """Floating-point operations of a model's training, from its card's recipe: forward, backward, and the passes of
     teachers that its method runs. Cached outputs of teachers cost nothing; their own training is not counted.
 
     None without a recipe.
     """
-    card = zoo.find(name, scale).card
+    card = zoo.find(name, scale, sources).card
     if not card.get("recipe"):
         return None
     recipe = parse(card["recipe"], name)
     return Estimator({}, None, torch.device("cpu")).step(recipe) * recipe.iterations
 
 
-def gain_against_cost(variants: Sequence[Variant], scale: int, where: str) -> go.Figure:
+def gain_against_cost(variants: Sequence[Variant], scale: int, where: str, sources: tuple[Path, ...] = ()) -> go.Figure:
     """Gain over the undistilled student, its spread over seeds, against the cost of training in units of that one's."""
     figure = blank("training cost, times that of scratch", f"gain over scratch on {where}, dB", GAIN_HEIGHT)
     base = next((v for v in variants if v.row.label == "scratch"), None)
-    unit = training_cost(base.name, scale) if base else None
+    unit = training_cost(base.name, scale, sources) if base else None
     labels: list[tuple[float, float, str]] = []
     for number, variant in enumerate(variants):
-        cost, over = training_cost(variant.name, scale), variant.row.over
+        cost, over = training_cost(variant.name, scale, sources), variant.row.over
         if not unit or not cost or over is None:
             continue
         labels.append((cost / unit, over.mean, variant.row.label))
@@ -141,10 +142,10 @@ def _label(figure: go.Figure, points: Sequence[tuple[float, float, str]]) -> Non
 # --- a training, step by step
 
 
-def kept(scale: int) -> dict[str, list[int]]:
+def kept(scale: int, sources: Sequence[Path] = ()) -> dict[str, list[int]]:
     """The models that were kept on their way, with the steps at which they can be looked at, their end included."""
     found = {}
-    for model in zoo.models(scale):
+    for model in zoo.models(scale, sources):
         end = model.card.get("iterations")
         if end and (steps := list(model.snapshots())) and model.role == "student":
             found[model.name] = [*steps, int(end)]
@@ -168,15 +169,17 @@ def training_panes(
     step: int,
     save: SaveImage,
     progress: Callable[[str, int, int], None] | None = None,
+    sources: Sequence[Path] = (),
 ) -> list[Pane]:
     """Models as they were after ``step`` steps on the comparison's picture: image and errors, then the ground truth.
 
     ``progress`` is that of :func:`~mtkd.explore.comparison.core.compare`.
     """
-    known = kept(comparison.scale)
+    known = kept(comparison.scale, sources)
     reached = {name: at for name in names if (at := at_step(name, known[name], step))}
     image = comparison.lr_image if comparison.hr_image is None else comparison.hr_image
-    found = compare(image, list(reached.values()), comparison.scale, comparison.hr_image is not None, progress)
+    truth = comparison.hr_image is not None
+    found = compare(image, list(reached.values()), comparison.scale, truth, progress, sources=sources)
     shown: list[Pane] = []
     titles = {at: name for name, at in reached.items()}
     for pane in found.panes(save):
@@ -187,20 +190,20 @@ def training_panes(
     return shown
 
 
-def held_out_by_step(name: str, scale: int = 4) -> tuple[list[int], list[float]]:
+def held_out_by_step(name: str, scale: int = 4, sources: Sequence[Path] = ()) -> tuple[list[int], list[float]]:
     """Steps at which a model was kept, its end included, and its PSNR on the held-out images there, dB."""
-    model = zoo.find(name, scale)
+    model = zoo.find(name, scale, sources)
     cards = {step: snapshot.card for step, snapshot in model.snapshots().items()}
     cards[int(model.card["iterations"])] = model.card
     known = {step: float(card["held_out"]["psnr"]) for step, card in cards.items() if "held_out" in card}
     return list(known), list(known.values())
 
 
-def training_curve(names: Sequence[str], scale: int, step: int) -> go.Figure:
+def training_curve(names: Sequence[str], scale: int, step: int, sources: Sequence[Path] = ()) -> go.Figure:
     """PSNR on the held-out images at the steps that were kept, with a line at ``step``."""
     figure = blank("step", "held-out PSNR-Y, dB", 300)
     for number, name in enumerate(names):
-        steps, psnr = held_out_by_step(name, scale)
+        steps, psnr = held_out_by_step(name, scale, sources)
         figure.add_scatter(
             x=steps,
             y=psnr,
