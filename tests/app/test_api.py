@@ -59,7 +59,7 @@ def test_compare_then_ask_further(client):
     psnr = table["headers"].index("PSNR-Y (dB)")
     assert [row[psnr] for row in table["data"]] == [result.psnr for result in expected.results]
     measured = client.predict("40,50,60,70", api_name="/region")
-    region = measured["headers"].index("region PSNR-Y")
+    region = measured["headers"].index("region PSNR-Y (dB)")
     quality = expected.quality_in(Region(40, 50, 60, 70))
     assert [row[region] for row in measured["data"]] == [quality[result.name]["psnr"] for result in expected.results]
     bands = client.predict("rcan_tiny-mtkd", "aggregator_mini", 1, "haar", "wavelet", api_name="/subbands")
