@@ -196,6 +196,8 @@ def log(folder: Path) -> list[str]:
 
 def look(folder: Path) -> Run:
     """The run in a folder."""
+    # Asked before the status: a process that ends meanwhile has then written how.
+    alive = _process(folder) is not None or is_locked(folder / ".lock")
     try:
         status = read_status(folder)
     except UserError as error:
@@ -217,7 +219,7 @@ def look(folder: Path) -> Run:
     if status.state == "finished":
         known |= {"iteration": known["recipe"].iterations, "seconds": status.seconds}
         return Run(folder, "finished", status.note, **known)
-    if _process(folder) is not None or is_locked(folder / ".lock"):
+    if alive:
         state: State = status.state if status.active else "running"  # its last lines are still to come
         return Run(folder, state, status.note, **known | {"seconds": time.time() - started})
     if not status.active:

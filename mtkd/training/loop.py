@@ -308,6 +308,7 @@ class Loop:
             rows = self.log.measured.read()
             card = make_card(self.stage, self.result, values, weights, self.seconds, self.places, rows)
             write_json(folder.path / "card.json", card)
+            self.log.status.update(state="finished")
             write_json(folder.path / "finished.json", {"iterations": self.recipe.iterations})
         self.accelerator.wait_for_everyone()
         return folder.card()

@@ -82,8 +82,8 @@ def read_status(folder: Path) -> Status:
     """
     # A process of before wrote none: whether it is active, its lock says.
     status = written_status(folder) or Status(state="running", **measurements(Measured(folder)))
-    if not (folder / "finished.json").is_file():
-        return status
+    if not (folder / "finished.json").is_file():  # without it, one that says so was killed at its very end
+        return status.model_copy(update={"state": "running"}) if status.state == "finished" else status
     card = read_card(folder / "card.json")
     done: dict[str, Any] = {"state": "finished", "note": _fall(card.get("falls", ()))}
     with suppress(KeyError, TypeError, ValueError):
@@ -126,13 +126,13 @@ class StatusFile:
 
 @contextmanager
 def status_of(folder: Path, iterations: int, plugins: Sequence[str], writes: bool = True) -> Iterator[StatusFile]:
-    """The status of a run while this process prepares and trains it; how that ends is written too.
+    """The status of a run while this process prepares and trains it; a failure is written too.
 
     Device and place in the log stay those that :func:`mtkd.training.jobs.start` has written.
     """
     file = StatusFile(folder, writes)
-    file.status = written_status(folder) or file.status
-    file.update(**here(), state="preparing", note="", iterations=iterations, plugins=tuple(plugins))
+    begun = here() | {"state": "preparing", "note": "", "iterations": iterations, "plugins": tuple(plugins)}
+    file.status = (written_status(folder) or file.status).model_copy(update=begun)
     file.write()
     try:
         yield file
@@ -142,7 +142,6 @@ def status_of(folder: Path, iterations: int, plugins: Sequence[str], writes: boo
         with suppress(Unwritable):  # a full disk is what it may have failed of
             file.update(state=state, note="" if state == "stopped" else f"{name}{error}")
         raise
-    file.update(state="finished")
 
 
 def _fall(falls: Sequence[Mapping[str, float]]) -> str:

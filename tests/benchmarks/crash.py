@@ -42,6 +42,7 @@ PHASES = {
     "model.safetensors": "end",
     "card.json": "end",
     "finished.json": "end",
+    "status.json": "status",
 }
 """Phases by what the name of a file holds that they write."""
 MANNERS = ("time", "before", "during")
@@ -228,6 +229,8 @@ def _content(path: Path) -> Any:
     """What must be equal in a file: all but times and speeds."""
     if path.name == "metrics.jsonl":
         return [{k: v for k, v in json.loads(line).items() if k != "it/s"} for line in path.read_text().splitlines()]
+    if path.name == "status.json":
+        return {key: json.loads(path.read_text())[key] for key in ("state", "note", "iteration", "psnr", "plugins")}
     if path.name == "card.json":
         return json.loads(path.read_text()) | {"seconds": 0}
     if path.name == "latest.pt":

@@ -173,6 +173,12 @@ def test_one_that_said_no_more_was_stopped(state: str, note: str, home: Path, sm
     assert (run.state, run.note) == ("stopped", note) and "before" not in jobs.log(run.folder)
 
 
+def test_one_that_was_killed_at_its_very_end_can_be_resumed(home: Path, small_images: Path) -> None:
+    """``finished.json`` is written last, and counts."""
+    run_folder(home, "a_x2", small_recipe(small_images), status_json=status(state="finished"))
+    assert jobs.find("a_x2").state == "stopped"
+
+
 def test_runs_of_before_are_read(home: Path, small_images: Path) -> None:
     """Those that have no status.json: metrics, lock, and card tell the same."""
     recipe = small_recipe(small_images)
