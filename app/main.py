@@ -110,11 +110,7 @@ def launch(
     Raises:
         UserError: the port is taken, or the host is no address of this machine.
     """
-    host = host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
-    if port is None and (text := os.environ.get("GRADIO_SERVER_PORT")):
-        if not text.isdigit():
-            raise UserError(f"GRADIO_SERVER_PORT={text}: not a number")
-        port = int(text)
+    host, port = _place(host, port)
     _check_free(host, port)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing stays on the disk
@@ -188,6 +184,15 @@ def _warm_up() -> None:
         for name in default_models(scale):
             loaded(name, scale)
             multiply_adds(name, scale)
+
+
+def _place(host: str | None, port: int | None) -> tuple[str, int | None]:
+    """Where to listen: as given, else as the environment says."""
+    if port is None and (text := os.environ.get("GRADIO_SERVER_PORT")):
+        if not text.isdigit():
+            raise UserError(f"GRADIO_SERVER_PORT={text}: not a number")
+        port = int(text)
+    return host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1", port
 
 
 def _is_loopback(host: str) -> bool:

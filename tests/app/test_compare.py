@@ -26,6 +26,7 @@ from mtkd.data.examples import EXAMPLES, example
 from mtkd.explore import compare, default_models
 from mtkd.explore.comparison.region import Region
 from mtkd.images import read_image
+from tests.browser import wait_until_drawn
 
 MODELS = default_models(4)
 SHOTS = Path(__file__).parents[2] / "screenshots"
@@ -99,13 +100,18 @@ def choose(page, dropdown: str, option: str) -> None:
     pytest.fail(f"{dropdown} never offered {option}")
 
 
+def answered(page):
+    """What happens within is asked of the explorer, and its answer has arrived at the end."""
+    return page.expect_event("requestfinished", lambda request: "queue/data" in request.url)
+
+
 def upload(page, path: Path) -> None:
     """Replace the image by a file, as dropping it would."""
     if page.locator("#image button[aria-label='Remove Image']").count():
         page.locator("#image button[aria-label='Remove Image']").first.click()
-    page.locator("#image input[type=file]").set_input_files(str(path))
+    with page.expect_response(lambda response: "queue/join" in response.url):  # that the image is no example
+        page.locator("#image input[type=file]").set_input_files(str(path))
     page.locator("#image img").wait_for(state="attached")
-    page.wait_for_timeout(500)
 
 
 def press_compare(page) -> None:
@@ -115,7 +121,7 @@ def press_compare(page) -> None:
 def test_first_comparison_shows_everything(page):
     assert set(pane_names(page)) == {*MODELS, "LR", "ground truth"}
     SHOTS.mkdir(exist_ok=True)
-    page.wait_for_timeout(500)
+    wait_until_drawn(page)
     page.screenshot(path=SHOTS / "compare-1280.png", full_page=True)
     assert page.page_errors == []
 
@@ -186,10 +192,12 @@ def test_archive_holds_all_results(page):
 
 
 def test_slider_shows_the_chosen_pair_without_running_models(page, address):
+    addresses = "[...document.querySelectorAll('#slider img')].map((image) => image.src)"
+    before = page.evaluate(addresses)
     page.click("#left input")
     page.get_by_role("option", name="LR", exact=True).click()
-    page.wait_for_timeout(1500)
-    sources = page.eval_on_selector_all("#slider img", "all => all.map((image) => image.src)")
+    page.wait_for_function(f"before => `${{{addresses}}}` !== `${{before}}`", arg=before)
+    sources = page.evaluate(addresses)
     pictures = [np.asarray(Image.open(io.BytesIO(fetch(address, source)))) for source in sources]
     comparison = compare(EXAMPLES[0].read(), ["bicubic"], 4)
     expected = [comparison.lr_image.repeat(4, 0).repeat(4, 1), comparison.hr_image]
@@ -214,10 +222,10 @@ def test_all_panes_zoom_in_step(page):
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.wheel(0, -600)
     page.wait_for_function("JSON.parse(document.querySelector('#viewer .mv').dataset.view).zoom > 1.5")
-    page.wait_for_timeout(300)
+    wait_until_drawn(page)
     page.screenshot(path=SHOTS / "compare-zoomed.png")
     page.click("#viewer .mv-button[data-layer='error']")
-    page.wait_for_timeout(400)
+    wait_until_drawn(page)
     page.screenshot(path=SHOTS / "compare-error.png")
     page.click("#viewer .mv-button[data-layer='image']")
     pane.dblclick()
@@ -305,8 +313,10 @@ def test_a_region_outside_of_the_picture_leaves_the_link(browser, address):
 def test_no_model_runs_again_for_a_region_a_mode_or_a_pair(page):
     """Seconds in the table are those of the only run there was."""
     before = {name: cells[3] for name, cells in table(page).items()}
+    link = "document.querySelector('#viewer a[download]').href"
+    shown = page.evaluate(link)
     press_compare(page)
-    page.wait_for_timeout(3000)
+    page.wait_for_function(f"shown => {link} !== shown", arg=shown)
     assert {name: cells[3] for name, cells in table(page).items()} == before
 
 
@@ -498,14 +508,14 @@ def test_odd_images_are_read(browser, address, tmp_path, kind):
 
 
 def test_no_models_chosen_is_told(page):
+    upload(page, EXAMPLES[3].path)  # one that could be compared
     boxes = page.locator("#models input[type=checkbox]")
     chosen = [number for number in range(boxes.count()) if boxes.nth(number).is_checked()]
     assert 0 < len(chosen) < boxes.count()  # of many models, a few are compared unasked
     for number in chosen:
         boxes.nth(number).uncheck()
     press_compare(page)
-    page.locator(".toast-body").last.wait_for()
-    assert "at least one model" in page.locator(".toast-body").last.inner_text()
+    page.locator(".toast-body", has_text="at least one model").wait_for()
     page.locator(".toast-close").last.click()
     for number in chosen:
         boxes.nth(number).check()
@@ -527,7 +537,7 @@ def test_layout_does_not_break(browser, address, width, theme):
     page = browser.new_page(width, 1000)
     page.goto(f"{address}?__theme={theme}")
     wait_for_panes(page, [*MODELS, "LR", "ground truth"])
-    page.wait_for_timeout(800)
+    wait_until_drawn(page)
     page.screenshot(path=SHOTS / f"compare-{width}-{theme}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     narrow = page.eval_on_selector_all("#viewer .mv-canvas", "all => all.filter((c) => c.clientWidth < 150).length")

@@ -14,7 +14,7 @@ from PIL import Image
 from mtkd.data.examples import EXAMPLES
 from mtkd.explore import compare, default_models
 from mtkd.explore.inside.framework import framework
-from tests.app.test_compare import press_compare, upload
+from tests.app.test_compare import answered, press_compare, upload
 from tests.browser import wait_until_drawn
 
 SHOTS = Path(__file__).parents[2] / "screenshots"
@@ -135,7 +135,7 @@ def test_a_click_chooses_the_window(browser, page, address, steps):
 def test_another_comparison_is_shown_when_the_tab_is_opened_again(page, tmp_path):
     first = page.get_attribute("[data-step='mt'] img", "src")
     page.get_by_role("tab", name="Compare").click()
-    with page.expect_event("requestfinished", lambda request: "queue/data" in request.url):
+    with answered(page):
         page.get_by_role("tab", name="The framework").click()
     wait_until_drawn(page)
     assert page.get_attribute("[data-step='mt'] img", "src") == first  # nothing new, nothing computed

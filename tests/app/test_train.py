@@ -17,7 +17,7 @@ from mtkd_app.server.session_files import Pictures
 
 from mtkd.experiments.plan import load_recipe
 from mtkd.training import jobs
-from tests.app.test_compare import pane_names, wait_for_text
+from tests.app.test_compare import answered, pane_names, wait_for_text
 from tests.browser import wait_until_drawn
 
 SHOTS = Path(__file__).parents[2] / "screenshots"
@@ -271,17 +271,15 @@ def test_the_page_asks_only_while_the_tab_is_open_and_a_run_active(browser, addr
         page.clock.run_for(3 * 1500)
         return any("queue/join" in url for url in browser.requests[before:])
 
-    def answered(action) -> None:
-        with page.expect_event("requestfinished", lambda request: "queue/data" in request.url):
-            action()
-
     with FileLock(folder / ".lock"):
         open_tab(page, address)
         wait_for_text(page, "#train-state", "running")
         assert asked()
-        answered(page.get_by_role("tab", name="Bring your own").click)
+        with answered(page):
+            page.get_by_role("tab", name="Bring your own").click()
         assert not asked()
-        answered(page.get_by_role("tab", name="Train").click)
+        with answered(page):
+            page.get_by_role("tab", name="Train").click()
         assert asked()
         page.click("#train-stop")
         page.locator(".toast-body", has_text="started elsewhere").wait_for()
