@@ -150,7 +150,7 @@ def test_the_table_can_be_saved(page):
     wait_until_drawn(page)  # the button changes with the table
     with page.expect_download() as download:
         page.click("#results-csv")
-    assert download.value.suggested_filename == "table3_x4_Urban100_PSNR.csv"
+    assert download.value.suggested_filename == "table3_x4_Urban100_psnr.csv"
     saved = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
     assert [row["label"] for row in saved] == list(rows(page))
     assert next(row for row in saved if row["label"] == "mtkd")["psnr_printed"] == "26.32"
