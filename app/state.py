@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from mtkd import zoo
+from mtkd import networks, zoo
 from mtkd.errors import UserError
 from mtkd.explore import Comparison, default_models
 from mtkd.explore.comparison.region import Region
@@ -140,7 +140,7 @@ def scale_choices(scales: Sequence[int]) -> list[tuple[str, int]]:
 def model_choices(scale: int, also: tuple[str, ...] = ()) -> dict[str, Any]:
     """``choices`` and ``value`` for the models of one scale; ``also`` are checked besides the default ones."""
     default = default_models(scale)
-    names = ["bicubic", *(model.name for model in zoo.models(scale))]
+    names = [*networks.baselines(), *(model.name for model in zoo.models(scale))]
     return {"choices": names, "value": [*default, *(name for name in also if name not in default)]}
 
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from mtkd.data.patches import ORIENTATIONS, orient, unorient
-from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
-from mtkd.networks.edsr import EDSR
+from mtkd.networks import teacher_names
+from mtkd.networks.aggregator import with_teachers
 
 TILE = 256
 """LR pixels from one tile to the next; images of up to ``TILE`` squared pixels are run whole."""
 OVERLAP = 48
-"""The largest overlap that is chosen for a network other than EDSR, and that of a network without a ``reach``."""
+"""The largest overlap that is chosen without ``exact_tiling``, and the overlap of a network without a ``reach``."""
 WINDOW = 8
 """Tiles begin and end at multiples of this, so that a network of windows sees the image's own ones."""
 
@@ -33,7 +33,7 @@ def overlap_of(network: nn.Module) -> int:
     """
     reach = int(getattr(network, "reach", OVERLAP))
     whole = -(-reach // WINDOW) * WINDOW
-    return whole if isinstance(network, EDSR) else min(whole, OVERLAP)
+    return whole if getattr(network, "exact_tiling", False) else min(whole, OVERLAP)
 
 
 @torch.inference_mode()
@@ -68,7 +68,7 @@ def upscale(
 
 @torch.inference_mode()
 def aggregate(
-    aggregator: KnowledgeAggregator,
+    aggregator: nn.Module,
     teacher_images: Sequence[Tensor],
     tile: int | None = TILE,
     overlap: int | None = None,
@@ -87,20 +87,20 @@ def aggregate(
 def _upscale(
     network: nn.Module, lr_image: Tensor, scale: int, tile: int | None, overlap: int | None, step: Callable[[], None]
 ) -> Tensor:
-    if not isinstance(network, MultiTeacher):
+    if (merged := with_teachers(network)) is None:
         height, width = lr_image.shape[-2:]
         return _run(network, (lr_image,), scale, _grid(network, height, width, tile, overlap), step)
-    images = [_upscale(teacher, lr_image, scale, tile, overlap, step) for teacher in network.teachers]
-    return aggregate(network.aggregator, images, tile, overlap, lambda done, of: step())
+    images = [_upscale(teacher, lr_image, scale, tile, overlap, step) for teacher in merged.teachers]
+    return aggregate(merged.aggregator, images, tile, overlap, lambda done, of: step())
 
 
 def _count(network: nn.Module, lr_image: Tensor, scale: int, tile: int | None, overlap: int | None) -> int:
     """How many tiles :func:`upscale` takes."""
     height, width = lr_image.shape[-2:]
-    if not isinstance(network, MultiTeacher):
+    if (merged := with_teachers(network)) is None:
         return len(_grid(network, height, width, tile, overlap))
-    teachers = sum(_count(teacher, lr_image, scale, tile, overlap) for teacher in network.teachers)
-    return teachers + len(_grid(network.aggregator, scale * height, scale * width, tile, overlap))
+    teachers = sum(_count(teacher, lr_image, scale, tile, overlap) for teacher in merged.teachers)
+    return teachers + len(_grid(merged.aggregator, scale * height, scale * width, tile, overlap))
 
 
 def _counter(progress: Progress | None, total: int) -> Callable[[], None]:
@@ -136,7 +136,8 @@ _Grid = list[tuple[_Part, _Part]]
 
 def _grid(network: nn.Module, height: int, width: int, tile: int | None, overlap: int | None) -> _Grid:
     """The tiles of an image of this size: an LR image, or for an aggregator its teachers'."""
-    unit, wrap = (network.scale, network.scale * WINDOW) if isinstance(network, KnowledgeAggregator) else (1, 0)
+    unit = int(network.scale) if teacher_names(network) else 1  # type: ignore[arg-type]
+    wrap = unit * WINDOW if getattr(network, "wraps", False) else 0
     overlap = (overlap_of(network) if overlap is None else overlap) * unit
     step = tile and tile * unit
     if step is None or height * width <= step * step:

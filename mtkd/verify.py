@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtkd import zoo
+from mtkd import networks, zoo
 from mtkd.data.benchmarks import SETS, benchmark, present
 from mtkd.errors import UserError
 from mtkd.evaluate import evaluate
@@ -99,7 +99,7 @@ def expected(name: str, scale: int) -> Expected | None:
     Raises:
         UserError: no such model.
     """
-    if name == "bicubic":
+    if name in networks.baselines() and name in published.known():
         entry = published.known()[name]
         return Expected({s: pair[0] for s, pair in entry.published[scale].items()}, PUBLISHED, entry.numbers_from)
     model = zoo.find(name, scale)

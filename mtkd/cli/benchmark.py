@@ -48,16 +48,16 @@ def benchmark(
     The sets may lie as SelfExSR, BasicSR or EDSR lay them out, or as folders of HR images. With --check, exit code 1
     says that a number is not the known one.
     """
-    from mtkd import verify, zoo
+    from mtkd import networks, verify, zoo
     from mtkd.data.benchmarks import NO_SETS
 
     check_scale(scale)
     root = found_data(data)
     if root is None:
         raise UserError(NO_SETS)
-    chosen = names or ["bicubic", *(m.name for m in zoo.models(scale))]
+    chosen = names or [*networks.baselines(), *(m.name for m in zoo.models(scale))]
     for name in chosen:  # a misspelt name is told before minutes of work, not after
-        if name != "bicubic":
+        if name not in networks.baselines():
             zoo.find(name, scale)
     wanted = [part.strip() for part in sets.split(",") if part.strip()]
     where, measured = device_called(device), metric_names(metrics)

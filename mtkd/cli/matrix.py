@@ -136,7 +136,7 @@ def agreement(
     if scale not in (2, 3, 4):
         raise UserError(f"--scale {scale}: give 2, 3 or 4")
     plan = load_plan(size)
-    chosen = names or [plan.model_name(role) for role in ("edsr", "rcan", "swinir")]
+    chosen = names or [plan.teacher_name(family) for family in plan.teachers]
     others = [part.strip() for part in beside.split(",") if part.strip()]
     if names is None and not beside:
         others = [plan.model_name("MT")]

@@ -23,7 +23,7 @@ from mtkd.experiments.matrix import Run, Task
 from mtkd.experiments.records import Records
 from mtkd.infer import SelfEnsemble
 from mtkd.methods import Method, create, runs_teacher
-from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
+from mtkd.networks.aggregator import MultiTeacher
 from mtkd.plugins import METHODS
 from mtkd.training.recipe import Recipe, parse
 
@@ -113,8 +113,7 @@ class Estimator:
         return float(counter.get_total_flops())
 
     def _student(self, recipe: Recipe) -> nn.Module:
-        options = {"teachers": recipe.teachers} if recipe.stage == "aggregate" else {}
-        return networks.build(recipe.network, recipe.scale, **options)
+        return networks.build(recipe.network, recipe.scale, recipe.teachers)
 
     def _network(self, name: str, scale: int) -> nn.Module:
         """A network of the graph or the zoo, without its weights."""
@@ -125,8 +124,8 @@ class Estimator:
             return networks.build(name, scale)
         else:
             network = zoo.find(name, scale).build()
-        if isinstance(network, KnowledgeAggregator):
-            return MultiTeacher([self._network(teacher, scale) for teacher in network.teachers], network)
+        if teachers := networks.teacher_names(network):
+            return MultiTeacher([self._network(teacher, scale) for teacher in teachers], network)
         return network
 
     def _forward(self, run: Run) -> float:

@@ -12,7 +12,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal
 
-from mtkd import zoo
+from mtkd import networks, zoo
 from mtkd.errors import UserError, unknown_name
 from mtkd.experiments.plan import Plan, Table
 from mtkd.files import data_hash
@@ -195,8 +195,8 @@ class Matrix:
         return self.runs[made.digest]
 
     def _given(self, name: str, scale: int) -> Run:
-        if name == "bicubic":
-            return Run(_sha(f"bicubic x{scale}".encode()), name, scale, None, None)
+        if name in networks.baselines():
+            return Run(_sha(f"{name} x{scale}".encode()), name, scale, None, None)
         try:
             model = zoo.find(name, scale)
         except UserError as error:

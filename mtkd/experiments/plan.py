@@ -26,8 +26,6 @@ PLAN_FILE = "plan.yaml"
 """Of a user's plan, in the folder of its runs."""
 PLANS = Path(__file__).parent / "plans"
 SIZES = ("mini", "small", "paper")
-ARCHITECTURES = ("edsr", "rcan", "swinir")
-Architecture = Literal["edsr", "rcan", "swinir"]
 DECIDED = {
     "seed": "choose seeds with --seeds",
     "scale": "choose scales with --scales",
@@ -64,14 +62,6 @@ class Variant(Training):
     for_: dict[str, Training] = Field({}, alias="for")
     """What is different for one architecture, "rcan", or for one at one scale, "rcan x3"."""
 
-    @model_validator(mode="after")
-    def _keys(self) -> Self:
-        known = [*ARCHITECTURES, *(f"{a} x{s}" for a in ARCHITECTURES for s in (2, 3, 4))]
-        for key in self.for_:
-            if key not in known:
-                raise unknown_name("architecture under 'for'", key, known)
-        return self
-
 
 class Table(Strict):
     """Rows of a comparison: ``models`` as they are, and one student under each of ``variants``."""
@@ -83,6 +73,8 @@ class Table(Strict):
     variants: tuple[str, ...] = ()
     scales: tuple[Scale, ...] | None = None
     """The only scales that the table has; None: all that are asked for."""
+    tradeoff: bool = True
+    """Whether its models stand in the picture of PSNR against cost: not those of other lengths and data."""
     losses: bool = False
     """Whether it compares distillation losses: every declared one that no variant of the plan has is in it too."""
 
@@ -96,7 +88,7 @@ class Table(Strict):
 class AtScale(Strict):
     """Keys of recipes that are different at one scale."""
 
-    teachers: dict[Architecture, dict[str, Any]] = Field({})
+    teachers: dict[str, dict[str, Any]] = Field({})
     aggregator: dict[str, Any] = Field({})
     student: dict[str, Any] = Field({})
 
@@ -108,12 +100,13 @@ class Plan(Strict):
     variants: dict[str, Variant]
     tables: dict[str, Table]
     defaults: dict[str, Any]
-    teachers: dict[Architecture, str | dict[str, Any]]
-    """A recipe's keys, or the name of a model of the zoo."""
-    best: Architecture
+    teachers: dict[str, str | dict[str, Any]] = Field(min_length=1)
+    """By family: a recipe's keys, or the name of a model of the zoo."""
+    best: str
+    """The family of the best teacher."""
     aggregator: dict[str, Any]
     students: dict[str, str | dict[str, Any]]
-    """A network, or a recipe's keys: one of each architecture under its name, further ones under names of their own."""
+    """By a name of the plan's own: a network, or a recipe's keys. Its "own" teacher is that of its family."""
     student: dict[str, Any]
     """Keys of every student's recipe."""
     at: dict[Literal["x2", "x3", "x4"], AtScale] = Field({})
@@ -126,9 +119,8 @@ class Plan(Strict):
 
     @model_validator(mode="after")
     def _names(self) -> Self:
-        for key, given in (("teachers", self.teachers), ("students", self.students)):
-            if missing := [a for a in ARCHITECTURES if a not in given]:
-                raise UserError(f"key '{key}.{missing[0]}' is missing")
+        if self.best not in self.teachers:
+            raise unknown_name("teacher under 'best'", self.best, self.teachers)
         parts: list[tuple[str, str | dict[str, Any]]] = [("aggregator", self.aggregator)]
         parts += [(f"teachers.{a}", teacher) for a, teacher in self.teachers.items()]
         parts += [(f"students.{a}", student) for a, student in self.students.items()]
@@ -138,14 +130,22 @@ class Plan(Strict):
         for student in self.students:
             if (network := self.student_network(student)) not in networks.specs():
                 raise unknown_name(f"network of student {student}", network, networks.specs())
+        families = dict.fromkeys([*self.teachers, *map(self.architecture, self.students)])
+        known = [*families, *(f"{family} x{scale}" for family in families for scale in (2, 3, 4))]
+        for variant in self.variants.values():
+            for key in variant.for_:
+                if key not in known:
+                    raise unknown_name("family under 'for'", key, known)
         for name, table in self.tables.items():
             if table.student and table.student not in self.students:
                 raise unknown_name(f"student of table {name}", table.student, self.students)
             for model in table.models:
                 if model not in self.roles() and not model.replace("_", "").replace("-", "").isalnum():
                     raise unknown_name(f"model of table {name}", model, self.roles())
-            for variant in table.variants:
-                self.variant(variant)
+            family = self.architecture(table.student) if table.student else None
+            of_variants = [role for variant in table.variants for role in self.variant(variant).teachers or ()]
+            for role in (*table.models, *of_variants):
+                self.model_name(role, family)
         return self
 
     def with_declared_losses(self) -> Plan:
@@ -187,7 +187,7 @@ class Plan(Strict):
 
     def roles(self) -> list[str]:
         """Names that a table or a variant can use for a network: see ``plans/matrix.yaml``."""
-        return [*ARCHITECTURES, "own", "best", "full", *self.aggregators]
+        return [*self.teachers, "own", "best", "full", *self.aggregators]
 
     def variant(self, name: str) -> Variant:
         """One variant with all that it is like, without ``for``.
@@ -214,12 +214,13 @@ class Plan(Strict):
     def title(self, name: str) -> str:
         """What a table calls a model or a variant."""
         known: Mapping[str, Variant | Aggregator] = {**self.aggregators, **self.variants}
-        plain = {"edsr": "EDSR", "rcan": "RCAN", "swinir": "SwinIR", "full": "Full (the teacher)", "bicubic": "Bicubic"}
-        return (known[name].title if name in known else plain.get(name, name)) or name
+        if name == "full":
+            return "Full (the teacher)"
+        return (known[name].title if name in known else networks.family_title(name)) or name
 
     def teacher_name(self, architecture: str) -> str:
         """The model name of one of the three teachers."""
-        teacher = self.teachers[architecture]  # type: ignore[index]
+        teacher = self.teachers[architecture]
         return teacher if isinstance(teacher, str) else str(teacher.get("name", teacher.get("network")))
 
     def student_network(self, student: str) -> str:
@@ -228,7 +229,7 @@ class Plan(Strict):
         return content if isinstance(content, str) else str(content["network"])
 
     def architecture(self, student: str) -> str:
-        """The architecture of one of the students, "rcan": that of its "own" teacher, and of what is ``for`` it."""
+        """The family of one of the students, "rcan": that of its "own" teacher, and of what is ``for`` it."""
         return networks.specs()[self.student_network(student)].family
 
     def aggregator_name(self, role: str) -> str:
@@ -240,9 +241,12 @@ class Plan(Strict):
         """The name under which the catalogue knows what a plan calls "own", "best", "edsr", "MT", ..."""
         if role in ("own", "full"):
             role = architecture or role
+            if role not in self.teachers:
+                others = ", ".join([*self.teachers, *self.aggregators])
+                raise UserError(f"no teacher of the family '{role}'; give the plan teachers.{role}, or name {others}")
         if role == "best":
             role = self.best
-        if role in ARCHITECTURES:
+        if role in self.teachers:
             return self.teacher_name(role)
         return self.aggregator_name(role) if role in self.aggregators else role
 

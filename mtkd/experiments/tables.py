@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mtkd import networks
 from mtkd.data.benchmarks import SETS
 from mtkd.experiments.matrix import Line, Matrix, images_by_scale
 from mtkd.experiments.plan import Plan
@@ -98,7 +99,7 @@ class Tables:
         ]
         pairs += [(label, base) for label in students if (base := self._scratch(label, students)) != label]
         pairs += [("mtkd", label) for label in students if label not in ("mtkd", "scratch")]
-        others = [line.label for line in lines if line.kind != "student" and line.label != "bicubic"]
+        others = [line.label for line in lines if line.kind != "student" and line.label not in networks.baselines()]
         pairs += [("MT", label) for label in others if label != "MT"]
         for first, second in pairs:
             if first not in by_label or second not in by_label:

@@ -25,12 +25,11 @@ import torch
 from torch import Tensor, nn
 
 import mtkd
-from mtkd import zoo
+from mtkd import networks, zoo
 from mtkd.data.examples import EXAMPLES
 from mtkd.errors import UserError, unknown_name
 from mtkd.files import atomic_write
 from mtkd.images import to_tensor
-from mtkd.networks import parameter_count
 from mtkd.zoo.checkpoints import read_state, save_state, weights_hash
 from mtkd.zoo.headers import Header
 
@@ -102,8 +101,8 @@ def export(
             whose images differ from the model's by more than ``TOLERANCE``. Nothing is left behind.
     """
     kind = _format(path, format)
-    if name == "bicubic":
-        raise UserError("bicubic is an interpolation without weights; export a model from `mtkd models`")
+    if name in networks.baselines():
+        raise UserError(f"{name} is an interpolation without weights; export a model from `mtkd models`")
     model = zoo.find(name, scale)
     _check_target(path, model, replace)
     if kind == "onnx":
@@ -121,7 +120,7 @@ def export(
             difference = _difference(zoo.load(header.name, scale, sources=[made.parent]), network, half, name)
         shutil.copyfile(made, temporary)
     return Exported(
-        path, kind, header.name, header.network, scale, half, parameter_count(network), difference,
+        path, kind, header.name, header.network, scale, half, networks.parameter_count(network), difference,
         header.teachers if kind == "safetensors" else (),
     )  # fmt: skip
 

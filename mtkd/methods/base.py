@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
 from mtkd.errors import UserError, unknown_name
-from mtkd.networks.common import SuperResolutionNetwork
 from mtkd.plugins import METHODS, MethodSpec
 
 
@@ -107,16 +106,15 @@ def require_features(student: nn.Module, teacher: nn.Module, method: str) -> Non
     Raises:
         UserError: one has none, or the numbers differ.
     """
-    for role, network in (("student", student), ("teacher", teacher)):
-        if not isinstance(network, SuperResolutionNetwork):
+    counts = [int(getattr(network, "feature_count", 0)) for network in (student, teacher)]
+    for role, network, count in zip(("student", "teacher"), (student, teacher), counts, strict=True):
+        if not count:
             raise UserError(
                 f"method {method} compares features, and the {role} ({type(network).__name__}) declares none; "
-                "take an EDSR, RCAN or SwinIR network, or a method that learns from outputs (kd, dukd, mtkd)"
+                "take a network that is declared with features=, or a method that learns from outputs (kd, dukd, mtkd)"
             )
-    assert isinstance(student, SuperResolutionNetwork) and isinstance(teacher, SuperResolutionNetwork)
-    if len(student.feature_points) != len(teacher.feature_points):
-        counts = f"{len(student.feature_points)} and {len(teacher.feature_points)}"
-        raise UserError(f"method {method}: student and teacher declare {counts} feature points")
+    if counts[0] != counts[1]:
+        raise UserError(f"method {method}: student and teacher declare {counts[0]} and {counts[1]} feature points")
 
 
 def _fault(spec: MethodSpec) -> str | None:

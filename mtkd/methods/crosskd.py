@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
+from mtkd.errors import UserError
 from mtkd.methods.base import TeacherMethod
 from mtkd.plugins import method
 
@@ -23,6 +24,10 @@ class CrossKD(TeacherMethod):
 
     def __init__(self, student: nn.Module, teacher: nn.Module) -> None:
         super().__init__(student, teacher)
+        for role, network, parts in (("student", student, ["feature_channels"]),
+                                     ("teacher", teacher, ["feature_channels", "tail"])):  # fmt: skip
+            if missing := [part for part in parts if not hasattr(network, part)]:
+                raise UserError(f"method crosskd: the {role} has no {missing[0]}; see mtkd.networks.common")
         own, wanted = int(student.feature_channels), int(teacher.feature_channels)  # type: ignore[arg-type]
         self.project: nn.Module = nn.Identity() if own == wanted else nn.Conv2d(own, wanted, 1)
 

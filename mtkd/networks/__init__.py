@@ -5,6 +5,7 @@ Adding a network is adding a module here, or a plugin, that declares it with :fu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import nn
 from mtkd.errors import UserError
 from mtkd.plugins import NETWORKS, NetworkSpec
 
-__all__ = ["NetworkSpec", "build", "parameter_count", "specs"]
+__all__ = ["NetworkSpec", "baselines", "build", "parameter_count", "skeleton", "specs", "teacher_names"]
 
 
 def specs() -> dict[str, NetworkSpec]:
@@ -24,12 +25,25 @@ def specs() -> dict[str, NetworkSpec]:
     return dict(NETWORKS.items())
 
 
-def build(name: str, scale: int, **options: object) -> nn.Module:
+def baselines() -> list[str]:
+    """The networks without weights, which are there without training: bicubic interpolation."""
+    return [name for name, spec in NETWORKS.items() if not spec.weights]
+
+
+def family_title(family: str) -> str:
+    """What people call the networks of a family, "EDSR"; the family's own name where none is of it."""
+    return next((spec.title for spec in NETWORKS.values() if spec.family == family), family)
+
+
+def build(name: str, scale: int, teachers: Sequence[str] = (), **options: object) -> nn.Module:
     """A freshly initialised network of the catalogue (SPEC section 1).
 
     Its forward takes LR ``(N, 3, h, w)`` in [0, 1] and gives ``(N, 3, scale * h, scale * w)``, not clamped;
-    an aggregator's takes its teachers' HR images instead. ``options`` go to the network's own builder
-    (aggregators: ``teachers``).
+    an aggregator's takes its teachers' HR images instead. ``options`` go to the network's own builder.
+
+    Args:
+        teachers: the names of an aggregator's teachers, in order, in place of those of its declaration; a network
+            with LR input takes none.
 
     Raises:
         UserError: no network has this name, or it does not come in this scale.
@@ -38,10 +52,33 @@ def build(name: str, scale: int, **options: object) -> nn.Module:
     if scale not in spec.scales:
         scales = ", ".join(f"x{s}" for s in spec.scales)
         raise UserError(f"network '{name}' does not come in scale {scale}; it has {scales}")
-    module = spec.build(scale=scale, **options)
+    if teachers and spec.inputs == "teachers":
+        options["teachers"] = tuple(teachers)
+    with NETWORKS.blaming(name):
+        module = spec.build(scale=scale, **options)
     if not NETWORKS.source(name).built_in:
         _check(module, spec, scale)
+        declared = {"scale": scale, "exact_tiling": bool(spec.exact_tiling), "feature_count": spec.features}
+        for key, value in declared.items():
+            if not hasattr(module, key):
+                setattr(module, key, value)
     return module
+
+
+def skeleton(name: str, scale: int, teachers: Sequence[str] = ()) -> nn.Module:
+    """:func:`build` without memory for the weights: shapes, names and counts alone.
+
+    Raises:
+        UserError: as :func:`build`.
+    """
+    with torch.device("meta"):
+        return build(name, scale, teachers)
+
+
+def teacher_names(network: nn.Module) -> tuple[str, ...]:
+    """The teachers whose HR images an aggregator takes, in order; none of a network that takes LR images."""
+    names = getattr(network, "teachers", ())
+    return names if isinstance(names, tuple) else ()
 
 
 def _check(module: Any, spec: NetworkSpec, scale: int) -> None:
@@ -58,8 +95,9 @@ def _check(module: Any, spec: NetworkSpec, scale: int) -> None:
     image: Any = torch.zeros(1, 3, height, width, device=device)
     if spec.inputs == "teachers":
         hr_image = torch.zeros(1, 3, scale * height, scale * width, device=device)
-        teachers: Any = module.teachers
-        image = (hr_image,) * len(teachers)
+        if not teacher_names(module):
+            raise UserError(f"{where}: aggregator '{name}' must keep its teachers' names in self.teachers, a tuple")
+        image = (hr_image,) * len(teacher_names(module))
     training = module.training
     try:
         with torch.no_grad():
@@ -68,9 +106,28 @@ def _check(module: Any, spec: NetworkSpec, scale: int) -> None:
         raise UserError(f"{where}: network '{name}' fails on an image of 12 x 16 pixels ({error})") from error
     module.train(training)
     wanted = (1, 3, scale * height, scale * width)
+    if spec.features:
+        _check_features(module, spec, image)
     if getattr(output, "shape", None) != wanted:
         made = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise UserError(f"{where}: network '{name}' at scale {scale} makes {made} of (1, 3, 16, 12), not {wanted}")
+
+
+def _check_features(module: nn.Module, spec: NetworkSpec, image: Any) -> None:
+    """A plugin's network with feature points gives them: (SR image, maps) with ``with_features=True``.
+
+    Raises:
+        UserError: it does not.
+    """
+    where = f"{NETWORKS.source(spec.name)}: network '{spec.name}' declares features={spec.features}"
+    try:
+        with torch.no_grad():
+            _, maps = module(image, with_features=True)
+        shapes = [tuple(features.shape) for features in maps]
+    except Exception as error:
+        raise UserError(f"{where}, but network(lr, with_features=True) gives no (image, maps) ({error})") from error
+    if len(shapes) != spec.features or any(len(shape) != 4 for shape in shapes):
+        raise UserError(f"{where}, but gives maps of the shapes {shapes}; give so many of (N, C, h, w)")
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -184,6 +184,8 @@ class KnowledgeAggregator(nn.Module):
         self._initialise()
 
     mean: Tensor
+    wraps: bool = True
+    """Whether windows at one edge of the image hold pixels of the opposite one: tiles must see those too."""
 
     def _initialise(self) -> None:
         for module in self.modules():
@@ -232,6 +234,11 @@ class KnowledgeAggregator(nn.Module):
         return features
 
 
+def with_teachers(network: nn.Module) -> MultiTeacher | None:
+    """The network as an aggregator together with its teachers; None if it is another one."""
+    return network if isinstance(network, MultiTeacher) else None
+
+
 class MultiTeacher(nn.Module):
     """The teachers and their aggregator as one network, ``MT``: LR ``(N, 3, h, w)`` -> ``(N, 3, sh, sw)``.
 
@@ -239,12 +246,15 @@ class MultiTeacher(nn.Module):
         teachers: the teacher networks in the order of ``aggregator.teachers``.
     """
 
-    def __init__(self, teachers: Sequence[nn.Module], aggregator: KnowledgeAggregator) -> None:
+    aggregator: KnowledgeAggregator
+
+    def __init__(self, teachers: Sequence[nn.Module], aggregator: nn.Module) -> None:
         super().__init__()
-        if len(teachers) != len(aggregator.teachers):
-            raise ValueError(f"{len(teachers)} networks for the teachers {', '.join(aggregator.teachers)}")
+        names: tuple[str, ...] = aggregator.teachers  # type: ignore[assignment]
+        if len(teachers) != len(names):
+            raise ValueError(f"{len(teachers)} networks for the teachers {', '.join(names)}")
         self.teachers = nn.ModuleList(teachers)
-        self.aggregator = aggregator
+        self.aggregator = aggregator  # type: ignore[assignment]
 
     def forward(self, lr_image: Tensor) -> Tensor:
         image: Tensor = self.aggregator(tuple(teacher(lr_image) for teacher in self.teachers))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from mtkd.plugins import network
 from mtkd.resize import imresize
 
 
+@network("bicubic", role="baseline", size="paper", title="Bicubic", weights=False)
 class Bicubic(nn.Module):
     """MATLAB bicubic upscaling in floating point (SPEC section 0): no parameters.
 

@@ -13,12 +13,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtkd.errors import UserError
+from mtkd.plugins import KeyRule
 
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 """Mean of DIV2K's training images, RGB in [0, 1]; public EDSR, RCAN and SwinIR weights are centred on it."""
 
 IMAGE_SKIP_NOTE = "Adds the bilinearly enlarged input to its output: short training then starts from an image."
 ONE_STEP_NOTE = "Enlarges with one convolution and one pixel shuffle in place of the published chain."
+
+HEAD_AND_TAIL: tuple[KeyRule, ...] = (
+    (r"(sub_mean|add_mean)\.(weight|bias)", None),
+    (r"head\.0\.(weight|bias)", r"conv_first.\1"),
+    (r"tail\.0\.(\d+)\.(weight|bias)", r"upsample.\1.\2"),
+    (r"tail\.1\.(weight|bias)", r"conv_last.\1"),
+    (r"body\.\d+\.(weight|bias)", r"conv_after_body.\1"),
+)
+"""Key rules that the original programs of EDSR and RCAN share; the mean-shift layers follow from the mean colour."""
+HEAD_AND_TAIL_MARKS = ("head.", "tail.")
+"""How keys of those programs' files begin, and no others'."""
 
 
 def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
@@ -89,8 +101,16 @@ class SuperResolutionNetwork(nn.Module, ABC):
     come out as in the whole image.
     """
 
+    exact_tiling: bool = False
+    """Whether tiles always overlap by the whole ``reach``, however deep, so that they make the whole image's values."""
+
     feature_points: tuple[int, ...] = ()
     """After how many blocks of the body (residual blocks, groups, residual Swin blocks) a map is taken."""
+
+    @property
+    def feature_count(self) -> int:
+        """How many maps :meth:`features` gives."""
+        return len(self.feature_points) + 1
 
     @abstractmethod
     def features(self, lr_image: Tensor) -> tuple[Tensor, ...]:

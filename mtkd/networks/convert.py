@@ -1,7 +1,7 @@
-"""Other public forms of EDSR, RCAN and SwinIR weights, brought to the names used here (SPEC section 1).
+"""Other public forms of a network's weights, brought to the names used here (SPEC section 1).
 
-Each conversion is a map of keys and leaves every tensor as it is. What a map does not know keeps its key, so
-that strict loading reports it.
+A network declares the rules (``convert``); they map keys and leave every tensor as it is. What no rule knows
+keeps its key, so that strict loading reports it.
 """
 
 from __future__ import annotations
@@ -11,67 +11,49 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from mtkd.errors import UserError, unknown_name
+from mtkd.errors import UserError
+from mtkd.plugins import NETWORKS, KeyRule
 
 _WRAPPERS = ("params_ema", "params")
 
-# (pattern of the whole key, its new form); None: a constant of the original program, not a weight.
-_Rule = tuple[str, str | None]
 
-_HEAD_AND_TAIL: tuple[_Rule, ...] = (
-    (r"(sub_mean|add_mean)\.(weight|bias)", None),
-    (r"head\.0\.(weight|bias)", r"conv_first.\1"),
-    (r"tail\.0\.(\d+)\.(weight|bias)", r"upsample.\1.\2"),
-    (r"tail\.1\.(weight|bias)", r"conv_last.\1"),
-    (r"body\.\d+\.(weight|bias)", r"conv_after_body.\1"),
-)
-
-_RULES: dict[str, tuple[_Rule, ...]] = {
-    "edsr": (
-        *_HEAD_AND_TAIL,
-        (r"body\.(\d+)\.body\.0\.(weight|bias)", r"body.\1.conv1.\2"),
-        (r"body\.(\d+)\.body\.2\.(weight|bias)", r"body.\1.conv2.\2"),
-    ),
-    "rcan": (
-        *_HEAD_AND_TAIL,
-        (r"body\.(\d+)\.body\.(\d+)\.body\.([02])\.(weight|bias)", r"body.\1.residual_group.\2.rcab.\3.\4"),
-        (
-            r"body\.(\d+)\.body\.(\d+)\.body\.3\.conv_du\.0\.(weight|bias)",
-            r"body.\1.residual_group.\2.rcab.3.attention.1.\3",
-        ),
-        (
-            r"body\.(\d+)\.body\.(\d+)\.body\.3\.conv_du\.2\.(weight|bias)",
-            r"body.\1.residual_group.\2.rcab.3.attention.3.\3",
-        ),
-        (r"body\.(\d+)\.body\.\d+\.(weight|bias)", r"body.\1.conv.\2"),
-    ),
-    "swinir": (
-        (r"layers\.\d+\.residual_group\.blocks\.\d+\.attn_mask", None),
-        (r"layers\.\d+\.residual_group\.blocks\.\d+\.attn\.relative_position_index", None),
-    ),
-    "aggregator": (),
-}
-
-
-def to_basicsr(state: Mapping[str, object], family: str) -> dict[str, Tensor]:
-    """The state dict under the names used here, from any known public form of the family (SPEC section 1).
-
-    Known forms: those of BasicSR and of this package (names unchanged), the original EDSR and RCAN ``.pt``
-    files, SwinIR's ``.pth``; each may sit under "params_ema" (taken first) or "params". Dropped are only
-    EDSR's and RCAN's mean-shift layers and SwinIR's two computed buffers, which follow from the configuration.
+def is_converted(state: Mapping[str, object], network: str) -> bool:
+    """Whether the file is of a form that the network's rules are for: by the key prefixes that it declares.
 
     Raises:
-        UserError: the family is unknown, something is no tensor, or two keys mean the same weight.
+        UserError: unknown network.
     """
-    if family not in _RULES:
-        raise unknown_name("network family", family, _RULES)
-    rules = _RULES[family]
-    original = any(key.startswith(("head.", "tail.")) for key in _unwrap(state))
+    spec = NETWORKS[network]
+    return not spec.converts or any(key.startswith(spec.converts) for key in _unwrap(state))
+
+
+def constants(state: Mapping[str, object], network: str) -> tuple[str, ...]:
+    """The keys that :func:`to_basicsr` drops: constants of the original program.
+
+    Raises:
+        UserError: unknown network.
+    """
+    if not is_converted(state, network):
+        return ()
+    rules = NETWORKS[network].convert
+    return tuple(key for key in _unwrap(state) if _rename(key, rules) is None)
+
+
+def to_basicsr(state: Mapping[str, object], network: str) -> dict[str, Tensor]:
+    """The state dict under the names used here, from any public form that the network's rules know.
+
+    Built in: BasicSR's names (unchanged), the original EDSR and RCAN ``.pt`` files, SwinIR's ``.pth``. Each may sit
+    under "params_ema" (taken first) or "params".
+
+    Raises:
+        UserError: the network is unknown, something is no tensor, or two keys mean the same weight.
+    """
+    rules = NETWORKS[network].convert if is_converted(state, network) else ()
     result: dict[str, Tensor] = {}
     for key, value in _unwrap(state).items():
         if not isinstance(value, Tensor):
             raise UserError(f"'{key}' in the weights is no tensor but {type(value).__name__}")
-        new = _rename(key, rules) if original or family == "swinir" else key
+        new = _rename(key, rules)
         if new is None:
             continue
         if new in result:
@@ -93,7 +75,7 @@ def _unwrap(state: Mapping[str, object]) -> Mapping[str, object]:
     return inner
 
 
-def _rename(key: str, rules: tuple[_Rule, ...]) -> str | None:
+def _rename(key: str, rules: tuple[KeyRule, ...]) -> str | None:
     """The key's new form, None if it is to be dropped, or the key itself where no rule knows it."""
     for pattern, new in rules:
         match = re.fullmatch(pattern, key)

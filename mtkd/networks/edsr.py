@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtkd.networks.common import (
+    HEAD_AND_TAIL,
+    HEAD_AND_TAIL_MARKS,
     IMAGE_SKIP_NOTE,
     ONE_STEP_NOTE,
     UPSAMPLE_REACH,
@@ -48,6 +50,8 @@ class EDSR(SuperResolutionNetwork):
         image_skip: add the bilinearly enlarged input.
     """
 
+    exact_tiling = True
+
     def __init__(
         self,
         scale: int,
@@ -82,25 +86,42 @@ class EDSR(SuperResolutionNetwork):
 
 _MINI = (IMAGE_SKIP_NOTE, ONE_STEP_NOTE)
 
-network("edsr", role="teacher", family="edsr", size="paper", title="EDSR")(
+
+def _res_scale(name: str, factor: float) -> tuple[str, ...]:
+    return (f"Factor on each block's residual: {factor:g}, that of {name}; it is not in the file.",)
+
+
+_declare = partial(
+    network,
+    family="edsr",
+    title="EDSR",
+    features=3,
+    exact_tiling=True,
+    convert=(
+        *HEAD_AND_TAIL,
+        (r"body\.(\d+)\.body\.0\.(weight|bias)", r"body.\1.conv1.\2"),
+        (r"body\.(\d+)\.body\.2\.(weight|bias)", r"body.\1.conv2.\2"),
+    ),
+    converts=HEAD_AND_TAIL_MARKS,
+)
+
+_declare("edsr", role="teacher", size="paper", facts=_res_scale("edsr", 0.1))(
     partial(EDSR, channels=256, blocks=32, res_scale=0.1)
 )
-network("edsr_baseline", role="student", family="edsr", size="paper", title="EDSR")(
+_declare("edsr_baseline", role="student", size="paper", facts=_res_scale("edsr_baseline", 1))(
     partial(EDSR, channels=64, blocks=16)
 )
-network(
+_declare(
     "edsr_mini",
     role="teacher",
-    family="edsr",
     size="mini",
-    title="EDSR",
     deviations=("8 residual blocks of 48 channels in place of 32 of 256.", *_MINI),
+    facts=_res_scale("edsr_mini", 1),
 )(partial(EDSR, channels=48, blocks=8, one_step=True, image_skip=True))
-network(
+_declare(
     "edsr_tiny",
     role="student",
-    family="edsr",
     size="mini",
-    title="EDSR",
     deviations=("4 residual blocks of 24 channels in place of 16 of 64.", *_MINI),
+    facts=_res_scale("edsr_tiny", 1),
 )(partial(EDSR, channels=24, blocks=4, one_step=True, image_skip=True))

@@ -7,6 +7,8 @@ from functools import partial
 from torch import Tensor, nn
 
 from mtkd.networks.common import (
+    HEAD_AND_TAIL,
+    HEAD_AND_TAIL_MARKS,
     IMAGE_SKIP_NOTE,
     ONE_STEP_NOTE,
     UPSAMPLE_REACH,
@@ -118,39 +120,51 @@ class RCAN(SuperResolutionNetwork):
 
 _MINI = (IMAGE_SKIP_NOTE, ONE_STEP_NOTE)
 
-network("rcan", role="teacher", family="rcan", size="paper", title="RCAN")(partial(RCAN, groups=10, blocks=20))
-network("rcan_lightweight", role="student", family="rcan", size="paper", title="RCAN")(
-    partial(RCAN, groups=10, blocks=6)
+_declare = partial(
+    network,
+    family="rcan",
+    title="RCAN",
+    features=3,
+    convert=(
+        *HEAD_AND_TAIL,
+        (r"body\.(\d+)\.body\.(\d+)\.body\.([02])\.(weight|bias)", r"body.\1.residual_group.\2.rcab.\3.\4"),
+        (
+            r"body\.(\d+)\.body\.(\d+)\.body\.3\.conv_du\.0\.(weight|bias)",
+            r"body.\1.residual_group.\2.rcab.3.attention.1.\3",
+        ),
+        (
+            r"body\.(\d+)\.body\.(\d+)\.body\.3\.conv_du\.2\.(weight|bias)",
+            r"body.\1.residual_group.\2.rcab.3.attention.3.\3",
+        ),
+        (r"body\.(\d+)\.body\.\d+\.(weight|bias)", r"body.\1.conv.\2"),
+    ),
+    converts=HEAD_AND_TAIL_MARKS,
 )
-network(
+
+_declare("rcan", role="teacher", size="paper")(partial(RCAN, groups=10, blocks=20))
+_declare("rcan_lightweight", role="student", size="paper")(partial(RCAN, groups=10, blocks=6))
+_declare(
     "rcan_mini",
     role="teacher",
-    family="rcan",
     size="mini",
-    title="RCAN",
     deviations=("4 groups of 4 blocks, 32 channels, in place of 10 of 20 with 64.", *_MINI),
 )(partial(RCAN, channels=32, groups=4, blocks=4, squeeze=8, one_step=True, image_skip=True))
-network(
+_declare(
     "rcan_tiny",
     role="student",
-    family="rcan",
     size="mini",
-    title="RCAN",
     deviations=("2 groups of 2 blocks, 24 channels, in place of 10 of 6 with 64.", *_MINI),
 )(partial(RCAN, channels=24, groups=2, blocks=2, squeeze=8, one_step=True, image_skip=True))
-network(
+# attention narrows to 3 channels, as rcan_tiny's does
+_declare(
     "rcan_tiny12",
     role="student",
-    family="rcan",
     size="mini",
-    title="RCAN",
     deviations=("2 groups of 2 blocks, 12 channels, in place of 10 of 6 with 64.", *_MINI),
 )(partial(RCAN, channels=12, groups=2, blocks=2, squeeze=4, one_step=True, image_skip=True))
-network(
+_declare(
     "rcan_tiny48",
     role="student",
-    family="rcan",
     size="mini",
-    title="RCAN",
     deviations=("2 groups of 2 blocks, 48 channels, in place of 10 of 6 with 64.", *_MINI),
 )(partial(RCAN, channels=48, groups=2, blocks=2, squeeze=8, one_step=True, image_skip=True))

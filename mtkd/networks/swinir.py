@@ -171,30 +171,36 @@ def _initialise(module: nn.Module) -> None:
 
 _mini = partial(SwinIR, mlp_ratio=2.0, upsampler="pixelshuffledirect", image_skip=True)
 
-network("swinir", role="teacher", family="swinir", size="paper", title="SwinIR")(
-    partial(SwinIR, channels=180, depths=(6,) * 6, heads=6)
+_declare = partial(
+    network,
+    family="swinir",
+    title="SwinIR",
+    features=3,
+    padding=8,
+    convert=(
+        (r"layers\.\d+\.residual_group\.blocks\.\d+\.attn_mask", None),
+        (r"layers\.\d+\.residual_group\.blocks\.\d+\.attn\.relative_position_index", None),
+    ),
 )
-network("swinir_lightweight", role="student", family="swinir", size="paper", title="SwinIR")(
+
+_declare("swinir", role="teacher", size="paper")(partial(SwinIR, channels=180, depths=(6,) * 6, heads=6))
+_declare("swinir_lightweight", role="student", size="paper")(
     partial(SwinIR, channels=60, depths=(6,) * 4, heads=6, upsampler="pixelshuffledirect")
 )
-network(
+_declare(
     "swinir_mini",
     role="teacher",
-    family="swinir",
     size="mini",
-    title="SwinIR",
     deviations=(
         "4 residual Swin blocks of 2 layers, 48 channels and 3 heads, in place of 6 of 6 with 180 and 6.",
         "Enlarges with one convolution, as the published lightweight variant does.",
         IMAGE_SKIP_NOTE,
     ),
 )(partial(_mini, channels=48, depths=(2,) * 4, heads=3))
-network(
+_declare(
     "swinir_tiny",
     role="student",
-    family="swinir",
     size="mini",
-    title="SwinIR",
     deviations=(
         "2 residual Swin blocks of 2 layers, 32 channels and 2 heads, in place of 4 of 6 with 60 and 6.",
         IMAGE_SKIP_NOTE,

@@ -171,6 +171,9 @@ class Registry(Generic[SpecT], Mapping[str, SpecT]):
         package = importlib.import_module(self.package)
         for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
             importlib.import_module(f"{self.package}.{info.name}")
+        # One module may import another before it declares its own: the order is that of names, then of lines.
+        places = {name: (source.module, source.line) for name, source in self._sources.items()}
+        self._specs = {name: self._specs[name] for name in sorted(self._specs, key=places.__getitem__)}
 
 
 def on_registration(note: Callable[[Source, str, str], None]) -> None:

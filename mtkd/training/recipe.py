@@ -137,6 +137,8 @@ class Recipe(Strict):
         if self.network not in known:
             raise unknown_name("network", self.network, known)
         role = known[self.network].role
+        if not known[self.network].weights:
+            raise UserError(f"network '{self.network}' has no weights to train")
         if (self.stage == "aggregate") != (role == "aggregator"):
             raise UserError(f"stage {self.stage} cannot train '{self.network}', whose role is {role}")
         if self.stage == "pretrain" and self.teachers:

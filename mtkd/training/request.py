@@ -53,8 +53,7 @@ def check(recipe: Recipe) -> None:
             kind = "bundled model" if model.bundled else "model of yours"
             raise UserError(f"{recipe.name} is a {kind} for scale {recipe.scale}; choose another name")
     with torch.device("meta"):
-        options = {"teachers": recipe.teachers} if recipe.stage == "aggregate" else {}
-        network = networks.build(recipe.network, recipe.scale, **options)
+        network = networks.build(recipe.network, recipe.scale, recipe.teachers)
         teachers = {name: _teacher(name, recipe) for name in recipe.teachers}
         side = recipe.scale * recipe.lr_patch
         create(recipe.method.name, recipe.method.options, recipe.teachers, network, teachers, side)
@@ -75,7 +74,7 @@ def check(recipe: Recipe) -> None:
 
 
 def _teacher(name: str, recipe: Recipe) -> torch.nn.Module:
-    if name == "bicubic":
+    if name in networks.baselines():
         return zoo.load(name, recipe.scale)
     try:
         return zoo.find(name, recipe.scale).build()

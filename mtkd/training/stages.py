@@ -18,7 +18,6 @@ from mtkd.images import to_uint8
 from mtkd.infer import SelfEnsemble
 from mtkd.methods import Method, create
 from mtkd.metrics import psnr
-from mtkd.networks.aggregator import KnowledgeAggregator
 from mtkd.teacher_cache import TeacherCache
 from mtkd.training.dataset import Dataset
 from mtkd.training.recipe import Recipe
@@ -129,8 +128,7 @@ def _method(recipe: Recipe, network: nn.Module, teachers: dict[str, nn.Module]) 
 
 def _network(recipe: Recipe) -> nn.Module:
     torch.manual_seed(recipe.seed)
-    options = {"teachers": recipe.teachers} if recipe.stage == "aggregate" else {}
-    return networks.build(recipe.network, recipe.scale, **options)
+    return networks.build(recipe.network, recipe.scale, recipe.teachers)
 
 
 def frozen_network(
@@ -163,8 +161,6 @@ def prepare(
         name: frozen_network(name, recipe.scale, device, sources, recipe.self_ensemble) for name in recipe.teachers
     }
     method = _method(recipe, network, frozen)
-    if isinstance(network, KnowledgeAggregator):
-        assert network.teachers == recipe.teachers
     dataset = Dataset(recipe.data, recipe.scale)
     train_files, held_files = dataset.split()
     train_files = dataset.drawn(train_files, recipe.seed)

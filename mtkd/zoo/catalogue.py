@@ -1,7 +1,8 @@
 """The catalogue: every trained model that can be named, where its weights lie, and what is known of it.
 
 Models are looked up in the folders that the caller names, then in those of ``MTKD_ZOO`` (separated like ``PATH``), then
-in ``models`` and ``runs`` of :func:`mtkd.home.home`, then in the bundled zoo. A folder is a run folder with
+in ``models`` and ``runs`` of :func:`mtkd.home.home`, then in the bundled zoo, then in the folders that ``mtkd matrix``
+keeps in those runs. A folder is a run folder with
 ``model.safetensors`` and ``card.json``, or holds run folders, or ``NAME_xS.safetensors`` files with ``NAME_xS.json``
 cards. What cannot be read, weights or card, is left out with a warning, but for the caller's folders, where it is an
 error: one file of a user's must not take the others away. A model may have been kept on its way, in ``snapshots``
@@ -146,6 +147,7 @@ def _unknown_network(model: Model, known: Sequence[str]) -> UserError:
 
 
 def _missing(name: str, scale: int, known: Sequence[tuple[str, int]]) -> UserError:
+    from mtkd import networks
     from mtkd.zoo import published
 
     if name in published.names():
@@ -154,13 +156,19 @@ def _missing(name: str, scale: int, known: Sequence[tuple[str, int]]) -> UserErr
         )
     if scales := sorted(of for other, of in known if other == name):
         return UserError(f"model '{name}' is trained for scale {', '.join(map(str, scales))}, not {scale}")
-    return unknown_name("model", name, {other for other, _ in known} | {"bicubic"})
+    return unknown_name("model", name, {other for other, _ in known} | set(networks.baselines()))
 
 
 def folders(sources: Sequence[Path] = ()) -> list[Path]:
-    """Where models are looked up, first match wins: ``sources``, MTKD_ZOO, the user's own, the bundled zoo."""
+    """Where models are looked up, first match wins: ``sources``, MTKD_ZOO, the user's own, the bundled zoo, then the
+    runs of the user's plans, which never take the place of a bundled model."""
     named = [Path(p) for p in os.environ.get("MTKD_ZOO", "").split(os.pathsep) if p]
-    return [*sources, *named, home() / "models", home() / "runs", BUNDLED]
+    return [*sources, *named, home() / "models", home() / "runs", BUNDLED, *plan_folders()]
+
+
+def plan_folders() -> list[Path]:
+    """The folders in which ``mtkd matrix`` keeps the runs of the user's plans."""
+    return sorted(path.parent for path in (home() / "runs").glob("*/records.sqlite"))
 
 
 @lru_cache(maxsize=32)
@@ -200,16 +208,16 @@ def load(name: str, scale: int, device: str | torch.device = "cpu", sources: Seq
     Raises:
         UserError: unknown name or scale, unreadable or mismatching weights.
     """
-    from mtkd.networks.aggregator import KnowledgeAggregator, MultiTeacher
-    from mtkd.networks.bicubic import Bicubic
+    from mtkd import networks
+    from mtkd.networks.aggregator import MultiTeacher
     from mtkd.zoo.checkpoints import load_state, read_state
 
-    if name == "bicubic":
-        return Bicubic(scale)
+    if name in networks.baselines():
+        return networks.build(name, scale).eval().to(device)
     model = find(name, scale, sources)
     network = model.build()
     if model.network != COMMUNITY:
         load_state(network, read_state(model.path), str(model.path))
-    if isinstance(network, KnowledgeAggregator):
-        network = MultiTeacher([load(teacher, scale, sources=sources) for teacher in network.teachers], network)
+    if teachers := networks.teacher_names(network):
+        network = MultiTeacher([load(teacher, scale, sources=sources) for teacher in teachers], network)
     return network.eval().requires_grad_(False).to(device)

@@ -17,18 +17,12 @@ from torch import Tensor
 from mtkd import networks
 from mtkd.errors import UserError, unknown_name
 from mtkd.networks.common import DIV2K_MEAN
-from mtkd.networks.convert import to_basicsr
-from mtkd.networks.edsr import EDSR
+from mtkd.networks.convert import constants, is_converted, to_basicsr
 from mtkd.zoo import catalogue, community
 from mtkd.zoo.checkpoints import read_state
 from mtkd.zoo.headers import Header, read_header
 from mtkd.zoo.model import Model
 
-RESERVED = ("bicubic", "LR")
-"""Names that mean something else beside models."""
-FAMILIES = {"edsr": "EDSR", "rcan": "RCAN", "swinir": "SwinIR"}
-_CONSTANTS = (("sub_mean.", "add_mean."), (".attn_mask", ".relative_position_index"))
-"""How keys begin and end that ``to_basicsr`` drops."""
 SHOWN = 3
 """Differing weights that an error names."""
 
@@ -66,13 +60,17 @@ class Found:
 
 
 def _counted(header: Header, path: Path) -> int:
-    with torch.device("meta"):
-        return networks.parameter_count(Model(header, path, False).build())
+    return networks.parameter_count(Model(header, path, False).skeleton())
+
+
+def reserved() -> tuple[str, ...]:
+    """Names that mean something else beside models."""
+    return (*networks.baselines(), "LR")
 
 
 def candidates() -> list[str]:
     """The networks that a file from elsewhere may hold."""
-    return [name for name, spec in networks.specs().items() if spec.role != "aggregator"]
+    return [name for name, spec in networks.specs().items() if spec.weights and spec.inputs == "lr"]
 
 
 def inspect(path: Path, network: str | None = None, scale: int | None = None) -> Found:
@@ -101,7 +99,8 @@ def suggested_name(text: str) -> str:
     """A model name made of a file's: without scale and checksum, other signs as hyphens, never a bundled one."""
     stem = re.sub(r"[-_.]?x[234](-[0-9a-f]{8})?$", "", text, flags=re.IGNORECASE)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._") or "own"
-    return f"{name}-own" if name in {*RESERVED, *(m.name for m in catalogue.models() if m.bundled)} else name
+    taken = {*reserved(), *(model.name for model in catalogue.models() if model.bundled)}
+    return f"{name}-own" if name in taken else name
 
 
 def _check_kind(path: Path) -> None:
@@ -136,14 +135,13 @@ def _as_it_says(path: Path, header: Header) -> Found:
         return _of_the_community(path, state, "brought by another installation of this project")
     if header.network not in networks.specs():
         raise UserError(f"{path}: {unknown_name('network', header.network, networks.specs())}")
-    with torch.device("meta"):
-        shapes = _shapes_of(Model(header, path, False).build().state_dict())
+    shapes = _shapes_of(Model(header, path, False).skeleton().state_dict())
     if problems := _differences(shapes, _shapes_of(state)):
         raise UserError(f"{path}: says that it is {header.network} x{header.scale}, but {_first(problems)}")
     named = Header(suggested_name(header.name), header.network, header.scale, header.teachers)
-    family = networks.specs()[header.network].family
+    title = networks.specs()[header.network].title
     form, card = "this project's, with a header", Model(header, path, False).card
-    return Found(path, named, state, FAMILIES.get(family, family), _counted(header, path), form, card=card)
+    return Found(path, named, state, title, _counted(header, path), form, card=card)
 
 
 def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -155,9 +153,9 @@ def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _fitting(path: Path, state: dict[str, Tensor], network: str | None, scale: int | None) -> Found:
     converted: dict[str, dict[str, Tensor]] = {}
-    for family in dict.fromkeys(networks.specs()[name].family for name in candidates()):
+    for family, name in _families().items():
         with contextlib.suppress(UserError):  # two of its keys mean the same weight there: not of this family
-            converted[family] = to_basicsr(state, family)
+            converted[family] = to_basicsr(state, name)
     family = max(converted, key=lambda f: _likeness(converted[f], f))
     problems = {
         (name, of): _differences(_shapes(name, of), _shapes_of(converted[family]))
@@ -187,17 +185,18 @@ def _fitting(path: Path, state: dict[str, Tensor], network: str | None, scale: i
             raise UserError(f"{path}: {why}")
         return _of_the_community(path, state, why)
     _check_mean_shift(path, state)
-    original = any(key.startswith("head.") for key in state)
+    spec = networks.specs()[best[0]]
+    original = bool(spec.converts) and is_converted(state, spec.name)
     header = Header(suggested_name(path.stem), *best)
     return Found(
         path,
         header,
         converted[family],
-        FAMILIES.get(family, family),
+        spec.title,
         _counted(header, path),
         "the original program's (head, body, tail)" if original else "BasicSR's, as here",
-        tuple(key for key in state if key.startswith(_CONSTANTS[0]) or key.endswith(_CONSTANTS[1])),
-        _notes(*best),
+        constants(state, spec.name),
+        spec.facts,
     )
 
 
@@ -220,22 +219,12 @@ def _no_fit(
     if fits:
         return f"is not {name} x{scale} but {fits[0][0]} x{fits[0][1]}: {_first(problems)}"
     if len(state.keys() & _shapes(name, scale).keys()) < len(state) / 2:
-        known = ", ".join(FAMILIES.values())
+        known = ", ".join(dict.fromkeys(networks.specs()[of].title for of in candidates()))
         return f"weights of another architecture than {known}; its first ones are {', '.join(list(state)[:SHOWN])}"
-    family = networks.specs()[name].family
     return (
-        f"looks like {FAMILIES.get(family, family)}, but fits no network here; "
+        f"looks like {networks.specs()[name].title}, but fits no network here; "
         f"nearest is {name} x{scale}: {_first(problems)}"
     )
-
-
-def _notes(network: str, scale: int) -> tuple[str, ...]:
-    with torch.device("meta"):
-        module = networks.build(network, scale)
-    if isinstance(module, EDSR):
-        factor = module.body[0].res_scale
-        return (f"Factor on each block's residual: {factor:g}, that of {network}; it is not in the file.",)
-    return ()
 
 
 def _check_mean_shift(path: Path, state: Mapping[str, Tensor]) -> None:
@@ -256,6 +245,14 @@ def _check_mean_shift(path: Path, state: Mapping[str, Tensor]) -> None:
             )
 
 
+def _families() -> dict[str, str]:
+    """Each family of the candidates, with the first of its networks: they share their key rules."""
+    families: dict[str, str] = {}
+    for name in candidates():
+        families.setdefault(networks.specs()[name].family, name)
+    return families
+
+
 def _likeness(state: Mapping[str, Tensor], family: str) -> float:
     """Which share of the names is common to the weights and a network of the family; numbers in names do not count."""
     spec = next(networks.specs()[name] for name in reversed(candidates()) if networks.specs()[name].family == family)
@@ -265,8 +262,7 @@ def _likeness(state: Mapping[str, Tensor], family: str) -> float:
 
 @cache
 def _shapes(network: str, scale: int) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):
-        return _shapes_of(networks.build(network, scale).state_dict())
+    return _shapes_of(networks.skeleton(network, scale).state_dict())
 
 
 def _shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

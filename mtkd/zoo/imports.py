@@ -15,7 +15,7 @@ from mtkd.files import sha256_of, write_json
 from mtkd.home import home
 from mtkd.zoo import catalogue, community
 from mtkd.zoo.checkpoints import load_state, save_state
-from mtkd.zoo.detect import RESERVED, Found, inspect
+from mtkd.zoo.detect import Found, inspect, reserved
 from mtkd.zoo.headers import Header
 from mtkd.zoo.model import Model
 
@@ -87,7 +87,7 @@ def _check_name(header: Header, replace: bool) -> Model | None:
     name = header.name
     if not re.fullmatch(NAME, name):
         raise UserError(f"name '{name}': use letters, digits, '.', '_' and '-', and begin with a letter or digit")
-    if name in RESERVED:
+    if name in reserved():
         raise UserError(f"name '{name}' is reserved; choose another")
     namesakes = [model for model in catalogue.models() if model.name == name]
     if any(model.bundled for model in namesakes):

@@ -74,12 +74,9 @@ class Model:
         """As the card says; counted where it does not."""
         if isinstance(count := self.card.get("parameters"), int):
             return count
-        import torch
-
         from mtkd import networks
 
-        with torch.device("meta"):
-            return networks.parameter_count(self.build())
+        return networks.parameter_count(self.skeleton())
 
     @cached_property
     def card(self) -> dict[str, Any]:
@@ -111,8 +108,14 @@ class Model:
             from mtkd.zoo.checkpoints import read_state
 
             return community.build(read_state(self.path))
-        options = {"teachers": self.header.teachers} if self.header.teachers else {}
-        return networks.build(self.network, self.scale, **options)
+        return networks.build(self.network, self.scale, self.header.teachers)
+
+    def skeleton(self) -> nn.Module:
+        """:meth:`build` without memory for the weights: shapes, names and counts alone."""
+        import torch
+
+        with torch.device("meta"):
+            return self.build()
 
     def summary(self) -> dict[str, Any]:
         """One row of ``mtkd models --json``."""

@@ -147,7 +147,7 @@ def test_unknown_keys_survive(family: str) -> None:
 
 
 def test_mistakes_are_named() -> None:
-    with pytest.raises(UserError, match="unknown network family 'edrs'"):
+    with pytest.raises(UserError, match="unknown network 'edrs'"):
         to_basicsr({}, "edrs")
     with pytest.raises(UserError, match=r"two keys of the weights mean 'conv_after_body\.weight'"):
         to_basicsr(edsr_original(2) | {"body.3.weight": torch.zeros(1)}, "edsr")

@@ -20,7 +20,7 @@ from mtkd.errors import UserError
 from mtkd.experiments import records
 from mtkd.experiments.maintain import older_runs, publish
 from mtkd.experiments.maintain.agreement import agreement
-from mtkd.experiments.plan import ARCHITECTURES, Plan, load_plan
+from mtkd.experiments.plan import Plan, load_plan
 from mtkd.experiments.runner import HELD_OUT, images_of
 from mtkd.experiments.tables import excerpt, markdown, report
 from mtkd.files import write_bytes, write_json, write_text
@@ -40,7 +40,7 @@ def agreements(plan: Plan, data: Path, known: Sequence[dict[str, Any]] = ()) -> 
     """
     rows: list[dict[str, Any]] = []
     for scale in sorted({model.scale for model in zoo.models() if model.bundled}):
-        teachers = [plan.teacher_name(architecture) for architecture in ARCHITECTURES]
+        teachers = [plan.teacher_name(architecture) for architecture in plan.teachers]
         aggregators = [m.name for m in zoo.models(scale) if m.bundled and m.role == "aggregator"]
         networks, others = ({name: zoo.load(name, scale) for name in group} for group in (teachers, aggregators))
         hashes = {name: weights_hash(network) for name, network in (networks | others).items()}

@@ -26,8 +26,9 @@ from mtkd.explore.draw import colours
 from mtkd.explore.viewer import Pane
 from mtkd.images import UInt8Image, chw, crop_to_multiple, to_uint8
 from mtkd.metrics import DEFAULT, PAPER, Protocol, chosen, measure_possible, shown, spec
-from mtkd.networks.aggregator import MultiTeacher
+from mtkd.networks.aggregator import with_teachers
 from mtkd.resize import imresize
+from mtkd.zoo.catalogue import plan_folders
 
 SaveImage = Callable[[str, UInt8Image], str]
 """Stores a picture under a name and returns its address (a URL or a data URI)."""
@@ -35,6 +36,8 @@ SaveImage = Callable[[str, UInt8Image], str]
 LR, TRUTH = "LR", "ground truth"
 """The names of the pictures that no model made."""
 
+BICUBIC = "bicubic"
+"""The network over which gains are given."""
 SCRATCH = "scratch"
 """The method without distillation."""
 REGION = Protocol(crop=0)
@@ -263,7 +266,8 @@ def default_models(scale: int) -> list[str]:
     """What a comparison opens with, of what may be dozens of models.
 
     Bicubic, the teachers, the aggregator of most of them, and one student without distillation, under kd and under
-    mtkd: that of RCAN, which the paper's ablations take, where there are several; then the user's own, the first few.
+    mtkd: that of RCAN, which the paper's ablations take, where there are several; then the user's own, the first few,
+    without the runs of plans, which may be dozens.
     """
     bundled = [model for model in zoo.models(scale) if model.bundled]
     teachers = [model.name for model in bundled if model.role == "teacher"]
@@ -277,8 +281,9 @@ def default_models(scale: int) -> list[str]:
                 trained.setdefault(model.network, []).append(model.name)
     specs = networks.specs()
     students = max(trained, key=lambda n: (len(trained[n]), specs[n].family == "rcan"), default=None)
-    own = [model.name for model in zoo.models(scale) if not model.bundled]
-    return ["bicubic", *teachers, *(m.name for m in merged), *(trained[students] if students else []), *own[:OWN]]
+    of_plans = plan_folders()
+    own = [model.name for model in zoo.models(scale) if not (model.bundled or model.path.parents[1] in of_plans)]
+    return [BICUBIC, *teachers, *(m.name for m in merged), *(trained[students] if students else []), *own[:OWN]]
 
 
 @lru_cache
@@ -289,7 +294,8 @@ def _variants() -> dict[str, str | None]:
 
 def _parameters(network: nn.Module) -> int:
     """Of the network itself: an aggregator without its teachers, as ``mtkd models`` counts."""
-    return networks.parameter_count(network.aggregator if isinstance(network, MultiTeacher) else network)
+    merged = with_teachers(network)
+    return networks.parameter_count(network if merged is None else merged.aggregator)
 
 
 def compare(
@@ -331,7 +337,7 @@ def compare(
         network = loaded(name, scale, sources).network
         made = _parameters(network), multiply_adds(name, scale, sources=sources), output.seconds
         picture = to_uint8(output.sr)
-        model = None if name == "bicubic" else zoo.find(name, scale, sources)
+        model = None if name in networks.baselines() else zoo.find(name, scale, sources)
         role = "interpolation" if model is None else model.role
         identity = (model.network, model.method if model.step is None else None) if model else (None, None)
         values = measure_possible(picture, hr_image, scale, measured)
@@ -341,7 +347,7 @@ def compare(
         results.append(Result(name, "elsewhere", None, None, None, image, values))
     if progress:
         progress("", len(models), len(models))
-    plain = to_uint8(outputs("bicubic", lr_image, scale).sr)
+    plain = to_uint8(outputs(BICUBIC, lr_image, scale).sr)
     over = measure_possible(plain, hr_image, scale, ("psnr",))["psnr"]
     return Comparison(scale, lr_image, hr_image, tuple(results), over, metrics=measured)
 

@@ -15,8 +15,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mtkd import networks, zoo
 from mtkd.errors import UserError
-from mtkd.networks.aggregator import KnowledgeAggregator
-from mtkd.networks.bicubic import Bicubic
 from mtkd.zoo import Model
 
 HEIGHT, WIDTH = 720, 1280
@@ -56,8 +54,6 @@ def parts(
     Raises:
         UserError: no model or network has this name at this scale.
     """
-    if name == "bicubic":
-        return {name: 0}
     own, teachers = _counted(_source(name, scale, sources), scale, height, width)
     found = {name: own}
     for teacher in teachers:
@@ -81,8 +77,7 @@ class Cost:
 @lru_cache(maxsize=256)
 def of_network(network: str, scale: int, teachers: tuple[str, ...] = ()) -> Cost:
     """The :class:`Cost` of a network of the catalogue."""
-    with torch.device("meta"):
-        built = _build(network, scale, teachers)
+    built = networks.skeleton(network, scale, teachers)
     return Cost(network, teachers, _count(built, scale, HEIGHT, WIDTH), networks.parameter_count(built))
 
 
@@ -92,7 +87,7 @@ def seconds(network: str, scale: int, teachers: tuple[str, ...] = ()) -> float:
 
     The better of two runs, after a small one, with weights that are not trained: they do not change the time.
     """
-    built = _build(network, scale, teachers).eval()
+    built = networks.build(network, scale, teachers).eval()
 
     def once(height: int, width: int) -> float:
         image = _input(built, scale, height, width, "cpu")
@@ -103,10 +98,6 @@ def seconds(network: str, scale: int, teachers: tuple[str, ...] = ()) -> float:
     with torch.inference_mode():
         once(64, 64)
         return min(once(TIMED_HEIGHT, TIMED_WIDTH) for _ in range(2))
-
-
-def _build(network: str, scale: int, teachers: tuple[str, ...]) -> nn.Module:
-    return networks.build(network, scale, **({"teachers": teachers} if teachers else {}))
 
 
 def _source(name: str, scale: int, sources: Sequence[Path]) -> Model | str:
@@ -121,16 +112,14 @@ def _source(name: str, scale: int, sources: Sequence[Path]) -> Model | str:
 
 @lru_cache(maxsize=256)
 def _counted(source: Model | str, scale: int, height: int, width: int) -> tuple[int, tuple[str, ...]]:
-    with torch.device("meta"):
-        network = networks.build(source, scale) if isinstance(source, str) else source.build()
-    teachers = network.teachers if isinstance(network, KnowledgeAggregator) else ()
-    return _count(network, scale, height, width), teachers
+    network = networks.skeleton(source, scale) if isinstance(source, str) else source.skeleton()
+    return _count(network, scale, height, width), networks.teacher_names(network)
 
 
 def _count(network: nn.Module, scale: int, height: int, width: int) -> int:
     """Counted on tensors without memory: no value is computed."""
-    if isinstance(network, Bicubic):
-        return 0
+    if not any(True for _ in network.parameters()):
+        return 0  # interpolation: no weights to multiply with
     values = {name: t.to("meta") for name, t in (*network.named_parameters(), *network.named_buffers())}
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         functional_call(network, values, (_input(network, scale, height, width, "meta"),))
@@ -140,7 +129,7 @@ def _count(network: nn.Module, scale: int, height: int, width: int) -> int:
 def _input(network: nn.Module, scale: int, height: int, width: int, device: str) -> Tensor | list[Tensor]:
     """An LR image for an output of this size; for an aggregator its teachers' HR images."""
     height, width = height // scale, width // scale
-    if isinstance(network, KnowledgeAggregator):
+    if teachers := networks.teacher_names(network):
         hr_image = torch.zeros(1, 3, height * scale, width * scale, device=device)
-        return [hr_image] * len(network.teachers)
+        return [hr_image] * len(teachers)
     return torch.zeros(1, 3, height, width, device=device)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from mtkd import zoo
+from mtkd import networks, zoo
 from mtkd.images import UInt8Image, to_tensor
 from mtkd.infer import aggregate, upscale
-from mtkd.networks.aggregator import MultiTeacher
+from mtkd.networks.aggregator import with_teachers
 from mtkd.zoo.checkpoints import weights_hash
 
 LIMIT = 512 << 20
@@ -53,7 +53,7 @@ def _load(name: str, scale: int, files: tuple[tuple[str, int], ...], sources: tu
 
 def _files(name: str, scale: int, sources: Sequence[Path]) -> tuple[tuple[str, int], ...]:
     """The weights files behind a name, with the time of their last change: a model trained anew is loaded anew."""
-    if name == "bicubic":
+    if name in networks.baselines():
         return ()
     model = zoo.find(name, scale, sources)
     own = (str(model.path), model.path.stat().st_mtime_ns)
@@ -107,11 +107,11 @@ class Outputs:
     def _run(
         self, network: nn.Module, lr_image: UInt8Image, scale: int, tiles: Tiles | None, sources: Sequence[Path]
     ) -> Output:
-        if not isinstance(network, MultiTeacher):
+        if (combined := with_teachers(network)) is None:
             return _timed(lambda told: upscale(network, to_tensor(lr_image), scale, progress=told), tiles)
-        teachers = [self(teacher, lr_image, scale, tiles, sources) for teacher in network.aggregator.teachers]
+        teachers = [self(teacher, lr_image, scale, tiles, sources) for teacher in combined.aggregator.teachers]
         images = [teacher.sr for teacher in teachers]
-        merged = _timed(lambda told: aggregate(network.aggregator, images, progress=told), tiles)
+        merged = _timed(lambda told: aggregate(combined.aggregator, images, progress=told), tiles)
         return Output(merged.sr, sum(teacher.seconds for teacher in teachers) + merged.seconds)
 
 

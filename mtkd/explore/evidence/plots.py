@@ -14,8 +14,10 @@ from mtkd.explore.draw.theme import INK, blank
 from mtkd.explore.evidence.results import GROUPS, Gain, Point
 
 Axis = Literal["multiply-adds", "parameters", "seconds"]
-_COLOURS = dict(zip(GROUPS[1:], (PALETTE[number] for number in (6, 3, 0, 1, 2)), strict=True))
-_SYMBOLS = {GROUPS[1]: "square", GROUPS[2]: "diamond"}
+_COLOURS = {GROUPS["teacher"]: PALETTE[6], GROUPS["aggregator"]: PALETTE[3]}
+_SYMBOLS = {GROUPS["teacher"]: "square", GROUPS["aggregator"]: "diamond"}
+_STUDENTS = (PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[5], PALETTE[4])
+"""Colours of the families of students, in the order of their names."""
 _AXES: dict[Axis, str] = {
     "multiply-adds": "multiply-adds for a 1280 × 720 output",
     "parameters": "parameters",
@@ -50,7 +52,9 @@ def tradeoff(points: Sequence[Point], axis: Axis, where: str, seconds: Mapping[s
     if not shown:
         return _said(figure, f"No model is measured on {where} yet.")
     values = {point.model: sum(_parts(point, axis, seconds).values()) for point in shown}
-    for group in GROUPS[1:]:
+    groups = list(dict.fromkeys(point.group for point in shown))
+    colours = _colours(groups)
+    for group in groups:
         of = sorted((point for point in shown if point.group == group), key=lambda point: values[point.model])
         if of:
             figure.add_scatter(
@@ -60,10 +64,10 @@ def tradeoff(points: Sequence[Point], axis: Axis, where: str, seconds: Mapping[s
                 mode="markers+text",
                 name=group,
                 text=[_tag(point) for point in of],
-                textposition=_places(group, len(of)),
+                textposition=_places(group, groups, len(of)),
                 textfont={"size": 12},
                 marker={
-                    "color": _COLOURS[group],
+                    "color": colours[group],
                     "symbol": _SYMBOLS.get(group, "circle"),
                     "size": 11,
                     "line": {"color": INK, "width": 1},
@@ -91,22 +95,27 @@ def tradeoff(points: Sequence[Point], axis: Axis, where: str, seconds: Mapping[s
     return figure
 
 
-def _places(group: str, count: int) -> list[str]:
+def _colours(groups: Sequence[str]) -> dict[str, str]:
+    """A colour a group; families of students take theirs in order, again from the first where there are more."""
+    students = sorted(group for group in groups if group not in _COLOURS)
+    return _COLOURS | {group: _STUDENTS[number % len(_STUDENTS)] for number, group in enumerate(students)}
+
+
+def _places(group: str, groups: Sequence[str], count: int) -> list[str]:
     """Where tags stand, so that those of neighbours do not meet; points come from the cheapest on."""
-    if group == GROUPS[1]:
+    if group == GROUPS["teacher"]:
         return ["middle left", "top center", "middle right"][:count] if count <= 3 else ["top center"] * count
-    if group == GROUPS[2]:
+    if group == GROUPS["aggregator"]:
         return ["top center"] * count
-    return ["middle left" if group == GROUPS[3] else "middle right"] * count
+    first = next(other for other in groups if other not in GROUPS.values())
+    return ["middle left" if group == first else "middle right"] * count
 
 
 def _tag(point: Point) -> str:
     """What stands beside the point: of students, only of the two that all of it is about."""
-    if point.group == GROUPS[1]:
+    if point.role == "teacher":
         return point.title
-    if point.group == GROUPS[2]:
-        return "MT" if point.title.startswith("MT,") else ""
-    return {"MTKD": "MTKD", "Compact (scratch)": "Compact"}.get(point.title, "")
+    return {"MT": "MT", "mtkd": "MTKD", "scratch": "Compact"}.get(point.label, "")
 
 
 def _parts(point: Point, axis: Axis, seconds: Mapping[str, float] | None) -> dict[str, float]:
@@ -138,6 +147,7 @@ def agreement(gains: Sequence[Gain]) -> go.Figure:
     figure = blank("gain that the paper prints, dB", "gain measured here, dB", 520)
     if not gains:
         return _said(figure, "No gain is both measured and printed yet.")
+    colours = _colours(list(dict.fromkeys(gain.student for gain in gains)))
     for student in dict.fromkeys(gain.student for gain in gains):
         of = [gain for gain in gains if gain.student == student]
         hollow = [gain.measured.spread is None for gain in of]
@@ -148,10 +158,10 @@ def agreement(gains: Sequence[Gain]) -> go.Figure:
             mode="markers",
             name=student,
             marker={
-                "color": _COLOURS[student],
+                "color": colours[student],
                 "symbol": ["circle-open" if one else "circle" for one in hollow],
                 "size": 10,
-                "line": {"width": 2, "color": _COLOURS[student]},
+                "line": {"width": 2, "color": colours[student]},
             },
             customdata=[[_gain(gain)] for gain in of],
             hovertemplate="%{customdata[0]}<extra></extra>",

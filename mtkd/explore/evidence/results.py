@@ -26,24 +26,29 @@ from mtkd.explore.comparison import costs
 from mtkd.explore.evidence.result_rows import Difference, Row, View, marked, notes
 from mtkd.home import runs_folder
 from mtkd.metrics import DEFAULT, spec
+from mtkd.plugins import Role
 
 Progress = Callable[[str, int, int], object]
 """Called with what is done next, and how many of how many are done."""
 SCALES = (2, 3, 4)
 SET_NAMES = (*SETS, HELD_OUT)
-GROUPS = ("Bicubic", "Teachers", "Aggregators with their teachers", "EDSR student", "RCAN student", "SwinIR student")
-"""Of points, in this order."""
+GROUPS = {"baseline": "Baselines", "teacher": "Teachers", "aggregator": "Aggregators with their teachers"}
+"""Of points, by role; students have a group a family, after these."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A model among all that were measured at one scale on one set; ``group`` is one of :data:`GROUPS`.
+    """A model among all that were measured at one scale on one set; ``role`` is its network's.
+
+    ``group`` is one of :data:`GROUPS`, or a family's students.
 
     ``parts`` are its networks by name: an aggregator's teachers are among them, bicubic has none.
     """
 
     model: str
+    label: str
     title: str
+    role: Role
     group: str
     psnr: float
     spread: float | None
@@ -239,22 +244,36 @@ class Results:
     def points(self, scale: int, set_name: str) -> list[Point]:
         """Every model that was measured at a scale on a set, in order of their groups."""
         found: dict[str, Point] = {}
-        for name in self.plan.tables:
+        compared = [name for name, table in self.plan.tables.items() if table.tradeoff]
+        for name in compared:
             for row in self._table(name, scale)["rows"] if scale in self.scales(name) else []:
                 cell = row["measured"].get(set_name)
-                if cell and row["model"] not in found:
+                if cell and row["model"] not in found and self._is_declared(row):
                     found[row["model"]] = self._point(row, cell)
-        return sorted(found.values(), key=lambda point: GROUPS.index(point.group))
+        order = list(GROUPS)
+        return sorted(found.values(), key=lambda p: (order.index(p.role) if p.role in order else len(order), p.group))
+
+    def _is_declared(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row's network is known here: that of a plugin may not be loaded."""
+        network = self.records.runs[row["runs"][0]]["network"]
+        return network is None or network in networks.specs()
 
     def _point(self, row: Mapping[str, Any], cell: Mapping[str, Any]) -> Point:
         run = self.records.runs[row["runs"][0]]
-        title, group = row["title"], "Bicubic"
-        if run["network"] is not None:
-            spec = networks.specs()[run["network"]]
-            family = self.plan.title(spec.family)
-            group = {"teacher": GROUPS[1], "aggregator": GROUPS[2]}.get(spec.role, f"{family} student")
-            title = family if spec.role == "teacher" else title
-        return Point(row["model"], title, group, cell["psnr"], cell["psnr_spread"], cell["seeds"], self._parts(run))
+        spec = networks.specs()[run["network"] or "bicubic"]
+        group = GROUPS.get(spec.role, f"{spec.title} student")
+        title = spec.title if spec.role == "teacher" else row["title"]
+        return Point(
+            row["model"],
+            row["label"],
+            title,
+            spec.role,
+            group,
+            cell["psnr"],
+            cell["psnr_spread"],
+            cell["seeds"],
+            self._parts(run),
+        )
 
     def _parts(self, run: Mapping[str, Any]) -> dict[str, costs.Cost]:
         network, scale = run["network"], run["scale"]

@@ -16,7 +16,7 @@ from mtkd.explore.draw.mosaics import fit
 from mtkd.explore.inside.trace import Trace, trace
 from mtkd.images import UInt8Image
 from mtkd.infer import TILE
-from mtkd.networks.aggregator import MultiTeacher
+from mtkd.networks.aggregator import with_teachers
 
 ERROR_COLOURS = f"Blue is too dark, red too bright; full colour at {ERROR_RANGE} luma levels."
 Progress = Callable[[str, int, int], None]
@@ -94,8 +94,8 @@ class Run:
     def parameters(self, name: str) -> str:
         """As "1,234 parameters", an aggregator's without its teachers'."""
         network = loaded(name, self.comparison.scale).network
-        own = network.aggregator if isinstance(network, MultiTeacher) else network
-        return f"{networks.parameter_count(own):,} parameters"
+        merged = with_teachers(network)
+        return f"{networks.parameter_count(network if merged is None else merged.aggregator):,} parameters"
 
     def why_not(self, *needed: str) -> str:
         """Why something of "mt", "student", "gt" is not there; empty if all are."""
@@ -149,11 +149,10 @@ def run(comparison: Comparison, progress: Progress | None = None) -> Run:
     for number, name in enumerate(names):
         if progress:
             progress(name, number, len(names))
-        network = loaded(name, comparison.scale).network
-        if isinstance(network, MultiTeacher):
-            found = trace(network.aggregator, [images[teacher] for teacher in teachers])
-            if network.aggregator.residual == "weighted":
-                weights = dict(zip(teachers, network.aggregator.teacher_weights.tolist(), strict=True))
+        if (merged := with_teachers(loaded(name, comparison.scale).network)) is not None:
+            found = trace(merged.aggregator, [images[teacher] for teacher in teachers])
+            if merged.aggregator.residual == "weighted":
+                weights = dict(zip(teachers, merged.aggregator.teacher_weights.tolist(), strict=True))
         else:
             images[name] = outputs(name, comparison.lr_image, comparison.scale).sr
     shown = {name: images[name] for name in teachers}
