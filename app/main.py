@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import ipaddress
 import os
+import pkgutil
 import signal
 import socket
 import threading
@@ -26,26 +28,14 @@ from mtkd.explore import default_models
 from mtkd.explore.comparison.costs import multiply_adds
 from mtkd.explore.comparison.outputs import loaded
 
+from . import tabs as tab_package
 from .server.guard import LARGEST_FILE, Doors, fetch_nothing
 from .server.queue import WAITING, limit_waiting
 from .server.session_files import SESSIONS, Pictures
-from .state import Shared
-from .tabs import ablations, attribution, compare, framework, own, results, train, wavelets
+from .state import Shared, Tab
 
 _ASSETS = Path(__file__).parent / "assets"
 _TITLE = "MTKD explorer"
-
-
-_TABS = {
-    "framework": ("The framework", framework),
-    "compare": ("Compare", compare),
-    "wavelets": ("Wavelets", wavelets),
-    "attribution": ("Attribution", attribution),
-    "ablations": ("Ablations", ablations),
-    "results": ("Results", results),
-    "train": ("Train", train),
-    "own": ("Bring your own", own),
-}
 
 
 def build(pictures: Pictures, trusted: bool = True) -> gr.Blocks:
@@ -60,12 +50,19 @@ def build(pictures: Pictures, trusted: bool = True) -> gr.Blocks:
         tabs = gr.Tabs(selected="compare")
         shared = Shared.create(page, tabs, pictures, trusted)  # not among the tabs: Gradio counts them by place
         with tabs:
-            for name, (title, tab) in _TABS.items():
-                with gr.Tab(title, id=name) as opened:
+            for name, tab in _declared_tabs():
+                with gr.Tab(tab.title, id=name) as opened:
                     tab.build(shared, opened)
         page.unload(_closing(pictures))
     _last_choice_counts(page)
     return page
+
+
+def _declared_tabs() -> list[tuple[str, Tab]]:
+    """The tabs that the modules of ``tabs/`` declare as ``TAB``, by their ids, in the page's order."""
+    names = [module.name for module in pkgutil.iter_modules(tab_package.__path__)]
+    declared = [(name, importlib.import_module(f"{tab_package.__name__}.{name}").TAB) for name in names]
+    return sorted(declared, key=lambda entry: (entry[1].order, entry[0]))
 
 
 def _last_choice_counts(page: gr.Blocks) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -130,6 +130,21 @@ class Shared:
         tab.select(lambda comparison, before: look(comparison, before, True), inputs, outputs, **QUIET)
         self.comparison.change(look, [*inputs, is_open], outputs, js=script, **QUIET)
         return news
+
+
+@dataclass(frozen=True)
+class Tab:
+    """What a module of ``tabs/`` declares as ``TAB``; the module's name is the tab's id.
+
+    Attributes:
+        title: as the page shows it.
+        order: tabs stand in increasing order, equal ones by id; the built-in ones are 10, 20, ...
+        build: lays the tab out, inside its ``gr.Tab``, and connects its events.
+    """
+
+    title: str
+    order: int
+    build: Callable[[Shared, gr.Tab], None]
 
 
 def scale_choices(scales: Sequence[int]) -> list[tuple[str, int]]:

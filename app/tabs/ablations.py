@@ -29,7 +29,7 @@ from ..parts.ablation_numbers import Recorded
 from ..parts.picture import models_folder
 from ..parts.plan_choice import PLAN
 from ..server.queue import COMPUTING
-from ..state import PRIVATE, QUIET, Shared, errors_shown
+from ..state import PRIVATE, QUIET, Shared, Tab, errors_shown
 
 
 class Reference(StrEnum):
@@ -283,3 +283,6 @@ def _reference(comparison: Comparison, variants: Sequence[Variant], against: Ref
 def _captions(seen: Comparison, picked: Sequence[Variant]) -> dict[str, str]:
     quality = seen.captions()
     return quality | {variant.name: f"{variant.title} · {quality[variant.name]}" for variant in picked}
+
+
+TAB = Tab("Ablations", order=50, build=build)

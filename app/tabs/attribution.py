@@ -33,7 +33,7 @@ from ..parts import attribution_method, attribution_numbers, viewer_part
 from ..parts.attribution_method import MethodChoice
 from ..server.queue import COMPUTING
 from ..server.session_files import PictureGroup
-from ..state import PRIVATE, QUIET, Look, Shared, errors_shown
+from ..state import PRIVATE, QUIET, Look, Shared, Tab, errors_shown
 
 _CANCELLED = "Cancelled: what is shown is a preview, or the answer before."
 LARGEST = 256
@@ -283,3 +283,6 @@ def _downloads(files: Mapping[Any, str]) -> dict[Any, Any]:
 def _plugin_folders() -> list[str]:
     """What an error of a plugin's method does not show: where its file lies on this computer."""
     return [f"{plugin.path.parent}{os.sep}" for plugin in loaded()]
+
+
+TAB = Tab("Attribution", order=40, build=build)

@@ -27,7 +27,7 @@ from ..parts.picture import PictureBar, models_folder
 from ..parts.slider import Slider
 from ..server.queue import COMPUTING
 from ..server.session_files import PictureGroup
-from ..state import PRIVATE, QUIET, Look, Mode, Shared, errors_shown, model_choices
+from ..state import PRIVATE, QUIET, Look, Mode, Shared, Tab, errors_shown, model_choices
 
 LARGEST = 16_000_000
 """Pixels of a result: 4K (8.3 million) and somewhat more."""
@@ -322,3 +322,6 @@ def _saved_view(comparison: Comparison, look: Look, example: str | None) -> Save
 def _picture_of(comparison: Comparison, example: str | None) -> dict[str, str]:
     """The picture of a view: an upload is encoded once."""
     return SavedView.picture(example, comparison.lr_image if comparison.hr_image is None else comparison.hr_image)
+
+
+TAB = Tab("Compare", order=20, build=build)

@@ -16,7 +16,7 @@ from mtkd.explore.inside.trace import Windows
 from ..parts.diagram import drawing
 from ..server.queue import COMPUTING
 from ..server.session_files import PictureGroup
-from ..state import QUIET, Shared, errors_shown
+from ..state import QUIET, Shared, Tab, errors_shown
 
 _SCRIPT = (Path(__file__).parents[1] / "assets" / "framework.js").read_text(encoding="utf-8")
 _HELP = (
@@ -146,3 +146,6 @@ def connect(of: Framework, tab: gr.Tab) -> None:
     news.change(of.show, [of.shared.comparison, of.shown], results, api_name="framework", show_progress_on=[of.view],
                 **COMPUTING)  # fmt: skip
     of.view.select(of.choose, of.shown, results, **QUIET)
+
+
+TAB = Tab("The framework", order=10, build=build)

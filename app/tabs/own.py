@@ -16,7 +16,7 @@ from mtkd.zoo.catalogue import catalogue
 from mtkd.zoo.detect import candidates
 from mtkd.zoo.model import Model
 
-from ..state import PRIVATE, QUIET, Shared, errors_shown, scale_choices
+from ..state import PRIVATE, QUIET, Shared, Tab, errors_shown, scale_choices
 
 DETECT = ("as detected", "detect")
 """Among the networks; of the scales, 0 is."""
@@ -252,3 +252,6 @@ def _table(found: imports.Found) -> str:
     }
     cells = "".join(f"<tr><th>{k}</th><td>{html.escape(v)}</td></tr>" for k, v in rows.items() if v)
     return f'<table class="own-table">{cells}</table>'
+
+
+TAB = Tab("Bring your own", order=80, build=build)

@@ -17,7 +17,7 @@ from mtkd.metrics import spec
 
 from ..parts import plan_choice, results_table
 from ..parts.plan_choice import PLAN
-from ..state import PRIVATE, QUIET, Shared, errors_shown, scale_choices
+from ..state import PRIVATE, QUIET, Shared, Tab, errors_shown, scale_choices
 
 _SCRIPT = (Path(__file__).parents[1] / "assets" / "results.js").read_text(encoding="utf-8")
 _COST = (
@@ -265,3 +265,6 @@ def _claims(plan: str = PLAN) -> list[dict[str, Any]]:
     """The paper's sentences with their verdicts."""
     with errors_shown():
         return [asdict(claim) for claim in plan_choice.results(plan).claims()]
+
+
+TAB = Tab("Results", order=60, build=build)

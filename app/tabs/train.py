@@ -18,7 +18,7 @@ from ..parts import training_api, training_form
 from ..parts.training_form import TrainingForm
 from ..parts.training_recipes import resolve
 from ..parts.training_view import Seen, status
-from ..state import PRIVATE, QUIET, Shared, errors_shown
+from ..state import PRIVATE, QUIET, Shared, Tab, errors_shown
 
 _OFF = (
     "Training starts programs on the explorer's computer, so it is on only where that serves itself alone: "
@@ -225,3 +225,6 @@ def connect(of: Train) -> None:
     deleted.success(shared.list_models, compared, shared.models, **QUIET)
     opened = of.show.click(of.open_compare, [of.pick, *compared], [*compared, shared.tabs], **PRIVATE)
     opened.success(None, js=_COMPARE)
+
+
+TAB = Tab("Train", order=70, build=build)

@@ -17,7 +17,7 @@ from mtkd.explore.inside.wavelets import Pair, all_kept, choices, energy_table
 
 from ..parts import viewer_part
 from ..server.queue import COMPUTING
-from ..state import PRIVATE, QUIET, Shared, errors_shown
+from ..state import PRIVATE, QUIET, Shared, Tab, errors_shown
 
 _COLUMNS = ["band", "what", "mean |difference|", "contribution", "share"]
 _INTRO = """The wavelet loss (Eq. 3) splits the difference of two pictures into subbands: **LL** is the blurred picture,
@@ -170,3 +170,6 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _text(value: Any, column: str) -> str:
     forms = {"mean |difference|": ".5f", "contribution": ".6f", "share": ".1%"}
     return value if isinstance(value, str) else f"{value:{forms[column]}}"
+
+
+TAB = Tab("Wavelets", order=30, build=build)

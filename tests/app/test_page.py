@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import gradio as gr
 import pytest
+from mtkd_app import tabs
 from mtkd_app.main import build
 from mtkd_app.server.session_files import Pictures
 
@@ -27,3 +30,38 @@ def test_every_picture_is_sent_lossless(page: gr.Blocks) -> None:
     kinds = (gr.Image, gr.ImageSlider, gr.Gallery)
     pictures = [block for block in page.blocks.values() if isinstance(block, kinds)]
     assert pictures and {block.format for block in pictures} == {"png"}
+
+
+DROPPED = """import gradio as gr
+from mtkd_app.state import Shared, Tab
+
+
+def greet(name: str) -> str:
+    return f"Hello {name}"
+
+
+def build(shared: Shared, tab: gr.Tab) -> None:
+    name, answer = gr.Textbox(), gr.Textbox()
+    name.submit(greet, name, answer, api_name="greet")
+
+
+TAB = Tab("Dropped", order=25, build=build)
+"""
+
+
+def test_a_module_among_the_tabs_is_a_tab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dropped.py").write_text(DROPPED)
+    monkeypatch.setattr(tabs, "__path__", [*tabs.__path__, str(tmp_path)])
+    try:
+        with Pictures() as pictures:
+            page = build(pictures)
+    finally:
+        sys.modules.pop("mtkd_app.tabs.dropped", None)
+        vars(tabs).pop("dropped", None)
+    shown = {block.id: block.label for block in page.blocks.values() if isinstance(block, gr.Tab)}
+    titles = list(shown.values())
+    assert titles.index("Compare") < titles.index("Dropped") < titles.index("Wavelets")
+    assert shown["dropped"] == "Dropped"
+    (event,) = (event for event in page.fns.values() if event.api_name == "greet")
+    assert event.fn is not None and event.fn("you") == "Hello you"
+    assert [name for _, name in event.targets] == ["submit"]
