@@ -469,16 +469,16 @@ bars(
 # %% [markdown]
 # ## What is recorded, beside the paper's numbers
 #
-# Rows without runs say so; they fill up as runs are recorded. The printed numbers are for networks some forty to a
-# hundred times larger and for far longer trainings: compare the *gains*, not the values. Both are over the student
-# without distillation; the measured gain compares students of equal seeds, so it need not be the difference of the two
-# means.
+# A dash: nothing was measured or printed; rows fill up as runs are recorded. The printed numbers are for networks some
+# forty to a hundred times larger and for far longer trainings: compare the *differences*, not the values. Both are over
+# the student without distillation; the measured one compares students of equal seeds, so it need not be the difference
+# of the two means; (n/m) counts the images on which it is better.
 
 # %%
-from mtkd.course.baselines import beside_the_paper
 from mtkd.experiments.plan import load_plan
 from mtkd.experiments.published import published
 from mtkd.experiments.records import MEASURED, read
+from mtkd.explore.evidence.columns import as_markdown
 from mtkd.explore.evidence.results import Results
 
 results = Results(load_plan("mini"), read(MEASURED / "mini.sqlite"))
@@ -487,7 +487,7 @@ TABLES = {"RCAN student (Table 2)": "table2", "EDSR student (Table 3)": "table3"
 
 def recorded(student: str, images: str, metric: str) -> Markdown:
     """One of the paper's tables at x4 on one set."""
-    return Markdown(beside_the_paper(results.view(TABLES[student], 4, images, metric)))
+    return Markdown(as_markdown(results.view(TABLES[student], 4, images, metric)))
 
 
 row = next(row for row in results.view("table2", 4, "Set14").rows if row.label == "kd")

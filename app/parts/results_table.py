@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import groupby
 from typing import Any
 
 from mtkd.config import to_yaml
-from mtkd.explore.evidence.result_rows import Difference, Row, View
+from mtkd.explore.evidence.columns import Text, shown
+from mtkd.explore.evidence.result_rows import View
 from mtkd.explore.evidence.results import Checked
 from mtkd.metrics import spec
 
@@ -18,58 +18,34 @@ def table(view: View, chosen: str | None) -> str:
     """A view as a table whose rows carry ``data-label`` and whose cells carry what to sort by."""
     if view.empty:
         return f"<p>{escape(view.missing)}</p>"
-    columns = _columns(view)
-    above = "".join(
-        f'<th colspan="{len(list(of))}">{escape(name)}</th>' for name, of in groupby(columns, lambda column: column[0])
-    )
-    head = "".join(f'<th scope="col"><button type="button">{text}</button></th>' for _, text, _ in columns)
+    columns = shown(view)
+    groups = groupby(column.group(view) for column in columns)
+    above = "".join(f'<th colspan="{len(list(same))}">{escape(group)}</th>' for group, same in groups)
+    head = "".join(f'<th scope="col"><button type="button">{escape(c.title)}</button></th>' for c in columns)
     body = []
     for row in view.rows:
         marked = ' class="chosen"' if row.label == chosen else ""
-        cells = "".join(cell(row) for _, _, cell in columns)
-        body.append(f'<tr data-label="{escape(row.label)}"{marked}>{cells}</tr>')
+        first, *others = (column.cell(row, view) for column in columns)
+        values = [column.value(row) for column in columns]
+        name = f'<td data-value="{escape(row.title)}"><button type="button">{_content(first)}</button></td>'
+        cells = "".join(map(_cell, others, values[1:]))
+        body.append(f'<tr data-label="{escape(row.label)}"{marked}>{name}{cells}</tr>')
     name = escape(f"{view.title}, ×{view.scale}, {view.set_name}, {spec(view.metric).title}")
     head = f'<tr class="above">{above}</tr><tr class="sort">{head}</tr>'
     return f'<table aria-label="{name}"><thead>{head}</thead><tbody>{"".join(body)}</tbody></table>'
 
 
-def _columns(view: View) -> list[tuple[str, str, Callable[[Row], str]]]:
-    """Common heading, heading and cell of every column; those of the paper where it prints anything."""
-    metric, over = spec(view.metric), f"{view.over}, dB"
-    unit = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
-    digits, printed_digits = f".{metric.digits}f", ".2f" if view.metric == "psnr" else ".4f"
-    columns: list[tuple[str, str, Callable[[Row], str]]] = [
-        ("", "Method", lambda row: _cell(f'<button type="button">{escape(row.title)}</button>', row.title)),
-        (unit, "measured", lambda row: _cell(_number(row.measured, row.spread, digits, row.mark), row.measured)),
-        (unit, "seeds", lambda row: _cell(str(row.seeds or ""), row.seeds) if row.parameters else _cell("", None)),
-    ]
-    if any(row.printed is not None for row in view.rows):
-        paper = partial(_number, spread=None, digits=printed_digits)
-        columns.append((unit, "paper", lambda row: _cell(paper(row.printed, mark=row.printed_mark), row.printed)))
-    columns.append((over, "measured", lambda row: _cell(_difference(row.over), row.over and row.over.mean)))
-    if any(row.printed_over is not None for row in view.rows):
-        columns.append((over, "paper", lambda row: _cell(_number(row.printed_over, None, "+.2f"), row.printed_over)))
-    return [*columns, ("", "parameters", lambda row: _cell(_number(row.parameters, None, ","), row.parameters))]
+def _cell(text: Text, value: object) -> str:
+    """A cell and what to sort by; what shows nothing has nothing to sort by."""
+    return f'<td data-value="{escape(str(value)) if text.main else ""}">{_content(text) or "–"}</td>'
 
 
-def _cell(content: str, value: object) -> str:
-    return f'<td data-value="{"" if value is None else escape(str(value))}">{content or "–"}</td>'
-
-
-def _number(value: float | None, spread: float | None, digits: str, mark: str = "") -> str:
-    if value is None:
-        return ""
-    plus_minus = "" if spread is None else f" <small>± {spread:{digits}}</small>"
-    shown = f"{value:{digits}}"
-    return (f'<span class="mark-{mark}" title="{mark}">{shown}</span>' if mark else shown) + plus_minus
-
-
-def _difference(found: Difference | None) -> str:
-    if found is None:
-        return ""
-    plus_minus = "" if found.spread is None else f" ± {found.spread:.3f}"
-    won = f'<small title="images on which it is better">{plus_minus} ({found.won}/{found.images})</small>'
-    return f"{found.mean:+.3f}{won}"
+def _content(text: Text) -> str:
+    main = escape(text.main)
+    if text.mark:
+        main = f'<span class="mark-{text.mark}" title="{text.mark}">{main}</span>'
+    meaning = f' title="{escape(text.meaning)}"' if text.meaning else ""
+    return main + (f" <small{meaning}>{escape(text.aside)}</small>" if text.aside else "")
 
 
 def runs(found: Sequence[Mapping[str, Any]], table_name: str, scale: int, label: str) -> str:

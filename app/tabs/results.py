@@ -11,6 +11,7 @@ import gradio as gr
 from gradio.events import api
 
 from mtkd.explore.evidence import plots
+from mtkd.explore.evidence.columns import as_csv
 from mtkd.explore.evidence.result_rows import View
 from mtkd.explore.evidence.results import SCALES, SET_NAMES, Results
 from mtkd.metrics import spec
@@ -111,7 +112,7 @@ class ResultsTab:
 
     def _csv(self, view: View) -> str:
         name = f"{view.table}_x{view.scale}_{view.set_name.replace(' ', '-')}_{view.metric}.csv"
-        return self.shared.pictures.group("results").text(name, view.csv())
+        return self.shared.pictures.group("results").text(name, as_csv(view))
 
     def look(self, plan: str, table: str, scale: int, label: str | None) -> dict[Any, Any]:
         """The runs behind one row."""

@@ -13,12 +13,10 @@ from mtkd.experiments.cost import Estimator
 from mtkd.experiments.plan import load_recipe
 from mtkd.explore.comparison.crops import sheet
 from mtkd.explore.draw.colours import heat_map, luma_error
-from mtkd.explore.evidence.result_rows import View
 from mtkd.images import UInt8Image, to_uint8
 from mtkd.methods.at import attention_map
 from mtkd.methods.dukd import augment, invert
 from mtkd.methods.fakd import affinity
-from mtkd.metrics import spec
 
 
 @torch.no_grad()
@@ -70,28 +68,6 @@ def training_flops(network: str, methods: Sequence[str], size: str = "mini", sca
     """
     estimator = Estimator({}, None, torch.device("cpu"))
     return {name: estimator.step(load_recipe(f"{size}/{network}-{name}_x{scale}")) for name in methods}
-
-
-def beside_the_paper(view: View) -> str:
-    """A table as markdown: measured and printed numbers and their gains over the undistilled student."""
-    lines = [
-        f"**{view.title}**, x{view.scale}, {view.set_name}, {spec(view.metric).title}",
-        "",
-        "| row | measured | ± over seeds | gain, dB | printed | printed gain, dB |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
-    digits = spec(view.metric).digits
-    for row in view.rows:
-        seeds = (
-            f" ({row.seeds} seed{'s' * (row.seeds > 1)})" if row.seeds and row.label not in ("bicubic", "full") else ""
-        )
-        spread = "" if row.spread is None else f"{row.spread:.{digits}f}"
-        measured = "not measured" if row.measured is None else f"{row.measured:.{digits}f}{seeds}"
-        gain = "" if row.over is None else f"{row.over.mean:+.3f}"
-        printed = "not printed" if row.printed is None else f"{row.printed:g}"
-        printed_gain = "" if row.printed_over is None else f"{row.printed_over:+.2f}"
-        lines.append(f"| {row.title} | {measured} | {spread} | {gain} | {printed} | {printed_gain} |")
-    return "\n".join([*lines, "", *(f"*{note}*" for note in view.notes)])
 
 
 def as_table(rows: Mapping[str, Sequence[str]], header: Sequence[str]) -> str:

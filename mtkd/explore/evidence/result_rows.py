@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -74,22 +72,6 @@ class View:
     def empty(self) -> bool:
         """Neither measured nor printed."""
         return all(row.measured is None and row.printed is None for row in self.rows)
-
-    def csv(self) -> str:
-        """The rows as comma-separated values; PSNR and differences in dB."""
-        metric = self.metric
-        header = ["table", "scale", "set", "label", "title", "model", "parameters"]
-        header += [metric, f"{metric}_spread", "seeds", f"{metric}_printed"]
-        header += ["difference", "difference_is", "difference_spread", "difference_printed"]
-        made = io.StringIO()
-        writer = csv.writer(made, lineterminator="\n")
-        writer.writerow(header)
-        for r in self.rows:
-            line = [self.table, self.scale, self.set_name, r.label, r.title, r.model, r.parameters]
-            line += [r.measured, r.spread, r.seeds, r.printed]
-            over = (r.over.mean, self.over, r.over.spread) if r.over else (None, None, None)
-            writer.writerow([*line, *over, r.printed_over])
-        return made.getvalue()
 
 
 def marked(rows: Sequence[Row], better: Literal["higher", "lower"] = "higher") -> tuple[Row, ...]:

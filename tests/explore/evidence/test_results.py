@@ -10,13 +10,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from mtkd_app.parts.results_table import table
 
 from mtkd.errors import UserError
 from mtkd.experiments import records
 from mtkd.experiments.plan import Plan, load_plan
 from mtkd.experiments.records import Records
 from mtkd.experiments.tables import Tables
-from mtkd.explore.evidence import plots
+from mtkd.explore.evidence import columns, plots
+from mtkd.explore.evidence.columns import Column, as_csv, as_markdown
 from mtkd.explore.evidence.results import Results, load, titles
 
 IMAGES = ("a", "b")
@@ -126,12 +128,49 @@ def test_bad_questions_are_told(results: Results, asked: tuple, message: str) ->
 
 
 def test_csv_holds_what_is_shown(results: Results) -> None:
-    rows = list(csv.DictReader(io.StringIO(results.view("table2", 4, "Set5").csv())))
+    rows = list(csv.DictReader(io.StringIO(as_csv(results.view("table2", 4, "Set5")))))
     mtkd = next(row for row in rows if row["label"] == "mtkd")
     assert (float(mtkd["psnr"]), mtkd["seeds"], float(mtkd["psnr_printed"])) == (pytest.approx(30.1), "2", 32.62)
     assert (float(mtkd["difference"]), mtkd["difference_is"]) == (pytest.approx(0.1), "over Compact (scratch)")
     mt = next(row for row in rows if row["label"] == "MT")
     assert mt["title"] == "MT, the aggregator of three" and mt["psnr"] == ""
+
+
+def test_csv_has_its_heads_in_order(results: Results) -> None:
+    head = as_csv(results.view("table2", 4, "Set5", "ssim")).partition("\n")[0]
+    assert head == (
+        "table,scale,set,label,title,model,parameters,ssim,ssim_spread,seeds,ssim_printed,"
+        "difference,difference_is,difference_spread,difference_printed"
+    )
+
+
+def test_markdown_holds_what_is_shown(results: Results) -> None:
+    lines = as_markdown(results.view("table2", 4, "Set5")).splitlines()
+    assert lines[2] == (
+        "| Method | PSNR, dB: measured | PSNR, dB: seeds | PSNR, dB: paper "
+        "| over Compact (scratch), dB: measured | over Compact (scratch), dB: paper | parameters |"
+    )
+    spread = statistics.stdev([30.65, 29.55])
+    assert any(line.startswith(f"| MTKD | 30.100 ± {spread:.3f} | 2 | **32.62** | +0.100 ± ") for line in lines)
+    assert any(line.startswith("| KD | **30.600** | 1 | ") for line in lines)
+    assert any(line.startswith("| DUKD | <u>30.550</u> | 1 | ") for line in lines)
+    assert any(line.startswith("| MT, the aggregator of three | – | – | 32.83 | – | – |") for line in lines)
+
+
+def test_a_column_is_one_entry(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A column added to the list is in the page's table, in the CSV and in the markdown."""
+    column = Column("images_won", "images <won>", lambda row: row.over and row.over.won)
+    monkeypatch.setattr(columns, "COLUMNS", [*columns.COLUMNS, column])
+    view = results.view("table2", 4, "Set5")
+    kd, page = next(row for row in view.rows if row.label == "kd"), table(view, None)
+    assert kd.over is not None and kd.over.won == 2
+    assert ">images &lt;won&gt;</button></th></tr></thead>" in page
+    assert page.partition('data-label="kd"')[2].partition("</tr>")[0].endswith('<td data-value="2">2</td>')
+    saved = {row["label"]: row for row in csv.DictReader(io.StringIO(as_csv(view)))}
+    assert (saved["kd"]["images_won"], saved["MT"]["images_won"]) == ("2", "")
+    lines = as_markdown(view).splitlines()
+    assert lines[2].endswith("| images <won> |")
+    assert next(line for line in lines if line.startswith("| KD |")).endswith("| 2 |")
 
 
 def test_runs_behind_a_number(results: Results) -> None:
