@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from mtkd import networks, zoo
-from mtkd.data.benchmarks import SETS, benchmark, present
+from mtkd.data.benchmarks import benchmark, present
+from mtkd.data.sources import set_names
 from mtkd.errors import UserError
 from mtkd.evaluate import evaluate
 from mtkd.zoo import published
@@ -132,7 +133,9 @@ def check(
     chosen = list(sets) or present(data, scale)
     tasks = [(n, s, one) for n, one in known.items() if one for s in chosen if s in one.psnr]
     if not tasks:
-        raise UserError(f"{data}: none of the sets with known numbers ({', '.join(SETS)}) is there at scale {scale}")
+        raise UserError(
+            f"{data}: none of the sets with known numbers ({', '.join(set_names())}) is there at scale {scale}"
+        )
     networks = {name: zoo.load(name, scale, device) for name in dict.fromkeys(name for name, _, _ in tasks)}
     found = []
     for done, (name, set_name, one) in enumerate(tasks):

@@ -13,7 +13,7 @@ from gradio.events import api
 from mtkd.explore.evidence import plots
 from mtkd.explore.evidence.columns import as_csv
 from mtkd.explore.evidence.result_rows import View
-from mtkd.explore.evidence.results import SCALES, SET_NAMES, Results
+from mtkd.explore.evidence.results import SCALES, Results, set_choices
 from mtkd.metrics import spec
 
 from ..parts import plan_choice, results_table
@@ -168,7 +168,7 @@ def layout(shared: Shared) -> ResultsTab:
         with gr.Row():
             plan = plan_choice.layout("results-plan")
             scale = gr.Radio(scale_choices(SCALES), value=4, label="Scale", elem_id="results-scale", scale=2)
-            set_name = gr.Radio(SET_NAMES, label="Images", elem_id="results-set", scale=5)
+            set_name = gr.Radio(set_choices(), label="Images", elem_id="results-set", scale=5)
             axis = gr.Radio(get_args(plots.Axis), value=get_args(plots.Axis)[0], label="Cost", elem_id="results-axis",
                             scale=4)  # fmt: skip
         tradeoff = gr.Plot(show_label=False, elem_id="results-tradeoff")

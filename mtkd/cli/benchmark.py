@@ -50,6 +50,7 @@ def benchmark(
     """
     from mtkd import networks, verify, zoo
     from mtkd.data.benchmarks import NO_SETS
+    from mtkd.data.sources import default_sets
 
     check_scale(scale)
     root = found_data(data)
@@ -66,7 +67,7 @@ def benchmark(
             chosen = [name for name in chosen if verify.expected(name, scale)]
         _check(chosen, scale, root, wanted, where, json_)
         return
-    rows = _measure(chosen, scale, root, wanted or ["Set5", "Set14"], where, measured)
+    rows = _measure(chosen, scale, root, wanted or default_sets(), where, measured)
     if json_:
         print_json(rows)
         return

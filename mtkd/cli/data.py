@@ -30,8 +30,10 @@ def data(context: typer.Context, folder: Folder = None, json_: Json = False) -> 
 @data_app.command("list")
 def list_(folder: Folder = None, json_: Json = False) -> None:
     """Tell which image sets are there, how they lie, and at which scales."""
+    from mtkd.data.sources import sources
+
     root = data_folder(folder)
-    rows = [_row(name, root) for name in _names()]
+    rows = [_row(name, root) for name in sources()]
     if json_:
         print_json({"folder": str(root), "sets": rows})
         return
@@ -47,7 +49,7 @@ def list_(folder: Folder = None, json_: Json = False) -> None:
 @data_app.command()
 def fetch(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="set5 set14 bsd100 urban100 bsds400 div2k, or all.")
+        list[str], typer.Argument(metavar="NAME...", help="Sets as `mtkd data` names them (set5, div2k), or all.")
     ],
     folder: Folder = None,
     only: Annotated[
@@ -63,10 +65,11 @@ def fetch(
 
     Archives that you bring yourself (DIV2K_train_HR.zip in DATA/DIV2K) are checked and unpacked like fetched ones.
     """
-    from mtkd.data.sources import missing, source
+    from mtkd.data.sources import missing, source, sources
 
     root = data_folder(folder)
-    chosen = [source(name) for name in (_names() if list(names) == ["all"] else dict.fromkeys(names))]
+    public = [name for name, one in sources().items() if one.files]
+    chosen = [source(name) for name in (public if list(names) == ["all"] else dict.fromkeys(names))]
     rows = []
     for one in chosen:
         left = missing(one.remotes(root, only, mirror), keep)
@@ -138,30 +141,18 @@ def _official(name: str, scale: int, root: Path) -> list[Any]:
     """The HR files of a set that have LR files."""
     from mtkd.data import div2k
     from mtkd.data.benchmarks import benchmark
+    from mtkd.data.sources import benchmark_sets
 
     if name.lower() == "div2k":
         hr = div2k.hr_folder(root, "DIV2K_train_HR")
         return div2k.pairs(hr, scale) if hr and div2k.official_lr(hr, scale) else []
-    titles = {one: title for one, title in _titles().items() if one != "div2k"}
+    titles = {one.name: one.title for one in benchmark_sets()}
     try:
         return [image for image in benchmark(root, titles.get(name.lower(), name), scale) if not image.derived]
     except UserError:
         if scale == 4:
             raise
         return []
-
-
-def _names() -> list[str]:
-    from mtkd.data.sources import sources
-
-    order = ("set5", "set14", "bsd100", "urban100", "bsds400", "div2k")
-    return sorted(sources(), key=lambda name: (order.index(name) if name in order else len(order), name))
-
-
-def _titles() -> dict[str, str]:
-    from mtkd.data.sources import sources
-
-    return {name: one.title for name, one in sources().items()}
 
 
 def _row(name: str, root: Path) -> dict[str, Any]:
@@ -176,9 +167,8 @@ def _row(name: str, root: Path) -> dict[str, Any]:
         if hr:
             folder, layout = hr.parent, "DIV2K"
             official = [s for s in (2, 3, 4) if div2k.official_lr(hr, s)]
-    elif name != "bsds400":
-        title = source(name).title
-        there = benchmarks.set_folder(root, title)
+    elif found.source.kind == "benchmark":
+        there = benchmarks.set_folder(root, found.source.title)
         if there:
             folder, layout = there, benchmarks.layout(there)
             for scale in (2, 3, 4):
@@ -186,6 +176,8 @@ def _row(name: str, root: Path) -> dict[str, Any]:
                 if images:
                     (derived if images[0].derived else official).append(scale)
     state = "complete" if found.complete else f"{found.files} of {found.of}" if found.files else "none"
+    if not found.of:
+        state = "cannot be fetched: no files listed"
     return {
         **found.row(),
         "folder": str(folder),

@@ -120,8 +120,12 @@ def agreement(
     size: Annotated[str, typer.Option(help="mini, small, paper, or a plan file that extends one.")] = "mini",
     scale: Annotated[int, typer.Option(help="2, 3 or 4.")] = 4,
     sets: Annotated[
-        str, typer.Option(help="Sets, separated by commas; 'held out' are the size's held-out training images.")
-    ] = "held out,Set5,Set14",
+        str,
+        typer.Option(
+            help="Sets, separated by commas; 'held out' are the size's held-out training images "
+            "[default: held out,Set5,Set14]."
+        ),
+    ] = "",
     data: Annotated[
         Path | None, typer.Option(help="Folder of benchmark sets [default: MTKD_DATA, else what was fetched].")
     ] = None,
@@ -129,9 +133,10 @@ def agreement(
 ) -> None:
     """How alike the errors of models are, and what merging their images can gain: predicted, and measured."""
     from mtkd import zoo
+    from mtkd.data.sources import default_sets
     from mtkd.experiments.maintain.agreement import agreement as between
     from mtkd.experiments.plan import load_plan
-    from mtkd.experiments.runner import images_of
+    from mtkd.experiments.runner import HELD_OUT, images_of
 
     if scale not in (2, 3, 4):
         raise UserError(f"--scale {scale}: give 2, 3 or 4")
@@ -141,11 +146,8 @@ def agreement(
     if names is None and not beside:
         others = [plan.model_name("MT")]
     networks = {name: zoo.load(name, scale) for name in dict.fromkeys([*chosen, *others])}
-    of_set = {
-        name: images_of(name, scale, found_data(data), plan.images())
-        for name in map(str.strip, sets.split(","))
-        if name
-    }
+    wanted = [part.strip() for part in sets.split(",") if part.strip()] or [HELD_OUT, *default_sets()]
+    of_set = {name: images_of(name, scale, found_data(data), plan.images()) for name in wanted}
     rows = []
     with progress_bar("agreement", sum(map(len, of_set.values()))) as advance:
         for set_name, images in of_set.items():

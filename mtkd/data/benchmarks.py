@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mtkd.data.sources import benchmark_sets, set_names
 from mtkd.errors import UserError, unknown_name
 from mtkd.images import SUFFIXES, UInt8Image, chw, crop_to_multiple, read_image
 from mtkd.resize import imresize
@@ -59,17 +60,14 @@ class DerivedImage(BenchmarkImage):
 
 
 NO_SETS = "where are the benchmark sets? give --data FOLDER or set MTKD_DATA; or fetch them: mtkd data fetch set5"
-SETS = ("Set5", "Set14", "BSD100", "Urban100")
-"""The benchmark sets of Sec. 4.3."""
-ALIASES = {"BSD100": ("B100", "BSDS100")}
-"""Other names of their folders."""
 LAYOUTS = {"SelfExSR": "image_SRF_2", "BasicSR": "GTmod12", "HR and LR_bicubic": "HR"}
 """By what each layout is known; anything else is a folder of HR images."""
 
 
 def set_folder(root: Path, name: str) -> Path | None:
     """The folder of a set in ``root``, or in ``root/benchmarks``; None where it is in neither."""
-    tried = [parent / alias for parent in (root, root / "benchmarks") for alias in (name, *ALIASES.get(name, ()))]
+    aliases = next((one.aliases for one in benchmark_sets() if one.title == name), ())
+    tried = [parent / alias for parent in (root, root / "benchmarks") for alias in (name, *aliases)]
     return next((folder for folder in tried if folder.is_dir()), None)
 
 
@@ -81,8 +79,8 @@ def layout(folder: Path) -> str:
 
 
 def present(root: Path, scale: int) -> list[str]:
-    """Which of :data:`SETS` a folder of benchmark sets has at a scale, with official or with derived LR images."""
-    return [name for name in SETS if (folder := set_folder(root, name)) and pairs(folder, scale)]
+    """Which benchmark sets a folder of them has at a scale, with official or with derived LR images."""
+    return [name for name in set_names() if (folder := set_folder(root, name)) and pairs(folder, scale)]
 
 
 def benchmark(root: Path, name: str, scale: int) -> list[BenchmarkImage]:

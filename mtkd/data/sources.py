@@ -1,7 +1,6 @@
 """The public image sets: what they consist of, where that comes from, and where it lies on this computer.
 
-``manifests/NAME.json`` lists each file of a set with its size and SHA-256, and how many images its archives hold.
-Benchmark sets lie in ``benchmarks``, BSDS400 in ``train/BSDS400``, DIV2K's folders in ``DIV2K``.
+``manifests/NAME.json`` is a :class:`Source`: what a set is called, where it lies, and its files.
 """
 
 from __future__ import annotations
@@ -10,12 +9,15 @@ import fnmatch
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import Field, ValidationError
+
+from mtkd.config import Strict, explain
 from mtkd.data.archives import unpack
 from mtkd.downloads import PATIENCE, Patience, Progress, Remote, download_all, lock_for, mirrored
 from mtkd.errors import UserError, unknown_name
@@ -54,36 +56,50 @@ class SetFile(Remote):
         return self.folder.is_dir() and sum(path.suffix == ".png" for path in self.folder.iterdir()) == self.images
 
 
-@dataclass(frozen=True)
-class Source:
-    """One public image set.
+class Source(Strict):
+    """One public image set, as its manifest describes it.
 
     Attributes:
-        name: as commands call it.
-        title: as people do.
-        url: what its files' paths are appended to.
-        folder: where they lie, under the data folder.
+        name: as commands call it; by default the manifest's file name.
+        title: as people do; of a benchmark set also the name of its folder.
+        kind: benchmark sets are measured, training sets are not.
+        order: place among the sets of its kind, in lists and tables.
+        aliases: other names of a benchmark set's folder.
+        default: whether a benchmark set is measured where none is named: by ``mtkd benchmark``, for models' cards.
+        folder: where its files lie, under the data folder.
         flat: whether all lie in that one folder, whatever their paths say.
-        files: path, size and SHA-256 of each.
+        base_url: what its files' paths are appended to.
+        files: path, size and SHA-256 of each; a set without them cannot be fetched.
         images: of those that are archives, by path, the number of images.
+        source, commit, checksums_from: where the files and their SHA-256 come from, for people.
     """
 
     name: str
     title: str
-    url: str
-    folder: Path
-    flat: bool
-    files: tuple[tuple[str, int, str], ...]
-    images: Mapping[str, int] = field(default_factory=dict)
+    kind: Literal["benchmark", "training"] = "benchmark"
+    order: int
+    aliases: tuple[str, ...] = ()
+    default: bool = False
+    folder: Path = Path("benchmarks")
+    flat: bool = False
+    base_url: str = ""
+    files: tuple[tuple[str, int, str], ...] = ()
+    images: dict[str, int] = Field(default_factory=dict)
+    source: str = ""
+    commit: str = ""
+    checksums_from: str = ""
 
     def remotes(self, root: Path, only: str = "*", mirror: str | None = None) -> list[SetFile]:
         """The files whose paths match the pattern ``only``.
 
         Raises:
-            UserError: none does.
+            UserError: none does, or the manifest lists none.
         """
+        if not self.files:
+            place = root / self.folder / self.title
+            raise UserError(f"{self.name}: its manifest lists no files to fetch; put its images into {place}")
         found = [
-            SetFile(mirrored(self.url + path, mirror), self.place(root, path), size, digest, self.images.get(path))
+            SetFile(mirrored(self.base_url + path, mirror), self.place(root, path), size, digest, self.images.get(path))
             for path, size, digest in self.files
             if fnmatch.fnmatchcase(path, only)
         ]
@@ -107,7 +123,7 @@ class Presence:
 
     @property
     def complete(self) -> bool:
-        return self.files == self.of
+        return 0 < self.of == self.files
 
     def row(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -123,16 +139,37 @@ class Presence:
 
 @cache
 def sources() -> dict[str, Source]:
-    """Every public set by name."""
-    found = {}
-    for path in sorted(MANIFESTS.glob("*.json")):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        name = path.stem
-        folder = {"bsds400": Path("train/BSDS400"), "div2k": Path("DIV2K")}.get(name, Path("benchmarks"))
-        files = tuple((str(p), int(size), str(digest)) for p, size, digest in content["files"])
-        images = content.get("images", {})
-        found[name] = Source(name, content["dataset"], content["base_url"], folder, name == "bsds400", files, images)
-    return found
+    """Every public set by name: benchmark sets, then training sets, in their order.
+
+    Raises:
+        UserError: a manifest with an unknown, missing or wrong key.
+    """
+    found = [_read(path) for path in MANIFESTS.glob("*.json")]
+    return {one.name: one for one in sorted(found, key=lambda one: (one.kind, one.order, one.name))}
+
+
+def _read(path: Path) -> Source:
+    try:
+        return Source.model_validate({"name": path.stem} | json.loads(path.read_text(encoding="utf-8")))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: not a JSON file ({error})") from error
+    except ValidationError as error:
+        raise UserError(explain(error, str(path), Source)) from error
+
+
+def benchmark_sets() -> list[Source]:
+    """The sets that are measured, in the order of tables."""
+    return [one for one in sources().values() if one.kind == "benchmark"]
+
+
+def set_names() -> list[str]:
+    """The titles of the benchmark sets, in the order of tables."""
+    return [one.title for one in benchmark_sets()]
+
+
+def default_sets() -> list[str]:
+    """The titles of those that are measured where none is named."""
+    return [one.title for one in benchmark_sets() if one.default]
 
 
 def source(name: str) -> Source:
@@ -148,7 +185,7 @@ def source(name: str) -> Source:
 
 def presence(one: Source, root: Path) -> Presence:
     """How much of a set is there, by names and sizes alone; ``mtkd data fetch`` looks at the contents too."""
-    there = sum(remote.present for remote in one.remotes(root))
+    there = sum(remote.present for remote in one.remotes(root)) if one.files else 0
     return Presence(one, root / one.folder, there, len(one.files))
 
 

@@ -77,6 +77,12 @@ class Published(Strict):
     later: dict[str, dict[str, float]]
     claims: tuple[Claim, ...]
 
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """The benchmark sets of Sec. 4.3, in the order of the tables' columns."""
+        cells = (cell for scales in self.tables.values() for rows in scales.values() for cell in rows.values())
+        return tuple(dict.fromkeys(name for cell in cells for name in cell))
+
     def cell(self, table: str, scale: int, row: str, set_name: str) -> tuple[float, float] | None:
         """(PSNR, SSIM) as printed and corrected; None where the paper has no such cell."""
         return self.tables.get(table, {}).get(scale, {}).get(row, {}).get(set_name)

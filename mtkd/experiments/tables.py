@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mtkd import networks
-from mtkd.data.benchmarks import SETS
+from mtkd.data.sources import set_names
 from mtkd.experiments.matrix import Line, Matrix, images_by_scale
 from mtkd.experiments.plan import Plan
 from mtkd.experiments.published import Claim, published
@@ -25,7 +25,7 @@ class Tables:
     def __init__(self, plan: Plan, records: Records) -> None:
         self.plan, self.records = plan, records
         self.matrix = Matrix(plan, images_by_scale(plan.images(), records.images, elsewhere=True))
-        self.sets = [name for name in SETS if any(measured == name for _, measured in records.scores)]
+        self.sets = [name for name in set_names() if any(measured == name for _, measured in records.scores)]
 
     def seeds(self, line: Line, scale: int) -> dict[int | None, str]:
         """The digests of a line's finished runs by seed."""
@@ -51,8 +51,8 @@ class Tables:
         """One table at one scale as plain data: ``rows`` with measured and published numbers, ``differences``."""
         entry = self.matrix.table(name)
         lines = self.matrix.lines(entry)
-        measured = [s for s in (HELD_OUT, *SETS) if any(self.scores(line, scale, s) for line in lines)]
-        printed = [s for s in SETS if any(published().cell(name, scale, line.label, s) for line in lines)]
+        measured = [s for s in (HELD_OUT, *self.sets) if any(self.scores(line, scale, s) for line in lines)]
+        printed = [s for s in published().sets if any(published().cell(name, scale, line.label, s) for line in lines)]
         rows = [self._row(name, line, scale, measured, printed) for line in lines]
         return {
             "table": name,
@@ -140,7 +140,7 @@ class Tables:
             entry = self.matrix.table(name)
             lines = {line.label: line for line in self.matrix.lines(entry)}
             for scale in scales:
-                for set_name in SETS:
+                for set_name in published().sets:
                     yield name, scale, lines, set_name
 
     def _comparisons(self, claim: Claim, scales: Sequence[int], also: Sequence[int]) -> dict[str, Any]:

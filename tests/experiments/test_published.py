@@ -65,6 +65,7 @@ def test_rows_by_hand(table, scale, label, row):
 
 
 def test_every_row_is_there():
+    assert list(PAPER.sets) == SETS
     for table, labels in ROWS.items():
         assert {scale: set(rows) for scale, rows in PAPER.tables[table].items()} == dict.fromkeys((2, 3, 4), labels)
     assert set(PAPER.tables["table5"][4]) == {"v1", "v2", "v3", "v4", "v5", "v6", "v7", "mtkd"}

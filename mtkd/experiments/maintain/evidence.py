@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mtkd import zoo
+from mtkd.data.sources import default_sets
 from mtkd.errors import UserError
 from mtkd.experiments import records
 from mtkd.experiments.maintain import older_runs, publish
@@ -26,8 +27,6 @@ from mtkd.experiments.tables import excerpt, markdown, report
 from mtkd.files import write_bytes, write_json, write_text
 from mtkd.home import data_folder
 from mtkd.zoo.checkpoints import weights_hash
-
-SETS = (HELD_OUT, "Set5", "Set14")
 
 
 def agreements(plan: Plan, data: Path, known: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
@@ -44,7 +43,7 @@ def agreements(plan: Plan, data: Path, known: Sequence[dict[str, Any]] = ()) -> 
         aggregators = [m.name for m in zoo.models(scale) if m.bundled and m.role == "aggregator"]
         networks, others = ({name: zoo.load(name, scale) for name in group} for group in (teachers, aggregators))
         hashes = {name: weights_hash(network) for name, network in (networks | others).items()}
-        for set_name in SETS:
+        for set_name in (HELD_OUT, *default_sets()):
             made = {"set": set_name, "scale": scale, "networks": hashes}
             same = [row for row in known if made.items() <= row.items()]
             if not same:

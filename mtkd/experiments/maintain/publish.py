@@ -1,8 +1,8 @@
 """From finished runs to a zoo: weights, and cards with measured benchmark numbers.
 
 ``python -m mtkd.experiments.maintain.publish RUNS ZOO [MODEL...]`` copies the weights of finished and measured runs of
-``mtkd matrix`` to ``ZOO/NAME_xS.safetensors`` and writes their cards, with the numbers of Set5 and Set14, beside them;
-with ``--snapshots``, also what was kept of them on their way, to ``ZOO/snapshots``.
+``mtkd matrix`` to ``ZOO/NAME_xS.safetensors`` and writes their cards, with the numbers of the default benchmark sets,
+beside them; with ``--snapshots``, also what was kept of them on their way, to ``ZOO/snapshots``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 
 from mtkd import zoo
 from mtkd.data.benchmarks import benchmark
+from mtkd.data.sources import default_sets
 from mtkd.errors import UserError, unknown_name
 from mtkd.evaluate import Score, evaluate, summarise
 from mtkd.experiments.maintain import older_runs
@@ -29,8 +30,6 @@ from mtkd.verify import OWN
 from mtkd.zoo import Model
 from mtkd.zoo.headers import Header, read_header
 from mtkd.zoo.model import read_card
-
-SETS = ("Set5", "Set14")
 
 
 def publish(runs: Path, folder: Path, names: Sequence[str] = (), snapshots_on: Path | None = None) -> list[str]:
@@ -89,10 +88,10 @@ def _snapshots(run: Path, header: Header, card: dict[str, Any], folder: Path, da
 
 def _benchmarks(run: Path) -> list[dict[str, Any]]:
     scores = read_scores(run)
-    if missing := [name for name in SETS if name not in scores]:
+    if missing := [name for name in default_sets() if name not in scores]:
         raise UserError(f"{run}: not measured on {missing[0]}; set MTKD_DATA and run `mtkd matrix` again")
     rows = []
-    for name in SETS:
+    for name in default_sets():
         images = [Score(image["image"], {name: image[name] for name in DEFAULT}) for image in scores[name]["images"]]
         provenance = {key: scores[name][key] for key in ("weights", "images_hash", "versions") if key in scores[name]}
         rows.append(_row(name, summarise(images, provenance=provenance).row()))
@@ -104,9 +103,13 @@ def _row(set_name: str, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def measure(name: str, scale: int, data: Path, sources: Sequence[Path] = ()) -> list[dict[str, Any]]:
-    """Set5 and Set14 of one model in float32 on the CPU: {set, psnr, ssim, images, protocol} and their provenance."""
+    """One model on the default benchmark sets, in float32 on the CPU.
+
+    Returns:
+        A row a set: {set, psnr, ssim, images, protocol} and their provenance.
+    """
     network = zoo.load(name, scale, torch.device("cpu"), sources)
-    return [_row(name, evaluate(network, benchmark(data, name, scale), scale).row()) for name in SETS]
+    return [_row(name, evaluate(network, benchmark(data, name, scale), scale).row()) for name in default_sets()]
 
 
 def measure_again(folder: Path, data: Path) -> None:
@@ -127,15 +130,16 @@ def measure_again(folder: Path, data: Path) -> None:
 
 def table(scale: int = 4) -> str:
     """The zoo's cards as a markdown table, for the README."""
-    lines = [f"| x{scale} | role | parameters | steps | held out | Set5 | Set14 |", "|---|---|---|---|---|---|---|"]
+    columns = [f"x{scale}", "role", "parameters", "steps", "held out", *default_sets()]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for model in zoo.models(scale):
         if not model.bundled:
             continue
         card, summary = model.card, model.summary()
-        sets = {row["set"]: f"{row['psnr']:.3f} / {row['ssim']:.4f}" for row in card.get("benchmarks", [])}
+        numbers = {row["set"]: f"{row['psnr']:.3f} / {row['ssim']:.4f}" for row in card.get("benchmarks", [])}
         lines.append(
             f"| {model.name} | {model.role} | {summary['parameters']:,} | {card['iterations']:,} "
-            f"| {card['held_out']['psnr']:.3f} | {sets.get('Set5', '')} | {sets.get('Set14', '')} |"
+            f"| {card['held_out']['psnr']:.3f} | {' | '.join(numbers.get(name, '') for name in default_sets())} |"
         )
     return "\n".join(lines)
 

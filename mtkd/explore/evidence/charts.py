@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from mtkd.data.sources import default_sets
 from mtkd.experiments.plan import Plan
 from mtkd.experiments.records import Records
 from mtkd.experiments.tables import Tables, find
@@ -76,12 +77,13 @@ def differences(
     table: str,
     pairs: Sequence[tuple[str, str]],
     scale: int = 4,
-    sets: Sequence[str] = ("Set5", "Set14"),
+    sets: Sequence[str] = (),
 ) -> Image.Image:
     """Paired differences in PSNR between rows of a table of the report, a panel a set, spread over seeds as a line.
 
-    Pairs that were not measured are left out.
+    Pairs that were not measured are left out; without ``sets`` the default benchmark sets are drawn.
     """
+    sets = sets or default_sets()
     found = find(content, table, scale)
     titles = {row["label"]: row["title"] for row in found["rows"]}
     known = {(row["first"], row["second"]): row["sets"] for row in found["differences"]}

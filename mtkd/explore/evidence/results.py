@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mtkd import networks, zoo
-from mtkd.data.benchmarks import SETS
+from mtkd.data.sources import set_names
 from mtkd.errors import UserError, unknown_name
 from mtkd.experiments import records as recorded
 from mtkd.experiments.plan import PLAN_FILE, Plan, load_plan
@@ -31,7 +31,6 @@ from mtkd.plugins import Role
 Progress = Callable[[str, int, int], object]
 """Called with what is done next, and how many of how many are done."""
 SCALES = (2, 3, 4)
-SET_NAMES = (*SETS, HELD_OUT)
 GROUPS = {"baseline": "Baselines", "teacher": "Teachers", "aggregator": "Aggregators with their teachers"}
 """Of points, by role; students have a group a family, after these."""
 
@@ -121,15 +120,18 @@ class Results:
         return SCALES if entry.scales is None else tuple(entry.scales)
 
     def default_set(self, scale: int) -> str:
-        """The last of the benchmark sets that was measured at a scale: they are in order of their size."""
+        """The last of the benchmark sets that was measured at a scale."""
         at = {run["digest"] for run in self.records.runs.values() if run["scale"] == scale}
-        measured = [name for name in SETS if any((digest, name) in self.records.scores for digest in at)]
-        return measured[-1] if measured else SETS[0]
+        names = set_names()
+        measured = [name for name in names if any((digest, name) in self.records.scores for digest in at)]
+        return measured[-1] if measured else names[0]
 
     def printed_set(self, table: str, scale: int, wanted: str) -> str | None:
         """The set for which the paper prints numbers of a table at a scale: the wanted one, or else the first."""
         labels = [row["label"] for row in self._table(table, scale)["rows"]]
-        printed = [name for name in SETS if any(published().cell(table, scale, label, name) for label in labels)]
+        printed = [
+            name for name in published().sets if any(published().cell(table, scale, label, name) for label in labels)
+        ]
         return wanted if wanted in printed else next(iter(printed), None)
 
     def view(self, table: str, scale: int, set_name: str, metric: str = "psnr") -> View:
@@ -138,7 +140,7 @@ class Results:
         Raises:
             UserError: no such table, scale, set or metric.
         """
-        for what, value, known in (("set", set_name, SET_NAMES), ("metric", metric, self.metrics)):
+        for what, value, known in (("set", set_name, set_choices()), ("metric", metric, self.metrics)):
             if value not in known:
                 raise unknown_name(what, value, known)
         if scale not in SCALES:
@@ -227,7 +229,7 @@ class Results:
         return [self._run(digest) for digest in rows[label]["runs"]]
 
     def _run(self, digest: str) -> dict[str, Any]:
-        found = {name: self.records.scores.get((digest, name)) for name in SET_NAMES}
+        found = {name: self.records.scores.get((digest, name)) for name in set_choices()}
         scores = {
             name: {
                 metric: statistics.fmean(values)
@@ -330,6 +332,11 @@ class Results:
     def claims_at(self) -> tuple[int, ...]:
         """The scales at which claims are checked."""
         return tuple(self.report["claims_at"])
+
+
+def set_choices() -> list[str]:
+    """The sets whose numbers can be shown: the benchmark sets, then the held-out images."""
+    return [*set_names(), HELD_OUT]
 
 
 def titles(size: str = "mini") -> dict[str, str]:
