@@ -13,7 +13,7 @@ import torch
 from mtkd import zoo
 from mtkd.errors import UserError, check_format
 from mtkd.training import checkpoint as checkpoints
-from mtkd.training import jobs
+from mtkd.training import run_state
 from mtkd.training.checkpoint import RunFolder
 from mtkd.training.loop import train
 from mtkd.zoo import headers, model
@@ -75,8 +75,8 @@ def test_a_card_that_does_not_say_its_form_is_read(finished: Path) -> None:
     change_card(finished, lambda card: [card.pop(key) for key in ("format", "falls", "role")])
     recipe = checkpoints.read_recipe(finished)
     assert train(recipe, finished, True, lambda _: None)["name"] == "small"
-    assert jobs.look(finished).state == "finished"
-    assert jobs.look(finished).psnr is not None
+    assert run_state.read_run(finished).state == "finished"
+    assert run_state.read_run(finished).psnr is not None
     found = zoo.find("small", 2)
     assert found.card["seed"] == recipe.seed and found.role == "student"
 
@@ -86,7 +86,7 @@ def test_a_newer_run_is_refused(finished: Path) -> None:
     change_card(finished, lambda card: card.update(format="mtkd-run/7"))
     with pytest.raises(UserError, match=r"card.json: format 'mtkd-run/7', this version reads"):
         train(checkpoints.read_recipe(finished), finished, True, lambda _: None)
-    run = jobs.look(finished)
+    run = run_state.read_run(finished)
     assert run.state == "damaged" and "update mtkd" in run.note
     with pytest.raises(UserError, match="update mtkd"):
         _ = zoo.find("small", 2).card

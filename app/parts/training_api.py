@@ -6,7 +6,7 @@ from typing import Any
 
 from gradio.events import api
 
-from mtkd.training import jobs
+from mtkd.training import jobs, run_state
 
 from ..state import errors_shown
 from .training_recipes import held_out, prefilled, resolve
@@ -30,13 +30,13 @@ def _start(
 
 def _runs() -> list[dict[str, Any]]:
     """All runs, the one that was started last first."""
-    return [_told(run) for run in jobs.runs()]
+    return [_told(run) for run in run_state.runs()]
 
 
 def _curves(run: str) -> dict[str, Any]:
     """What a run has measured: per name its steps and values, at most 1000."""
     with errors_shown():
-        return {key: list(curve) for key, curve in jobs.measured(jobs.find(run).folder).curves().items()}
+        return {key: list(curve) for key, curve in run_state.measured(run_state.find(run).folder).curves().items()}
 
 
 def _stop(run: str) -> str:
@@ -58,6 +58,6 @@ def _delete(run: str) -> str:
         return str(jobs.delete(run))
 
 
-def _told(run: jobs.Run) -> dict[str, Any]:
+def _told(run: run_state.Run) -> dict[str, Any]:
     return {"run": run.name, "state": run.state, "note": run.note, "step": run.iteration, "steps": run.iterations,
             "psnr": run.psnr, "steps_a_second": run.speed, "seconds_left": run.seconds_left}  # fmt: skip

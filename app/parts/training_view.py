@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mtkd import networks
-from mtkd.training import jobs
-from mtkd.training.jobs import Run, State
+from mtkd.training import run_state
+from mtkd.training.run_state import Run, State
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Seen:
         listed = tuple((label(one), one.name) for one in runs)
         if run is None:
             return cls(listed)
-        newest = jobs.newest_sample(run.folder)
+        newest = run_state.newest_sample(run.folder)
         sample = (newest, newest.stat().st_mtime) if newest else None
-        rows, log = len(jobs.measured(run.folder).rows), tuple(jobs.log(run.folder))
+        rows, log = len(run_state.measured(run.folder).rows), tuple(run_state.log(run.folder))
         return cls(listed, run.name, run.state, rows, log, sample)
 
 
@@ -64,7 +64,7 @@ def duration(seconds: float) -> str:
 def label(run: Run) -> str:
     """A run in the list: its name, state, progress, quality and time."""
     parts = [_model(run), run.state]
-    if run.state in ("running", *jobs.RESUMABLE) and run.iteration:
+    if run.state in ("running", *run_state.RESUMABLE) and run.iteration:
         parts.append(f"step {run.iteration:,} of {run.iterations:,}")
     if run.state == "finished":
         parts.append(f"{run.iterations:,} steps")

@@ -12,7 +12,7 @@ import gradio as gr
 from mtkd.explore.evidence.curves import training_figure
 from mtkd.home import home
 from mtkd.images import read_image
-from mtkd.training import jobs
+from mtkd.training import jobs, run_state
 
 from ..parts import training_api, training_form
 from ..parts.training_form import TrainingForm
@@ -66,7 +66,7 @@ class Train:
 
     def view(self, chosen: str | None, seen: Seen) -> dict[Any, Any]:
         """All that differs from what the page shows, ``seen``."""
-        runs = jobs.runs()
+        runs = run_state.runs()
         active = [run for run in runs if run.active]
         run = next((run for run in runs if run.name == chosen), next(iter([*active, *runs]), None))
         now = Seen.of(runs, run)
@@ -86,13 +86,13 @@ class Train:
             del changed[self.timer]
         return changed
 
-    def _of_run(self, run: jobs.Run, seen: Seen, now: Seen) -> dict[Any, Any]:
+    def _of_run(self, run: run_state.Run, seen: Seen, now: Seen) -> dict[Any, Any]:
         changed: dict[Any, Any] = {self.status: status(run)}
         other = seen.chosen != now.chosen
         if other or now.state != seen.state:
             changed |= self._of_state(run)
         if other or now.rows != seen.rows:
-            numbers = jobs.measured(run.folder)
+            numbers = run_state.measured(run.folder)
             figure = training_figure(numbers.curves(), numbers.parts(), run.iterations) if now.rows else None
             changed[self.plot] = gr.Plot(figure, visible=figure is not None)
         if other or now.sample != seen.sample:
@@ -101,14 +101,14 @@ class Train:
             changed[self.log] = "\n".join(now.log[-_LOG_LINES:])
         return changed
 
-    def _of_state(self, run: jobs.Run) -> dict[Any, Any]:
+    def _of_state(self, run: run_state.Run) -> dict[Any, Any]:
         """What can be done with a run."""
         return {
             self.nothing: gr.Markdown(visible=False),
             self.detail: gr.Column(visible=True),
             self.confirm: gr.Row(visible=False),
             self.stop: gr.Button(interactive=run.active),
-            self.resume: gr.Button(interactive=run.state in jobs.RESUMABLE),
+            self.resume: gr.Button(interactive=run.state in run_state.RESUMABLE),
             self.show: gr.Button(interactive=run.state == "finished"),
             self.delete: gr.Button(interactive=not run.active),
             self.recipe: run.recipe.dump() if run.recipe else "",
@@ -155,7 +155,7 @@ class Train:
     def open_compare(self, name: str, now: int, checked: list[str]) -> dict[Any, Any]:
         """The Compare tab with what the run made."""
         with errors_shown():
-            run = jobs.find(name)
+            run = run_state.find(name)
         assert run.recipe is not None  # it is finished
         return self.shared.open_in_compare(run.recipe.name, run.recipe.scale, now, checked)
 

@@ -1,8 +1,6 @@
 """Trainings that run as processes of their own; each belongs to its folder, not to the program that started it.
 
-The folders lie in ``runs`` of :func:`mtkd.home.home`. Beside what ``mtkd train`` writes (see
-:mod:`mtkd.training.checkpoint`) a folder holds ``start.yaml``, the recipe as it was asked for, and ``log.txt``, what
-the process says. How a run is, ``status.json`` says (:mod:`mtkd.training.status`); whether its process lives, its lock.
+What the folders tell, :mod:`mtkd.training.run_state` reads.
 """
 
 from __future__ import annotations
@@ -11,97 +9,16 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
 
-import psutil  # type: ignore[import-untyped]
-
-from mtkd.config import read_yaml
-from mtkd.errors import UserError, unknown_name
-from mtkd.files import is_locked, lock, write_text
+from mtkd.errors import UserError
+from mtkd.files import lock, write_text
 from mtkd.home import home, runs_folder
-from mtkd.plugins import loaded
 from mtkd.training.devices import check_device, devices, environment
-from mtkd.training.measured import Measured
-from mtkd.training.recipe import Recipe, parse
+from mtkd.training.recipe import Recipe
 from mtkd.training.request import check
-from mtkd.training.status import StatusFile, here, read_status, written_status
-
-State = Literal["preparing", "running", "stopped", "failed", "diverged", "finished", "unavailable", "damaged"]
-RESUMABLE = ("stopped", "failed", "diverged")
-_LOG_BYTES = 16_000
-_known: dict[Path, Measured] = {}
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run as its folder tells it.
-
-    Attributes:
-        state: "unavailable" where a plugin that it was trained with is not loaded.
-        note: what is being prepared, or why it failed or cannot be read.
-        recipe: None where it cannot be read.
-        device: where the process trains or trained last, "cpu", "cuda", "cuda:1", ...
-        started: when the process began, seconds of the epoch.
-        iteration: the last that was measured.
-        psnr: of the held-out images, dB, newest.
-        speed: iterations a second, lately.
-        seconds: since the process started; of a finished run, the time that the training took.
-    """
-
-    folder: Path
-    state: State
-    note: str = ""
-    recipe: Recipe | None = None
-    device: str = ""
-    started: float = 0
-    iteration: int = 0
-    psnr: float | None = None
-    speed: float | None = None
-    seconds: float | None = None
-
-    @property
-    def name(self) -> str:
-        """The folder's name, NAME_xSCALE of the model."""
-        return self.folder.name
-
-    @property
-    def active(self) -> bool:
-        """A process works on it."""
-        return self.state in ("preparing", "running")
-
-    @property
-    def iterations(self) -> int:
-        """Of the whole training."""
-        return self.recipe.iterations if self.recipe else 0
-
-    @property
-    def seconds_left(self) -> float | None:
-        """At the present speed, without validation; None while nothing is trained."""
-        if self.state != "running" or not self.speed:
-            return None
-        return (self.iterations - self.iteration) / self.speed
-
-
-def runs() -> list[Run]:
-    """All runs, the one that was started last first."""
-    folder = runs_folder()
-    found = [look(path) for path in folder.iterdir() if _recipe_file(path)] if folder.is_dir() else []
-    return sorted(found, key=lambda run: (-run.started, run.name))
-
-
-def find(name: str) -> Run:
-    """One run by the name of its folder.
-
-    Raises:
-        UserError: no such run.
-    """
-    folder = runs_folder() / name
-    if folder.parent != runs_folder() or not _recipe_file(folder):
-        raise unknown_name("run", name, [run.name for run in runs()])
-    return look(folder)
+from mtkd.training.run_state import RESUMABLE, Run, find, forget, process_of, read_run, recipe_file
+from mtkd.training.status import StatusFile, here, read_status
 
 
 def start(recipe: Recipe, device: str = "cpu") -> Run:
@@ -122,7 +39,7 @@ def start(recipe: Recipe, device: str = "cpu") -> Run:
         raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
     write_text(folder / "start.yaml", recipe.dump())
     _launch(folder, device)
-    return look(folder)
+    return read_run(folder)
 
 
 def resume(name: str, device: str | None = None) -> Run:
@@ -135,7 +52,7 @@ def resume(name: str, device: str | None = None) -> Run:
     device = device or run.device or devices()[0]
     check_device(device)
     _launch(run.folder, device)
-    return look(run.folder)
+    return read_run(run.folder)
 
 
 def stop(name: str) -> None:
@@ -147,7 +64,7 @@ def stop(name: str) -> None:
     run = find(name)
     if not run.active:
         raise UserError(f"{name} is {run.state}; there is nothing to stop")
-    process = _process(run.folder)
+    process = process_of(run.folder)
     if process is None:
         raise UserError(f"{name} is trained by a process that was started elsewhere; stop it there (Ctrl-C saves)")
     process.terminate()
@@ -161,82 +78,23 @@ def delete(name: str) -> Path:
     """
     run = find(name)
     with lock(runs_folder() / ".starting"):
-        if look(run.folder).active:
+        if read_run(run.folder).active:
             raise UserError(f"{name} is being trained; stop it first")
         target = home() / "deleted" / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 1_000_000:06d}"
         target.parent.mkdir(exist_ok=True)
-        _known.pop(run.folder, None)
+        forget(run.folder)
         return run.folder.rename(target)
-
-
-def measured(folder: Path) -> Measured:
-    """What a run has measured, up to now."""
-    found = _known.setdefault(folder, Measured(folder))
-    found.read()
-    return found
-
-
-def newest_sample(folder: Path) -> Path | None:
-    """The last picture of one held-out image: LR, the network's output and the ground truth side by side."""
-    found = [path for path in folder.glob("samples/*.png") if path.stem.isdecimal()]
-    return max(found, key=lambda path: int(path.stem), default=None)
-
-
-def log(folder: Path) -> list[str]:
-    """The last lines of what the process has said since it was started."""
-    path = folder / "log.txt"
-    if not path.is_file():
-        return []
-    status = written_status(folder)
-    begin = max(status.log_from if status else 0, path.stat().st_size - _LOG_BYTES)
-    with path.open("rb") as file:
-        file.seek(begin)
-        return file.read().decode("utf-8", "replace").splitlines()
-
-
-def look(folder: Path) -> Run:
-    """The run in a folder."""
-    # Asked before the status: a process that ends meanwhile has then written how.
-    alive = _process(folder) is not None or is_locked(folder / ".lock")
-    try:
-        status = read_status(folder)
-    except UserError as error:
-        return Run(folder, "damaged", str(error))
-    path = _recipe_file(folder) or folder
-    changed = path.stat().st_mtime
-    started = status.started or changed
-    known: dict[str, Any] = {"device": status.device, "started": started, "psnr": status.psnr}
-    try:
-        known["recipe"] = _read(path, changed)
-    except UserError as error:
-        names = {plugin.name for plugin in loaded()}
-        if missing := [plugin for plugin in status.plugins if plugin not in names]:
-            options = " ".join(f"--plugin {plugin}" for plugin in missing)
-            note = f"trained with {', '.join(missing)}; load it with mtkd {options}"
-            return Run(folder, "unavailable", note, **known)
-        return Run(folder, "damaged", str(error), **known)
-    known |= {"iteration": status.iteration, "speed": status.speed}
-    if status.state == "finished":
-        known |= {"iteration": known["recipe"].iterations, "seconds": status.seconds}
-        return Run(folder, "finished", status.note, **known)
-    if alive:
-        state: State = status.state if status.active else "running"  # its last lines are still to come
-        return Run(folder, state, status.note, **known | {"seconds": time.time() - started})
-    if not status.active:
-        return Run(folder, status.state, status.note, **known)
-    reason = _last_line(folder) if status.state == "preparing" else ""  # killed, or it never came to write its status
-    return Run(folder, "stopped", reason, **known)
 
 
 def _launch(folder: Path, device: str) -> None:
     """Start the process of a run that has none, and write down which it is."""
     with lock(runs_folder() / ".starting"):
-        run = look(folder)
+        run = read_run(folder)
         if run.active:
             raise UserError(f"{folder.name} is being trained already")
         if run.state not in RESUMABLE or run.recipe is None:
             raise UserError(f"{folder.name} is {run.state}; it cannot be resumed")
-        command = [sys.executable, "-m", "mtkd.cli", "train", str(_recipe_file(folder)), "--out", str(folder)]
+        command = [sys.executable, "-m", "mtkd.cli", "train", str(recipe_file(folder)), "--out", str(folder)]
         command += ["--resume", "--cache", str(home() / "cache")]
         with (folder / "log.txt").open("ab") as file:
             log_from = file.tell()
@@ -254,29 +112,3 @@ def _launch(folder: Path, device: str) -> None:
         fields = here() | {"pid": process.pid, "device": device, "log_from": log_from, "plugins": plugins}
         status.update(**fields, state="preparing", note="loading the libraries")
     threading.Thread(target=process.wait, daemon=True).start()  # else it stays a zombie after its end
-
-
-def _recipe_file(folder: Path) -> Path | None:
-    """As the training began with it, else as it was asked for; None: the folder holds no run."""
-    return next((path for name in ("recipe.yaml", "start.yaml") if (path := folder / name).is_file()), None)
-
-
-@lru_cache(256)
-def _read(path: Path, changed: float) -> Recipe:
-    return parse(read_yaml(path), str(path))
-
-
-def _process(folder: Path) -> psutil.Process | None:
-    """The living process that was started for a folder: by its number, and by what it was told to do."""
-    status = written_status(folder)
-    if status is None or status.host != here()["host"]:
-        return None
-    try:
-        process = psutil.Process(status.pid)
-        return process if str(folder) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE else None
-    except (ValueError, psutil.Error):
-        return None
-
-
-def _last_line(folder: Path) -> str:
-    return next((line.strip() for line in reversed(log(folder)) if line.strip()), "")

@@ -30,7 +30,7 @@ from mtkd.explore.comparison import core
 from mtkd.explore.comparison.outputs import Output, Outputs
 from mtkd.explore.inside import wavelets
 from mtkd.home import runs_folder
-from mtkd.training import jobs
+from mtkd.training import jobs, run_state
 from mtkd.zoo import imports
 from mtkd.zoo.checkpoints import save_state
 from mtkd.zoo.headers import Header
@@ -78,7 +78,7 @@ def test_a_table_to_download_is_its_sessions(handler, pictures):
 @pytest.fixture
 def run() -> Iterator[str]:
     """A run that a terminal started, with a sample."""
-    folder = jobs.runs_folder() / "handled_x4"
+    folder = runs_folder() / "handled_x4"
     (folder / "samples").mkdir(parents=True)
     (folder / "recipe.yaml").write_text(load_recipe("mini/edsr_tiny-scratch", ["name=handled"]).dump())
     Image.fromarray(example("chelsea").read()[:8, :24]).save(folder / "samples" / "10.png")
@@ -129,7 +129,7 @@ def test_files_that_are_no_models_are_told_of(handler):
 
 
 def test_progress_is_a_number(run):
-    assert re.search(r'aria-valuenow="\d+"', status(jobs.find(run)))
+    assert re.search(r'aria-valuenow="\d+"', status(run_state.find(run)))
 
 
 @pytest.mark.parametrize("empty", ["size", "sigma", "steps"])

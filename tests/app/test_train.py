@@ -16,7 +16,8 @@ from mtkd_app.main import build
 from mtkd_app.server.session_files import Pictures
 
 from mtkd.experiments.plan import load_recipe
-from mtkd.training import jobs
+from mtkd.home import runs_folder
+from mtkd.training import jobs, run_state
 from tests.app.test_compare import answered, pane_names, wait_for_text
 from tests.browser import wait_until_drawn
 
@@ -38,7 +39,7 @@ def page(browser, address):
 @pytest.fixture(scope="module", autouse=True)
 def nothing_left_behind(address):
     yield
-    for run in jobs.runs():
+    for run in run_state.runs():
         if run.active:
             jobs.stop(run.name)
             state(run.name, "stopped", "finished")
@@ -53,17 +54,17 @@ def open_tab(page, address: str) -> None:
 
 def other_run(name: str) -> Path:
     """The folder of a run that a terminal started."""
-    folder = jobs.runs_folder() / name
+    folder = runs_folder() / name
     folder.mkdir(parents=True)
     recipe = load_recipe("mini/edsr_tiny-scratch", [f"name={name.removesuffix('_x4')}"])
     (folder / "recipe.yaml").write_text(recipe.dump())
     return folder
 
 
-def state(name: str, *expected: str) -> jobs.Run:
+def state(name: str, *expected: str) -> run_state.Run:
     """Wait for one of these states of a run, as its folder tells it."""
     deadline = time.monotonic() + 120
-    while (run := jobs.find(name)).state not in expected:
+    while (run := run_state.find(name)).state not in expected:
         assert time.monotonic() < deadline, run
         time.sleep(0.1)
     return run
@@ -71,7 +72,7 @@ def state(name: str, *expected: str) -> jobs.Run:
 
 @contextmanager
 def paused(name: str) -> Iterator[None]:
-    process = psutil.Process(json.loads((jobs.find(name).folder / "status.json").read_text())["pid"])
+    process = psutil.Process(json.loads((run_state.find(name).folder / "status.json").read_text())["pid"])
     process.suspend()
     try:
         yield
@@ -138,7 +139,7 @@ def test_a_training_is_started_watched_reloaded_stopped_and_resumed(page, addres
     state(RUN, "finished")
     wait_for_text(page, "#train-state", "finished")
     assert points(page) == STEPS // 2  # it logs every second step
-    assert f"{jobs.find(RUN).psnr:.2f} dB" in page.inner_text("#train-state")
+    assert f"{run_state.find(RUN).psnr:.2f} dB" in page.inner_text("#train-state")
     assert page.locator("#train-sample img").is_visible()
     SHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SHOTS / "train-1280.png", full_page=True)
@@ -247,11 +248,11 @@ def test_a_run_is_deleted_only_when_that_is_confirmed(page):
     page.click("#train-delete")
     page.get_by_role("button", name="Keep it").click()
     page.locator("#train-yes").wait_for(state="hidden")
-    assert jobs.find(RUN).state == "finished"
+    assert run_state.find(RUN).state == "finished"
     page.click("#train-delete")
     page.click("#train-yes")
     wait_for_text(page, "#train-state", "other")
-    assert [run.name for run in jobs.runs()] == ["other_x4"]
+    assert [run.name for run in run_state.runs()] == ["other_x4"]
     page.locator("#models label:has(span:text-is('tried'))").wait_for(state="detached")
     page.click("#train-delete")
     page.click("#train-yes")
@@ -291,7 +292,7 @@ def test_the_page_asks_only_while_the_tab_is_open_and_a_run_active(browser, addr
 
 def test_names_and_reasons_are_shown_as_text(page, address):
     """A damaged folder with markup for a name: in the list, harmless, and beside it the others."""
-    folder = jobs.runs_folder() / "<img src=x onerror=alert(1)>"
+    folder = runs_folder() / "<img src=x onerror=alert(1)>"
     folder.mkdir(parents=True)
     (folder / "recipe.yaml").write_text("[<script>alert(2)</script>")
     open_tab(page, address)

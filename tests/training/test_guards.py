@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mtkd.errors import UserError
 from mtkd.methods import Terms
-from mtkd.training import jobs
+from mtkd.training import run_state
 from mtkd.training.guards import Finite, falls
 from mtkd.training.loop import Loop, train
 from mtkd.training.progress import TrainingProgress
@@ -84,7 +84,7 @@ def test_a_diverging_training_stops(small_images: Path, tmp_path: Path) -> None:
     recipe = small_recipe(small_images, iterations=40, optimizer={"lr": 1e18})
     with pytest.raises(UserError, match=r"(loss|weight) of iteration \d+ is not finite; lower optimizer.lr") as error:
         train(recipe, tmp_path / "run", False, lambda _: None)
-    run = jobs.look(tmp_path / "run")
+    run = run_state.read_run(tmp_path / "run")
     assert (run.state, run.note) == ("diverged", str(error.value))
 
 
@@ -170,7 +170,7 @@ def test_a_fall_of_the_validation_is_reported(
         f"held-out PSNR fell to {psnr[4]:.2f} dB at iteration 4, {psnr[2] - psnr[4]:.2f} dB below"
         in capsys.readouterr().out
     )
-    note = jobs.look(out).note
+    note = run_state.read_run(out).note
     assert note.startswith("Held-out PSNR fell by ") and note.endswith("at step 6.")
 
 

@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from mtkd import plugins, zoo
 from mtkd.errors import UserError
-from mtkd.training import devices, jobs
+from mtkd.training import devices, jobs, run_state
 from mtkd.training.loop import train
 from mtkd.training.recipe import Recipe
 from mtkd.training.status import Status
@@ -33,15 +33,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("MTKD_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     yield tmp_path / "home"
-    for run in jobs.runs():
-        if run.active and (process := jobs._process(run.folder)):
+    for run in run_state.runs():
+        if run.active and (process := run_state.process_of(run.folder)):
             process.kill()
 
 
-def wait(name: str, holds: Callable[[jobs.Run], bool], seconds: float = 120) -> jobs.Run:
+def wait(name: str, holds: Callable[[run_state.Run], bool], seconds: float = 120) -> run_state.Run:
     deadline = time.monotonic() + seconds
-    while not holds(run := jobs.find(name)):
-        assert time.monotonic() < deadline, (run, jobs.log(run.folder))
+    while not holds(run := run_state.find(name)):
+        assert time.monotonic() < deadline, (run, run_state.log(run.folder))
         time.sleep(0.02)
     return run
 
@@ -70,7 +70,7 @@ def test_the_life_of_a_run(home: Path, small_images: Path) -> None:
     """Started, stopped, resumed by two clicks, killed, resumed, finished, deleted."""
     recipe = small_recipe(small_images, name="mine", iterations=LONG, checkpoint_every=20)
     assert jobs.start(recipe).state == "preparing"
-    process = jobs._process(home / "runs" / "mine_x2")
+    process = run_state.process_of(home / "runs" / "mine_x2")
     assert process is not None and os.getsid(process.pid) == process.pid  # outlives the session that started it
     run = wait("mine_x2", lambda run: run.state == "running" and run.iteration > 5)
     assert (run.iterations, run.device) == (LONG, "cpu") and run.seconds_left is not None and run.speed
@@ -81,14 +81,14 @@ def test_the_life_of_a_run(home: Path, small_images: Path) -> None:
     jobs.stop("mine_x2")
     stopped = wait("mine_x2", lambda run: not run.active)
     assert stopped.state == "stopped" and 5 < stopped.iteration < LONG
-    assert "saved" in jobs.log(stopped.folder)[-1]
+    assert "saved" in run_state.log(stopped.folder)[-1]
     assert "nothing to stop" in attempt(jobs.stop, "mine_x2")
 
     with ThreadPoolExecutor() as clicks:
         answers = [*clicks.map(attempt, [jobs.resume] * 2, ["mine_x2"] * 2)]
     assert sorted(answers) == ["", "mine_x2 is being trained already"]
     wait("mine_x2", lambda run: run.iteration > stopped.iteration)
-    process = jobs._process(stopped.folder)
+    process = run_state.process_of(stopped.folder)
     assert process is not None
     process.kill()
     killed = wait("mine_x2", lambda run: not run.active)
@@ -98,16 +98,16 @@ def test_the_life_of_a_run(home: Path, small_images: Path) -> None:
 
     jobs.resume("mine_x2")
     finished = wait("mine_x2", lambda run: run.state == "finished")
-    curve = jobs.measured(finished.folder).curves()["L1"][0]
+    curve = run_state.measured(finished.folder).curves()["L1"][0]
     assert curve == list(range(1, LONG + 1))
     assert finished.psnr == pytest.approx(
         json.loads((finished.folder / "card.json").read_text())["held_out"]["psnr"], abs=1e-4
     )
-    assert jobs.newest_sample(finished.folder).name == f"{LONG:06d}.png"
+    assert run_state.newest_sample(finished.folder).name == f"{LONG:06d}.png"
     assert zoo.find("mine", 2).path == finished.folder / "model.safetensors"
     assert "cannot be resumed" in attempt(jobs.resume, "mine_x2")
     kept = jobs.delete("mine_x2")
-    assert jobs.runs() == [] and (kept / "model.safetensors").exists()
+    assert run_state.runs() == [] and (kept / "model.safetensors").exists()
     assert "mine" not in {model.name for model in zoo.models()}
 
 
@@ -130,7 +130,7 @@ def status(**fields: Any) -> str:
 
 def test_a_number_that_another_process_has_now_is_not_taken_for_the_run(home: Path, small_images: Path) -> None:
     run_folder(home, "old_x2", small_recipe(small_images), status_json=status(pid=os.getpid(), state="running"))
-    assert jobs.find("old_x2").state == "stopped"
+    assert run_state.find("old_x2").state == "stopped"
     assert "nothing to stop" in attempt(jobs.stop, "old_x2")
 
 
@@ -138,9 +138,9 @@ def test_a_process_of_another_computer_is_not_looked_for_here(home: Path, small_
     """Its lock says whether it lives."""
     text = status(pid=1, host="elsewhere", state="running", iteration=7, speed=2.0)
     folder = run_folder(home, "far_x2", small_recipe(small_images), status_json=text)
-    assert jobs.find("far_x2").state == "stopped"
+    assert run_state.find("far_x2").state == "stopped"
     with FileLock(folder / ".lock"):
-        run = jobs.find("far_x2")
+        run = run_state.find("far_x2")
         assert (run.state, run.iteration, run.speed) == ("running", 7, 2.0)
         assert "started elsewhere" in attempt(jobs.stop, "far_x2")
 
@@ -148,16 +148,16 @@ def test_a_process_of_another_computer_is_not_looked_for_here(home: Path, small_
 def test_a_run_of_a_terminal_is_seen_but_not_stopped(home: Path, small_images: Path) -> None:
     folder = run_folder(home, "elsewhere_x2", small_recipe(small_images))
     with FileLock(folder / ".lock"):
-        assert jobs.find("elsewhere_x2").state == "running"
+        assert run_state.find("elsewhere_x2").state == "running"
         assert "started elsewhere" in attempt(jobs.stop, "elsewhere_x2")
         assert "stop it first" in attempt(jobs.delete, "elsewhere_x2")
-    assert jobs.find("elsewhere_x2").state == "stopped"
+    assert run_state.find("elsewhere_x2").state == "stopped"
 
 
 @pytest.mark.parametrize("state", ["failed", "diverged", "stopped"])
 def test_how_it_ended_is_what_it_said(state: str, home: Path, small_images: Path) -> None:
     run_folder(home, "a_x2", small_recipe(small_images), status_json=status(state=state, note="so"), log_txt="mtkd: no")
-    run = jobs.find("a_x2")
+    run = run_state.find("a_x2")
     assert (run.state, run.note) == (state, "so")
 
 
@@ -169,14 +169,14 @@ def test_one_that_said_no_more_was_stopped(state: str, note: str, home: Path, sm
     log = "before\nTraceback (most recent call last):\nModuleNotFoundError: No module named 'torch'\n"
     text = status(state=state, note="loading the libraries", log_from=7)
     run_folder(home, "a_x2", small_recipe(small_images), status_json=text, log_txt=log)
-    run = jobs.find("a_x2")
-    assert (run.state, run.note) == ("stopped", note) and "before" not in jobs.log(run.folder)
+    run = run_state.find("a_x2")
+    assert (run.state, run.note) == ("stopped", note) and "before" not in run_state.log(run.folder)
 
 
 def test_one_that_was_killed_at_its_very_end_can_be_resumed(home: Path, small_images: Path) -> None:
     """``finished.json`` is written last, and counts."""
     run_folder(home, "a_x2", small_recipe(small_images), status_json=status(state="finished"))
-    assert jobs.find("a_x2").state == "stopped"
+    assert run_state.find("a_x2").state == "stopped"
 
 
 def test_runs_of_before_are_read(home: Path, small_images: Path) -> None:
@@ -184,16 +184,16 @@ def test_runs_of_before_are_read(home: Path, small_images: Path) -> None:
     recipe = small_recipe(small_images)
     rows = '{"iteration": 2, "L1": 0.5, "it/s": 4.0}\n{"iteration": 3, "validation PSNR-Y": 30.5}\n'
     folder = run_folder(home, "going_x2", recipe, metrics_jsonl=rows, job_json="{}")
-    run = jobs.find("going_x2")
+    run = run_state.find("going_x2")
     assert (run.state, run.iteration, run.psnr, run.speed) == ("stopped", 3, 30.5, 4.0)
     with FileLock(folder / ".lock"):
-        assert jobs.find("going_x2").state == "running"
+        assert run_state.find("going_x2").state == "running"
     card = {
         "held_out": {"psnr": 31.5}, "seconds": 60, "iterations": recipe.iterations,
         "falls": [{"iteration": 2, "psnr": 28.0, "best": 30.0}],
     }  # fmt: skip
     run_folder(home, "done_x2", recipe, card_json=json.dumps(card), finished_json="{}")
-    run = jobs.find("done_x2")
+    run = run_state.find("done_x2")
     assert (run.state, run.iteration, run.psnr, run.seconds) == ("finished", recipe.iterations, 31.5, 60)
     assert run.note == "Held-out PSNR fell by 2.00 dB, at step 2."
 
@@ -210,15 +210,15 @@ def test_a_plugin_that_is_not_loaded_is_named(home: Path, tmp_path: Path, small_
     try:
         recipe = small_recipe(small_images, name="mine", network="my_net", iterations=2)
         train(recipe, home / "runs" / "mine_x2", False, lambda event: None)
-        assert jobs.find("mine_x2").state == "finished"
+        assert run_state.find("mine_x2").state == "finished"
     finally:
         plugins.unload([plugin.name])
-        jobs._read.cache_clear()  # as another process, which has never had it
-    run = jobs.find("mine_x2")
+        run_state._read.cache_clear()  # as another process, which has never had it
+    run = run_state.find("mine_x2")
     assert run.state == "unavailable" and run.note == f"trained with {file}; load it with mtkd --plugin {file}"
     assert "cannot be resumed" in attempt(jobs.resume, "mine_x2")
     (home / "runs" / "mine_x2" / "status.json").unlink()  # as a run of before: its card names the file
-    assert jobs.find("mine_x2").note == "trained with my_net.py; load it with mtkd --plugin my_net.py"
+    assert run_state.find("mine_x2").note == "trained with my_net.py; load it with mtkd --plugin my_net.py"
 
 
 def test_damaged_folders_break_nothing(home: Path, small_images: Path) -> None:
@@ -235,9 +235,9 @@ def test_damaged_folders_break_nothing(home: Path, small_images: Path) -> None:
     run_folder(home, "alone_x2", status_json="{}")
     run_folder(home, "no_run", model_safetensors="")
     (home / "runs" / "file").write_text("")
-    states = {run.name: run.state for run in jobs.runs()}
+    states = {run.name: run.state for run in run_state.runs()}
     assert states == {"good_x2": "stopped", "garbage_x2": "damaged", "unknown_x2": "damaged", "status_x2": "stopped"}
-    assert jobs.find("good_x2").iteration == 3
+    assert run_state.find("good_x2").iteration == 3
     assert "cannot be resumed" in attempt(jobs.resume, "garbage_x2")
     assert jobs.delete("garbage_x2").parent == home / "deleted"
 
@@ -245,7 +245,7 @@ def test_damaged_folders_break_nothing(home: Path, small_images: Path) -> None:
 @pytest.mark.parametrize("name", ["good_x3", "..", "../runs/good_x2", "", "."])
 def test_only_runs_are_found(name: str, home: Path, small_images: Path) -> None:
     run_folder(home, "good_x2", small_recipe(small_images))
-    assert "unknown run" in attempt(jobs.find, name)
+    assert "unknown run" in attempt(run_state.find, name)
     assert attempt(jobs.delete, name)
     assert (home / "runs" / "good_x2").is_dir()
 
@@ -280,4 +280,4 @@ def test_the_process_sees_the_chosen_device(
 
 def test_an_unknown_device_leaves_nothing_behind(home: Path, small_images: Path) -> None:
     assert "did you mean 'cpu'" in attempt(jobs.start, small_recipe(small_images, name="mine"), "cpuu")
-    assert jobs.runs() == [] and not (home / "runs" / "mine_x2").exists()
+    assert run_state.runs() == [] and not (home / "runs" / "mine_x2").exists()
