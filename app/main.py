@@ -26,7 +26,8 @@ from mtkd import zoo
 from mtkd.errors import UserError
 from mtkd.explore import default_models
 from mtkd.explore.comparison.costs import multiply_adds
-from mtkd.explore.comparison.outputs import loaded
+from mtkd.explore.comparison.outputs import loaded as loaded_model
+from mtkd.plugins import Plugin, loaded
 
 from . import tabs as tab_package
 from .server.guard import LARGEST_FILE, Doors, fetch_nothing
@@ -47,6 +48,8 @@ def build(pictures: Pictures, trusted: bool = True) -> gr.Blocks:
             "the aggregator that merges them (MT), and students, pixel by pixel.",
             elem_id="title",
         )
+        if plugins := loaded():
+            gr.Markdown(f"Plugins: {'; '.join(map(_declares, plugins))}.", elem_id="plugins", elem_classes="help")
         tabs = gr.Tabs(selected="compare")
         shared = Shared.create(page, tabs, pictures, trusted)  # not among the tabs: Gradio counts them by place
         with tabs:
@@ -56,6 +59,11 @@ def build(pictures: Pictures, trusted: bool = True) -> gr.Blocks:
         page.unload(_closing(pictures))
     _last_choice_counts(page)
     return page
+
+
+def _declares(plugin: Plugin) -> str:
+    """A plugin's file and what it declares, "mine.py (network small_net, metric mae)"; without its folder."""
+    return f"{plugin.path.name} ({', '.join(' '.join(pair) for pair in plugin.declares) or 'declares nothing'})"
 
 
 def _declared_tabs() -> list[tuple[str, Tab]]:

@@ -274,7 +274,7 @@ def test_set5_as_a_command_killed_in_the_middle(data_root: Path, tmp_path: Path)
     host = "/" + one.base_url.removeprefix("https://")
     files = {f"{host}{path}": (data_root / "benchmarks" / path).read_bytes() for path, _, _ in one.files}
     environment = {k: v for k, v in os.environ.items() if k != "MTKD_DATA"} | {"MTKD_HOME": str(tmp_path / "home")}
-    with serving(files=files, pace=0.03) as server:
+    with serving(files=files, pace=0.15) as server:
         environment["MTKD_MIRROR"] = server.url
         for stop, begun in ((signal.SIGINT, 6), (signal.SIGKILL, 14)):
             first = subprocess.Popen(command("data", "fetch", "set5"), env=environment, stderr=subprocess.PIPE)
