@@ -22,12 +22,11 @@ import gradio as gr
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from mtkd import zoo
+from mtkd import plugins, zoo
 from mtkd.errors import UserError
 from mtkd.explore import default_models
 from mtkd.explore.comparison.costs import multiply_adds
-from mtkd.explore.comparison.outputs import loaded as loaded_model
-from mtkd.plugins import Plugin, loaded
+from mtkd.explore.comparison.outputs import loaded
 
 from . import tabs as tab_package
 from .server.guard import LARGEST_FILE, Doors, fetch_nothing
@@ -48,8 +47,8 @@ def build(pictures: Pictures, trusted: bool = True) -> gr.Blocks:
             "the aggregator that merges them (MT), and students, pixel by pixel.",
             elem_id="title",
         )
-        if plugins := loaded():
-            gr.Markdown(f"Plugins: {'; '.join(map(_declares, plugins))}.", elem_id="plugins", elem_classes="help")
+        if files := plugins.loaded():
+            gr.Markdown(f"Plugins: {'; '.join(map(_declares, files))}.", elem_id="plugins", elem_classes="help")
         tabs = gr.Tabs(selected="compare")
         shared = Shared.create(page, tabs, pictures, trusted)  # not among the tabs: Gradio counts them by place
         with tabs:
@@ -61,7 +60,7 @@ def build(pictures: Pictures, trusted: bool = True) -> gr.Blocks:
     return page
 
 
-def _declares(plugin: Plugin) -> str:
+def _declares(plugin: plugins.Plugin) -> str:
     """A plugin's file and what it declares, "mine.py (network small_net, metric mae)"; without its folder."""
     return f"{plugin.path.name} ({', '.join(' '.join(pair) for pair in plugin.declares) or 'declares nothing'})"
 

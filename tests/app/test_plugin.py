@@ -153,6 +153,11 @@ def page(browser, trained: Path) -> Iterator:
         page.context.close()
 
 
+def test_the_page_names_the_plugin_without_its_folder(page, trained: Path) -> None:
+    text = page.inner_text("#plugins")
+    assert "mine.py (" in text and "network small_net" in text and "metric mae" in text and str(trained) not in text
+
+
 def test_compare_offers_the_model_and_has_the_metrics_column(page) -> None:
     page.locator("#models").get_by_label("small_net-pulled", exact=True).check()
     page.click("#go")
