@@ -1,6 +1,6 @@
 """Which functions of ours one comparison calls, from the uploaded picture to the panes: their number, by file.
 
-``python tests/benchmarks/functions.py [MODEL ...]``; by default bicubic alone, then the models that the page shows first.
+``python tests/benchmarks/functions.py [MODEL ...]``; by default bicubic alone, then the models of a first comparison.
 The page is asked as a program asks it, once before counting, so that what is done once a process does not count.
 """
 
