@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,7 +45,12 @@ class Browser:
         context = self.instance.new_context(viewport={"width": width, "height": height}, **context_options)
         # On the context, not the page: popups and workers count as well.
         context.on("request", lambda request: self.requests.append(request.url))
-        return context.new_page()
+        page = context.new_page()
+        page.pending = set()
+        page.on("request", lambda request: page.pending.add(request) if "/queue/" in request.url else None)
+        for ended in ("requestfinished", "requestfailed"):
+            page.on(ended, lambda request: page.pending.discard(request))
+        return page
 
     def external_requests(self) -> list[str]:
         """The requests that left this machine: there must be none."""
@@ -73,3 +79,17 @@ def open_browser() -> Iterator[Browser]:
 def wait_until_drawn(page) -> None:
     """Return when the page shows all that has arrived: after two frames."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def wait_until_answered(page, seconds: float = 60) -> None:
+    """Return when the explorer has answered all that a page has asked, and the page shows it, images loaded.
+
+    Not after a cancelled event: Gradio then keeps its stream open.
+    """
+    wait_until_drawn(page)  # what follows from a click has been asked
+    end = time.monotonic() + seconds
+    while page.pending:  # Gradio keeps its stream open as long as one of a page's events is at work
+        assert time.monotonic() < end, f"no answer after {seconds} s: {[request.url for request in page.pending]}"
+        page.wait_for_timeout(20)
+    wait_until_drawn(page)
+    page.wait_for_function("() => [...document.images].every((image) => image.complete)")

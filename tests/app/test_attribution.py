@@ -15,6 +15,7 @@ from mtkd.explore import compare
 from mtkd.images import write_image
 from tests.app.test_compare import SHOTS, open_page
 from tests.app.test_wavelets import wait_for
+from tests.browser import wait_until_answered, wait_until_drawn
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_a_click_moves_the_window_and_gives_a_new_map(page):
     )
     row, column = window(page)
     assert abs(row + 8 - 0.45 * 256) < 10 and abs(column + 8 - 128) < 10
-    page.wait_for_timeout(400)
+    wait_until_answered(page)
     page.screenshot(path=SHOTS / "attribution-1280.png", full_page=True)
     assert page.page_errors == []
 
@@ -121,7 +122,7 @@ def test_an_aggregator_shows_a_preview_can_be_cancelled_and_starts_again(page):
     assert [row[0] for row in table] == ["edsr_mini", "rcan_mini", "swinir_mini"]
     assert sum(float(row[3]) for row in table) == pytest.approx(1, abs=0.002)
     assert sum(float(row[5]) for row in table) == pytest.approx(1, abs=0.002)  # Shapley values add up
-    page.wait_for_timeout(400)
+    wait_until_drawn(page)
     page.screenshot(path=SHOTS / "attribution-aggregator-1280.png", full_page=True)
 
 

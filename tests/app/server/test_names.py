@@ -20,6 +20,7 @@ from mtkd.zoo.headers import Header
 from tests.app.conftest import served
 from tests.app.test_compare import upload, wait_for_text
 from tests.app.test_own import open_tab
+from tests.browser import wait_until_answered
 
 pytestmark = pytest.mark.sweep
 
@@ -55,7 +56,7 @@ def opened(browser: Any, server: str) -> Iterator[Any]:
 def page(opened: Any) -> Iterator[Any]:
     """The page; whatever a test does there, no script ran."""
     yield opened
-    opened.wait_for_timeout(300)
+    wait_until_answered(opened)
     assert opened.evaluate("window.ran") is None
     assert opened.locator("img[src=x]").count() == 0
 
@@ -82,14 +83,14 @@ def test_of_an_upload_and_a_result_from_elsewhere(page, tmp_path):
     page.get_by_label("Low resolution").check()
     page.get_by_text("Results of other methods").click()
     page.locator("#others input[type=file]").set_input_files(str(result))
-    page.wait_for_timeout(500)
+    page.locator("#others .file-preview").wait_for()
     page.click("#go")
     wait_for_text(page, "#table", f"{EVIL} too")
     assert page.locator(f'.mv-canvas[data-name="{EVIL} too"]').count() == 1
     for tab, shown in (("wavelets", "#wavelet-legend"), ("attribution", "#lam-made"), ("framework", ".fw-box")):
         open_tab(page, tab)
         page.locator(shown).first.wait_for(timeout=60_000)
-        page.wait_for_timeout(1000)
+        wait_until_answered(page)
     page.unroute_all()
     open_tab(page, "compare")
 
@@ -98,9 +99,7 @@ def test_of_a_mistaken_file(page, tmp_path):
     """An error repeats its name."""
     path = tmp_path / f"{EVIL}.png"
     path.write_bytes(b"no image")
-    page.locator("#image button[aria-label='Remove Image']").first.click()
-    page.locator("#image input[type=file]").set_input_files(str(path))
-    page.wait_for_timeout(800)
+    upload(page, path)
     page.click("#go")
     page.get_by_text("not an image").wait_for()
 
@@ -111,15 +110,16 @@ def test_of_a_saved_view(page, tmp_path, view):
     path.write_text(json.dumps({"format": 1, "example": "coffee", **view}))
     with page.expect_file_chooser() as chooser:
         page.click("#open-view")
-    chooser.value.set_files(str(path))
-    page.wait_for_timeout(1500)
+    with page.expect_response(lambda response: "queue/join" in response.url):
+        chooser.value.set_files(str(path))
+    wait_until_answered(page)
 
 
 def test_of_models_and_runs(page):
     assert page.get_by_label(EVIL).count() or page.get_by_text(EVIL).count()
     for tab in ("own", "train", "results", "ablations"):
         open_tab(page, tab)
-        page.wait_for_timeout(1200)
+        wait_until_answered(page)
     open_tab(page, "train")
     page.locator("#train-runs").get_by_text(EVIL).wait_for()
 
@@ -127,5 +127,6 @@ def test_of_models_and_runs(page):
 def test_of_a_link(page, server):
     page.goto(f"{server}?example=coffee&models={EVIL}2,bicubic&focus={EVIL}")
     page.get_by_text("left out").wait_for()
-    page.goto(f"{server}?example={EVIL}")
-    page.wait_for_timeout(1500)
+    with page.expect_response(lambda response: "queue/join" in response.url):
+        page.goto(f"{server}?example={EVIL}")
+    wait_until_answered(page)
