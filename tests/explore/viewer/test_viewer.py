@@ -268,8 +268,8 @@ def test_a_region_is_drawn_in_all_panes_and_told(viewer):
     stage = viewer.canvas("edsr_mini").bounding_box()
     assert (drawn["x"] - stage["x"]) / stage["width"] == pytest.approx(0.25, abs=0.03)
     assert (drawn["y"] + drawn["height"] - stage["y"]) / stage["height"] == pytest.approx(0.8, abs=0.03)
-    page.wait_for_timeout(300)
-    assert page.evaluate("views.at(-1).region") == [y, x, height, width]
+    region = [y, x, height, width]
+    page.wait_for_function("region => String(views.at(-1)?.region) === String(region)", arg=region)
     viewer.key("Escape")
     assert viewer.view["region"] is None and not boxes.first.is_visible()
 
