@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import RLock
 from typing import Any, Generic, Protocol, TypeVar
 
 from mtkd.errors import UserError, unknown_name
@@ -74,6 +75,8 @@ class Registry(Generic[SpecT], Mapping[str, SpecT]):
         self._specs: dict[str, SpecT] = {}
         self._sources: dict[str, Source] = {}
         self._scanned = False
+        self._scanning = RLock()
+        self._in_scan = False
         self.check: Callable[[SpecT], str | None] | None = None
         """Set by the package: what is wrong with a declaration, in a sentence, or None."""
 
@@ -165,15 +168,23 @@ class Registry(Generic[SpecT], Mapping[str, SpecT]):
         return len(self._specs)
 
     def _scan(self) -> None:
+        """Import the package's modules, once; a thread that comes while another scans waits for the whole."""
         if self._scanned:
             return
-        self._scanned = True
-        package = importlib.import_module(self.package)
-        for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
-            importlib.import_module(f"{self.package}.{info.name}")
-        # One module may import another before it declares its own: the order is that of names, then of lines.
-        places = {name: (source.module, source.line) for name, source in self._sources.items()}
-        self._specs = {name: self._specs[name] for name in sorted(self._specs, key=places.__getitem__)}
+        with self._scanning:
+            if self._scanned or self._in_scan:  # done meanwhile, or asked for by a module that is being scanned
+                return
+            self._in_scan = True
+            try:
+                package = importlib.import_module(self.package)
+                for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+                    importlib.import_module(f"{self.package}.{info.name}")
+                # One module may import another before it declares its own: the order is that of names, then of lines.
+                places = {name: (source.module, source.line) for name, source in self._sources.items()}
+                self._specs = {name: self._specs[name] for name in sorted(places, key=places.__getitem__)}
+                self._scanned = True
+            finally:
+                self._in_scan = False
 
 
 def on_registration(note: Callable[[Source, str, str], None]) -> None:
