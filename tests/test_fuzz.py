@@ -27,7 +27,10 @@ SHORT = {"images": 120, "recipes": 120, "checkpoints": 60}
 
 @pytest.mark.parametrize(
     ("kind", "number"),
-    [*SHORT.items(), *(pytest.param(kind, number, marks=pytest.mark.slow) for kind, number in NUMBERS.items())],
+    [
+        *(pytest.param(kind, number, marks=pytest.mark.sweep) for kind, number in SHORT.items()),
+        *(pytest.param(kind, number, marks=pytest.mark.slow) for kind, number in NUMBERS.items()),
+    ],
 )
 def test_malformed_files_are_read_or_refused(kind: str, number: int, tmp_path: Path) -> None:
     attempts = fuzz(kind, number, seed=number, folder=tmp_path)
@@ -36,6 +39,7 @@ def test_malformed_files_are_read_or_refused(kind: str, number: int, tmp_path: P
     assert outcomes == {"read", "refused"}
 
 
+@pytest.mark.sweep
 def test_the_harness_notices_code_that_is_run(tmp_path: Path) -> None:
     """The control: a reader that trusts its files."""
     found = {attempt.name: attempt.outcome for attempt in failed(fuzz("control", 22, seed=0, folder=tmp_path))}
@@ -134,6 +138,7 @@ def test_aliases_that_hold_aliases(levels: int, tmp_path: Path) -> None:
             read_yaml(path)
 
 
+@pytest.mark.sweep
 def test_the_corpus_is_the_same_every_time() -> None:
     for make in (corpus.images, corpus.recipes):
         assert list(make(random.Random(1), 60)) == list(make(random.Random(1), 60))

@@ -28,6 +28,7 @@ def demo(*arguments: str, **environment: str) -> subprocess.Popen:
     )
 
 
+@pytest.mark.sweep
 def test_host_and_port_from_gradios_variables():
     port = free_port()
     process = demo(GRADIO_SERVER_PORT=str(port), GRADIO_SERVER_NAME="127.0.0.1")

@@ -53,6 +53,7 @@ def test_dry_run_estimates_for_another_device(matrix) -> None:
     assert text.endswith("on one device that sustains 0.5 TFLOP/s\n")
 
 
+@pytest.mark.sweep
 def test_dry_run_of_every_size_without_its_data_or_teachers(run: Run, monkeypatch, tmp_path: Path) -> None:
     """Planning a paper-size graph needs neither DIV2K nor the published weights."""
     monkeypatch.delenv("MTKD_DATA", raising=False)

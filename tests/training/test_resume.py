@@ -44,8 +44,8 @@ STAGES = {
     "aggregate": {**AGGREGATE, "precision": "bf16", "batch": 1},
     "distill": DISTILL,
 }
-ALSO = ("pretrain-fp32-noema",)
-"""Left to ``make test-slow``: a process costs seconds."""
+MARKS = {"pretrain-fp32-noema": pytest.mark.slow, "pretrain-bf16": pytest.mark.sweep, "aggregate": pytest.mark.sweep}
+"""What the fast run leaves out: a process costs seconds."""
 
 
 def silent(event: Mapping[str, Any]) -> None:
@@ -105,9 +105,7 @@ def assert_same_end(run: Path, reference: Path) -> None:
     assert samples[0] == samples[1]
 
 
-@pytest.mark.parametrize(
-    "stage", [pytest.param(name, marks=pytest.mark.slow if name in ALSO else ()) for name in STAGES]
-)
+@pytest.mark.parametrize("stage", [pytest.param(name, marks=MARKS.get(name, ())) for name in STAGES])
 def test_a_killed_run_ends_as_if_never_killed(stage: str, small_images: Path, in_zoo: Path, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path / "recipe.yaml", small_images, **{**LONG, **STAGES[stage]})
     killed, reference = tmp_path / "killed", tmp_path / "reference"
