@@ -108,7 +108,8 @@ def expected(name: str, scale: int) -> Expected | None:
     if rows := card.get("benchmarks"):
         return Expected({row["set"]: row["psnr"] for row in rows}, OWN, "the model's card")
     if told := card.get("public"):
-        padded = model.header.network.startswith("swinir")
+        spec = networks.specs().get(model.header.network)
+        padded = spec is not None and spec.padding > 1
         psnr = {set_name: pair[0] for set_name, pair in told["published"].items()}
         return Expected(psnr, PUBLISHED, told["numbers_from"], told["known"], padded)
     return None
