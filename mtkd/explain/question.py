@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mtkd import zoo
 from mtkd.errors import UserError
 from mtkd.images import UInt8Image, to_tensor
-from mtkd.networks.aggregator import MultiTeacher
+from mtkd.networks.aggregator import with_teachers
 from mtkd.zoo.checkpoints import weights_hash
 
 
@@ -107,13 +107,13 @@ def ask(
     network = zoo.load(name, scale, device, sources)
     weights = weights_hash(network)
     lr = to_tensor(lr_image).to(device)
-    if not isinstance(network, MultiTeacher):
+    if (merged := with_teachers(network)) is None:
         return Question(name, scale, weights, window, Detail(network, window), ("LR",), (lr,))
     with torch.no_grad():
-        images = tuple(teacher(lr) for teacher in network.teachers)
+        images = tuple(teacher(lr) for teacher in merged.teachers)
     # An aggregator takes a tuple, however short.
-    function = network.aggregator if len(images) > 1 else _Single(network.aggregator)
-    teachers = network.aggregator.teachers
+    function = merged.aggregator if len(images) > 1 else _Single(merged.aggregator)
+    teachers = merged.aggregator.teachers
     return Question(name, scale, weights, window, Detail(function, window), teachers, images, scale)
 
 

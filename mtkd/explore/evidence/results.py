@@ -257,12 +257,12 @@ class Results:
 
     def _is_declared(self, row: Mapping[str, Any]) -> bool:
         """Whether a row's network is known here: that of a plugin may not be loaded."""
-        network = self.records.runs[row["runs"][0]]["network"]
-        return network is None or network in networks.specs()
+        run = self.records.runs[row["runs"][0]]
+        return (run["network"] or run["name"]) in networks.specs()
 
     def _point(self, row: Mapping[str, Any], cell: Mapping[str, Any]) -> Point:
         run = self.records.runs[row["runs"][0]]
-        spec = networks.specs()[run["network"] or "bicubic"]
+        spec = networks.specs()[run["network"] or run["name"]]  # a baseline is its own network
         group = GROUPS.get(spec.role, f"{spec.title} student")
         title = spec.title if spec.role == "teacher" else row["title"]
         return Point(
