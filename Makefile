@@ -1,11 +1,12 @@
 # make demo: set up .venv and open the explorer.  make test: set up and run the fast tests.
+# TORCH=cpu make demo: with PyTorch's CPU build, 200 MB in place of several GB (also cu130 and the like).
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS ?= runs/mini
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-sweep test-slow lint bench train-mini evidence notebooks lab clean
+.PHONY: demo test test-sweep test-slow lint bench train-mini evidence notebooks slides course lab clean
 
 demo: $(VENV)/.app
 	$(BIN)/mtkd demo
@@ -44,32 +45,42 @@ train-mini: $(VENV)/.all
 	trap 'kill 0' INT; $(MATRIX) & other=$$!; $(MATRIX) && wait $$other
 	$(BIN)/python -m mtkd.experiments.maintain.publish $(RUNS) mtkd/zoo/weights $(MINI)
 
-# The records of finished runs, the tables made of them, and the README's copies; MTKD_DATA as above.
+# The records of finished runs, docs/results.md, the README's marked lines and the lessons that show them; MTKD_DATA as
+# above.
 evidence: $(VENV)/.all
 	OMP_NUM_THREADS=1 $(BIN)/python -m mtkd.experiments.maintain.evidence $(RUNS)
+	$(BIN)/python docs/build.py results
+	OMP_NUM_THREADS=1 $(BIN)/python notebooks/build.py 05_distillation 06_baselines 07_ablations 09_findings 11_your_own_teachers 12_read_like_a_reviewer
 
-# The course in JupyterLab.
+# The course in JupyterLab, which would ask for news from the internet. In a container people are root.
 lab: $(VENV)/.notebooks
-	$(BIN)/jupyter lab --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
-	  --ServerApp.root_dir=$(CURDIR) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+	$(BIN)/jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements 2>/dev/null
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir=$(CURDIR) \
+	  --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 notebooks: $(VENV)/.all
 	OMP_NUM_THREADS=1 $(BIN)/python notebooks/build.py $(NAMES)
 
-$(VENV)/.app: pyproject.toml constraints.txt
+# From the stored notebooks: slides, and copies for students and with solutions, in build/. They need no network.
+slides course: $(VENV)/.notebooks
+	$(BIN)/python notebooks/publish.py $@ $(NAMES)
+
+define install
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e ".[app]"
+	$(if $(TORCH),$(BIN)/pip install -q -c constraints.txt --no-deps --index-url https://download.pytorch.org/whl/$(TORCH) torch)
+	$(BIN)/pip install -q -c constraints.txt -e ".[$(1)]"
 	touch $@
+endef
+
+$(VENV)/.app: pyproject.toml constraints.txt
+	$(call install,app)
 
 $(VENV)/.notebooks: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e ".[notebooks]"
-	touch $@
+	$(call install,notebooks)
 
 $(VENV)/.all: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e ".[all]"
-	touch $@ $(VENV)/.app $(VENV)/.notebooks
+	$(call install,all)
+	touch $(VENV)/.app $(VENV)/.notebooks
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -8,17 +8,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from mtkd import networks, zoo
+from mtkd import zoo
 from mtkd.errors import UserError
 from mtkd.explore import Comparison, default_models
+from mtkd.explore.comparison.choices import GROUPS, model_choices
+from mtkd.explore.comparison.core import LR, TITLES
 from mtkd.explore.comparison.region import Region
+from mtkd.images import MAX_PIXELS
 
 from .server.queue import Turns
 from .server.session_files import Pictures
+from .server.steps import Newest
+
+if TYPE_CHECKING:
+    from .parts.picture import PictureBar
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 """Of an event that programs cannot call."""
@@ -44,15 +51,19 @@ class Look:
         region: drawn last, in HR pixels.
         panes: the viewer's, with the addresses of their files.
         opened: it came from a link or a file and is to be shown; the page has not moved to it yet.
+        request: of the page, that the panes answer.
+        area: an area of a large photo is being chosen: pixels of the photo in one of the picture that is shown.
     """
 
     view: Mapping[str, Any] = field(default_factory=dict)
     region: Region | None = None
     panes: Sequence[Mapping[str, Any]] = ()
     opened: bool = False
+    request: str = ""
+    area: float | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Shared:
     """Made once a page is built, before its tabs.
 
@@ -65,9 +76,18 @@ class Shared:
         look: the :class:`Look` at it.
         scale: the radio of the scale, an int.
         models: the names of the chosen models.
+        headings: of the groups in the list of models, as a style sheet.
         trusted: whoever reaches the page may read folders of this computer and start programs: served to it alone, or
             asked for.
         turns: held while networks run.
+        request: hidden: changes where a comparison is asked for; :meth:`ask` gives its values.
+        newest: the newest request of each page.
+        note: under the picture bar: what could not be opened; the next choice takes it away.
+        query: hidden: the query of a link to what is seen.
+        stop: hidden: the stop of the tour, 0 for none.
+        evidence: opens the Summary of the evidence.
+        views: by the id of each tab that has views, their row and their ids.
+        bar: the picture bar; laid out first.
     """
 
     page: gr.Blocks
@@ -76,39 +96,94 @@ class Shared:
     comparison: gr.State
     look: gr.State
     scale: gr.Radio
-    models: gr.CheckboxGroup
+    models: gr.Dropdown
+    headings: gr.HTML
     trusted: bool
     turns: Turns
+    request: gr.Textbox
+    newest: Newest
+    note: gr.HTML
+    query: gr.Textbox
+    stop: gr.Number
+    evidence: gr.Button
+    views: dict[str, tuple[gr.Tabs, list[str]]] = field(default_factory=dict)
+    bar: PictureBar = field(init=False)
 
     @classmethod
     def create(cls, page: gr.Blocks, tabs: gr.Tabs, pictures: Pictures, trusted: bool) -> Shared:
         """The shared components; ``scale`` and ``models`` are laid out (rendered) by the picture bar."""
         scales = sorted({model.scale for model in zoo.models()}) or [4]
         now = 4 if 4 in scales else scales[-1]
+        groups = model_groups(now)
         return cls(
             page,
             tabs,
             pictures,
             gr.State(None),
             gr.State(Look()),
-            gr.Radio(scale_choices(scales), value=now, label="Scale", render=False),
-            gr.CheckboxGroup(**model_choices(now), label="Models", elem_id="models", render=False),
+            gr.Radio(
+                scale_choices(scales), value=now, label="Scale", elem_id="scale", min_width=160, scale=2, render=False
+            ),
+            gr.Dropdown(
+                _choices(groups),
+                value=default_models(now),
+                multiselect=True,
+                label="Models",
+                elem_id="models",
+                render=False,
+            ),
+            gr.HTML(_headings(groups), visible="hidden", render=False),
             trusted,
             Turns(),
+            gr.Textbox("", visible="hidden", render=False, label="request"),
+            Newest(),
+            gr.HTML(visible=False, render=False, apply_default_css=False, elem_id="note"),
+            gr.Textbox(visible="hidden", render=False, label="query", elem_id="query"),
+            gr.Number(0, visible="hidden", render=False, label="stop of the tour", precision=0),
+            gr.Button("See the evidence", size="sm", render=False, elem_id="to-evidence", scale=0, min_width=140),
         )
+
+    @property
+    def largest(self) -> int | None:
+        """Pixels of a picture that is read, at most: None, as many as the memory takes, on a page of one's own."""
+        return None if self.trusted else MAX_PIXELS
+
+    def ask(self) -> dict[Any, Any]:
+        """Ask for a comparison of what is chosen now; the one that runs ends."""
+        return {self.request: self.newest.ask(), self.note: gr.HTML(visible=False)}
+
+    @property
+    def asked(self) -> list[Any]:
+        """What :meth:`ask` changes."""
+        return [self.request, self.note]
 
     def keep_upload(self, files: str | list[str] | None) -> None:
         """Uploaded files stay as long as their page: for events of uploading."""
         self.pictures.use(*([files] if isinstance(files, str) else files or []))
 
     def open_in_compare(self, name: str, scale: int, now: int, checked: Sequence[str]) -> dict[Any, Any]:
-        """The Compare tab, with one more model checked; what is checked ``now``, at that scale, stays."""
-        group = remaining_choices(now, [*checked, name]) if scale == now else model_choices(scale, (name,))
-        return {self.scale: scale, self.models: gr.CheckboxGroup(**group), self.tabs: gr.Tabs(selected="compare")}
+        """The Compare tab, with one more model before those that are checked ``now``, at that scale."""
+        names = checked if scale == now else default_models(scale)
+        listed = self.list_models(scale, [name, *names])
+        return {self.scale: scale, **listed, self.tabs: gr.Tabs(selected="compare"), **self.ask()}
 
-    def list_models(self, now: int, checked: Sequence[str]) -> dict[Any, Any]:
-        """The models that there are by now; what is checked stays, where it remains."""
-        return {self.models: gr.CheckboxGroup(**remaining_choices(now, checked))}
+    @property
+    def opened(self) -> list[Any]:
+        """What :meth:`open_in_compare` changes."""
+        return [self.scale, *self.listed, self.tabs, *self.asked]
+
+    def list_models(self, scale: int, names: Sequence[str]) -> dict[Any, Any]:
+        """The models of a scale as they are now, in their groups; of ``names``, those that are here are chosen."""
+        groups = model_groups(scale)
+        choices = _choices(groups)
+        here = {name for _, name in choices}
+        chosen = [name for name in dict.fromkeys(names) if name in here]
+        return {self.models: gr.Dropdown(choices, value=chosen), self.headings: _headings(groups)}
+
+    @property
+    def listed(self) -> list[Any]:
+        """What :meth:`list_models` changes."""
+        return [self.models, self.headings]
 
     def on_new_comparison(self, tab: gr.Tab, within: str) -> gr.Textbox:
         """A hidden text that changes when the tab is seen with a comparison that it has not been filled from.
@@ -125,10 +200,10 @@ class Shared:
                 return {news: gr.skip()}
             return {filled: comparison, news: f"comparison {id(comparison)}"}
 
-        script = f"(comparison, filled, _) => [comparison, filled, !!document.querySelector('#{within}')?.offsetParent]"
-        inputs, outputs = [self.comparison, filled], [filled, news]
-        tab.select(lambda comparison, before: look(comparison, before, True), inputs, outputs, **QUIET)
-        self.comparison.change(look, [*inputs, is_open], outputs, js=script, **QUIET)
+        script = is_open_script(within)
+        inputs, outputs = [self.comparison, filled, is_open], [filled, news]
+        for event in (tab.select, self.tabs.select, self.comparison.change):
+            event(look, inputs, outputs, js=script, **QUIET)
         return news
 
 
@@ -140,11 +215,22 @@ class Tab:
         title: as the page shows it.
         order: tabs stand in increasing order, equal ones by id; the built-in ones are 10, 20, ...
         build: lays the tab out, inside its ``gr.Tab``, and connects its events.
+        within: the title of the tab that it is a view of, one of several; None: it is a tab by itself.
     """
 
     title: str
     order: int
     build: Callable[[Shared, gr.Tab], None]
+    within: str | None = None
+
+
+def is_open_script(within: str) -> str:
+    """JavaScript of an event: its last input becomes whether the element ``within`` is visible."""
+    return f"""async (...values) => {{
+      const frame = () => new Promise(requestAnimationFrame);
+      await frame().then(frame); // a tab that is chosen now is seen then
+      return [...values.slice(0, -1), !!document.querySelector('#{within}')?.offsetParent];
+    }}"""
 
 
 def scale_choices(scales: Sequence[int]) -> list[tuple[str, int]]:
@@ -152,17 +238,27 @@ def scale_choices(scales: Sequence[int]) -> list[tuple[str, int]]:
     return [(f"×{scale}", scale) for scale in scales]
 
 
-def model_choices(scale: int, also: tuple[str, ...] = ()) -> dict[str, Any]:
-    """``choices`` and ``value`` for the models of one scale; ``also`` are checked besides the default ones."""
-    default = default_models(scale)
-    names = [*networks.baselines(), *(model.name for model in zoo.models(scale))]
-    return {"choices": names, "value": [*default, *(name for name in also if name not in default)]}
+def model_groups(scale: int) -> dict[str, list[tuple[str, str]]]:
+    """What can be shown at a scale by group, as (title, name); the LR image stands with the baselines."""
+    groups, baselines = model_choices(scale), GROUPS["baseline"]
+    return {**groups, baselines: [(TITLES[LR], LR), *groups[baselines]]}
 
 
-def remaining_choices(scale: int, names: Sequence[str]) -> dict[str, Any]:
-    """``choices`` and ``value`` for the models of a scale as they are now: of ``names``, those that remain."""
-    choices = model_choices(scale)["choices"]
-    return {"choices": choices, "value": [name for name in dict.fromkeys(names) if name in choices]}
+def _choices(groups: Mapping[str, Sequence[tuple[str, str]]]) -> list[tuple[str, str]]:
+    return [choice for choices in groups.values() for choice in choices]
+
+
+def _headings(groups: Mapping[str, Sequence[tuple[str, str]]]) -> str:
+    """A style sheet that writes each group's title above the first of its options that a search leaves.
+
+    Gradio's lists have no groups; its options hold their place among all choices.
+    """
+    rules, start = [], 0
+    for title, choices in groups.items():
+        options = ", ".join(f"[data-index='{start + place}']" for place in range(len(choices)))
+        rules.append(f"#models [role=option]:nth-child(1 of {options})::before {{ content: '{title}'; }}")
+        start += len(choices)
+    return f"<style>{' '.join(rules)}</style>"
 
 
 @contextmanager
@@ -174,7 +270,12 @@ def errors_shown(*paths: str) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        message = str(error)
-        for path in paths:
-            message = message.replace(path, "" if path.endswith(os.sep) else "The file")
-        raise gr.Error(html.escape(message, quote=False), print_exception=False) from error
+        raise gr.Error(html.escape(error_text(error, *paths), quote=False), print_exception=False) from error
+
+
+def error_text(error: UserError, *paths: str) -> str:
+    """An error's message without the ``paths`` of this computer, as :func:`errors_shown` leaves them out."""
+    message = str(error)
+    for path in filter(None, paths):
+        message = message.replace(path, "" if path.endswith(os.sep) else "The file")
+    return message

@@ -13,24 +13,24 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mtkd.errors import UserError, unknown_name
 
 MAX_CHARACTERS = 1_000_000
-"""Of a YAML file; those of this project have some thousands."""
+"""Maximum length of a YAML file; those of this project have some thousands of characters."""
 MAX_NODES = 100_000
-"""Keys and values in it, with its aliases written out: a few aliases in one another are more than any memory holds."""
+"""Maximum number of keys and values after aliases are expanded: a few nested aliases can exceed any memory."""
 MAX_DEPTH = 100
-"""Of mappings and lists in one another; PyYAML's C composer needs a stack for them, and has no limit of its own."""
+"""Maximum nesting depth; PyYAML's C composer needs stack for it, and has no limit of its own."""
 MAX_DIGITS = 30
-"""Of an integer: those of thousands of digits cannot even be written out again."""
+"""Maximum number of digits of an integer; Python refuses to print very long ones."""
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C eight times as fast; a PyYAML without libyaml lacks it
 
 
 class Strict(BaseModel):
-    """A model whose files may have no unknown key, and whose values do not change."""
+    """A pydantic model that refuses unknown keys and is immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file that holds one mapping.
+    """Read a YAML file that contains one mapping.
 
     Raises:
         UserError: unreadable, not YAML, or not a mapping.
@@ -41,10 +41,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (UnicodeDecodeError, OSError) as error:
         raise UserError(f"{path}: not a readable YAML file ({error})") from error
     if len(text) > MAX_CHARACTERS:
-        raise UserError(f"{path}: more than {MAX_CHARACTERS:,} characters; not a file of this kind")
+        raise UserError(f"{path}: more than {MAX_CHARACTERS:,} characters; give a recipe or plan file")
     content = _loaded(text, str(path), "not a readable YAML file")
     if not isinstance(content, dict):
-        raise UserError(f"{path}: holds no mapping of keys to values")
+        raise UserError(f"{path}: not a mapping of keys to values")
     return content
 
 
@@ -54,10 +54,10 @@ def to_yaml(content: Any) -> str:
 
 
 def assign(content: dict[str, Any], assignment: str) -> None:
-    """Put one ``key=value`` of the command line into a nested mapping; ``a.b=1`` sets key b under a.
+    """Apply one ``key=value`` of the command line to a nested mapping; ``a.b=1`` sets key b of a.
 
     Raises:
-        UserError: not of that form, or a key under something that holds none.
+        UserError: not of this form, or a key below a plain value.
     """
     key, sign, text = assignment.partition("=")
     if not sign or not key:
@@ -66,13 +66,13 @@ def assign(content: dict[str, Any], assignment: str) -> None:
     for parent in parents:
         child = content.setdefault(parent, {})
         if not isinstance(child, dict):
-            raise UserError(f"--set {assignment}: '{parent}' holds no keys")
+            raise UserError(f"--set {assignment}: '{parent}' is a value; it has no keys")
         content = child
     content[last] = _loaded(text, f"--set {assignment}", "not a YAML value")
 
 
 def explain(error: ValidationError, source: str, model: type[BaseModel]) -> str:
-    """The first problem that pydantic found in a YAML file of the form ``model``, as one line for its author."""
+    """The first validation error of a YAML file, as one line for its author."""
     first = error.errors()[0]
     where = _short(".".join(str(part) for part in first["loc"]))
     if first["type"] == "extra_forbidden":
@@ -83,7 +83,12 @@ def explain(error: ValidationError, source: str, model: type[BaseModel]) -> str:
         return f"{source}: {cause}"
     if first["type"] == "missing":
         return f"{source}: key '{where}' is missing"
-    return f"{source}: {where}: {first['msg']} (got {_short(reprlib.repr(first['input']))})"
+    return f"{source}: {where}: {first['msg']} (got {short_repr(first['input'])})"
+
+
+def short_repr(value: object) -> str:
+    """A value as an error names it: a line, whatever it holds."""
+    return _short(reprlib.repr(value))
 
 
 def _keys(model: Any, parents: Sequence[str]) -> list[str]:
@@ -106,7 +111,7 @@ def _loaded(text: str, source: str, problem: str) -> Any:
         _check_depth(text)
         node = yaml.compose(text, _LOADER)
         if node is not None and _nodes(node, {}) > MAX_NODES:
-            raise yaml.YAMLError(f"more than {MAX_NODES:,} values once its aliases (*name) are written out")
+            raise yaml.YAMLError(f"more than {MAX_NODES:,} values after its aliases (*name) are expanded")
         return None if node is None else _LOADER("").construct_document(node)
     except Exception as error:
         why = " ".join(str(error).split())
@@ -118,7 +123,7 @@ def _check_depth(text: str) -> None:
     for event in yaml.parse(text, _LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise yaml.YAMLError(f"more than {MAX_DEPTH} mappings and lists in one another")
+            raise yaml.YAMLError(f"more than {MAX_DEPTH} nested mappings and lists")
 
 
 def _nodes(node: yaml.Node, counted: dict[int, int]) -> int:

@@ -22,15 +22,15 @@ from mtkd.files import lock
 from mtkd.home import home
 
 PIECE = 1 << 14
-"""Bytes that are read and written at once: what is fetched again, at most, after a connection was cut."""
+"""Bytes that are read and written at once; at most these are fetched again after a lost connection."""
 
 Progress = Callable[[int], None]
-"""Called with the number of bytes that came; negative where bytes are thrown away."""
+"""Called with the number of bytes received; negative if bytes are discarded."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """One file to fetch; ``size`` and ``sha256`` (64 hexadecimal digits) are checked where they are known."""
+    """One file to fetch; ``size`` and ``sha256`` (64 hexadecimal digits) are checked if given."""
 
     url: str
     path: Path
@@ -52,11 +52,11 @@ PATIENCE = Patience()
 
 
 class Stopped(Exception):  # noqa: N818
-    """The download was told to stop; what came is kept."""
+    """The download was asked to stop; received bytes are kept."""
 
 
 class Hopeless(UserError):  # noqa: N818
-    """No file at all can come: the disk is full, or the network away."""
+    """No download can succeed: the disk is full, or there is no network."""
 
 
 def mirrored(url: str, mirror: str | None = None) -> str:
@@ -77,7 +77,7 @@ def mirrored(url: str, mirror: str | None = None) -> str:
 
 
 def lock_for(path: Path) -> Path:
-    """A lock is never removed, which would not be safe, and so lies where nobody sees it."""
+    """The lock file for a download. Removing a lock file is not safe, so it stays, in a folder of its own."""
     folder = home() / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}.lock"
@@ -89,14 +89,14 @@ def download(
     patience: Patience = PATIENCE,
     stop: threading.Event | None = None,
 ) -> None:
-    """Fetch one file with pooch, unless it is there with the right hash; a file with another hash is replaced.
+    """Fetch one file with pooch, unless it exists with the right hash. A file with another hash is replaced.
 
-    Processes that want the same file take turns; the later ones find it. A process that is killed may leave an empty
-    ``tmp...`` beside it: give each file, or set of files, a folder that is removed in the end.
+    Processes that need the same file wait for each other. A killed process may leave an empty ``tmp...`` file, so use a
+    folder that is removed afterwards.
 
     Raises:
         Stopped: ``stop`` was set.
-        UserError: not there (404), not reachable, given up after ``patience``, other content than expected, no space.
+        UserError: not there (404), not reachable within ``patience``, unexpected content, no space.
     """
     import pooch
 
@@ -111,10 +111,10 @@ def download(
         raise
     except ValueError as error:  # pooch's: another hash
         downloader.part.unlink(missing_ok=True)
-        raise UserError(f"{remote.url}: {error} The same command fetches it anew") from error
+        raise UserError(f"{remote.url}: {error} Run the same command to fetch it again") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            kept = f"{downloader.length():,} bytes are kept; make room, then the same command goes on"
+            kept = f"{downloader.length():,} bytes are kept; free some space, then run the same command to continue"
             raise Hopeless(f"{path}: no space left ({error.strerror}); {kept}") from error
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
     progress(path.stat().st_size - downloader.reported)
@@ -126,9 +126,9 @@ def download_all(
     workers: int = 4,
     patience: Patience = PATIENCE,
 ) -> list[str]:
-    """Fetch files side by side; returns what went wrong, a sentence a file.
+    """Fetch files in parallel; returns one message for each file that failed.
 
-    Nothing more is begun once the disk is full or the network away. Ctrl-C keeps what came.
+    No further download starts once the disk is full or the network is lost. Ctrl-C keeps received bytes.
     """
     guard, stop = threading.Lock(), threading.Event()
 
@@ -157,9 +157,9 @@ def download_all(
 
 @dataclass
 class Downloader:
-    """What pooch calls to download a file: from https alone (http where the address says so, as a mirror's may).
+    """The downloader that pooch calls: https only, or http if the address says so (as a mirror's may).
 
-    What came is gone on with only where the hash is known, by which a file that changed meanwhile would be noticed.
+    A partial download is continued only if the hash is known, since the file may have changed meanwhile.
     """
 
     remote: Remote
@@ -167,7 +167,7 @@ class Downloader:
     patience: Patience
     stop: threading.Event
     reported: int = field(default=0, init=False)
-    """How many bytes ``progress`` knows of."""
+    """Number of bytes reported to ``progress``."""
     reached: bool = field(default=False, init=False)
     """Whether a server answered."""
 
@@ -187,7 +187,7 @@ class Downloader:
         self.report(0)
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
-        """Try until the whole file has come; pooch then compares its hash."""
+        """Try until the whole file is received; pooch then compares its hash."""
         import requests
 
         failures = 0
@@ -196,7 +196,7 @@ class Downloader:
                 self.attempt(url)
                 break
             except requests.exceptions.InvalidSchema as error:
-                raise UserError(f"{url}: only https addresses are fetched ({error})") from error
+                raise UserError(f"{url}: only https addresses are allowed ({error})") from error
             except requests.RequestException as error:
                 failures = 1 if self.length() > before else failures + 1
                 if failures >= self.patience.tries:
@@ -237,18 +237,18 @@ class Downloader:
                     self.check_size(url, size)
                 self.copy(url, response)
         if self.length() < size:
-            raise requests.ConnectionError(f"the connection was cut after {self.length():,} of {size:,} bytes")
+            raise requests.ConnectionError(f"the connection was lost after {self.length():,} of {size:,} bytes")
 
     def check_size(self, url: str, size: int) -> None:
-        """Refuse another file, and one that there is no space for, before its bytes come."""
+        """Refuse a file of another size, or one that does not fit on the disk, before it is received."""
         path, expected = self.remote.path, self.remote.size
         if expected is not None and size != expected:
-            raise UserError(f"{url}: has {size:,} bytes, {expected:,} were expected; it is another file")
+            raise UserError(f"{url}: has {size:,} bytes in place of {expected:,}; it is another file")
         free, missing = shutil.disk_usage(path.parent).free, size - self.length()
         if missing > free:
             raise Hopeless(
-                f"{path.parent}: no space left: {path.name} needs {missing:,} bytes more, {free:,} are free; make "
-                f"room, then the same command goes on ({self.length():,} bytes are kept)"
+                f"{path.parent}: no space left: {path.name} needs {missing:,} more bytes, {free:,} are free; free "
+                f"some space, then run the same command to continue ({self.length():,} bytes are kept)"
             )
 
     def copy(self, url: str, response: Any) -> None:
@@ -259,14 +259,18 @@ class Downloader:
                 self.report(file.tell())
                 if self.remote.size is not None and file.tell() > self.remote.size:
                     self.forget()
-                    raise UserError(f"{url}: more than the {self.remote.size:,} bytes expected; it is another file")
+                    raise UserError(f"{url}: more than the expected {self.remote.size:,} bytes; it is another file")
                 if self.stop.is_set():
                     raise Stopped
             os.fsync(file.fileno())
 
     def given_up(self, url: str, error: Exception) -> UserError:
-        kept = self.length()
-        after = f"{kept:,} bytes are kept in {self.part}; the same command goes on" if kept else "try later"
+        length = self.length()
+        after = (
+            f"{length:,} bytes are kept in {self.part}; run the same command to continue"
+            if length
+            else "try again later"
+        )
         if not self.reached:
             return Hopeless(f"{url}: cannot be reached; is this computer offline? ({error}); {after}")
-        return UserError(f"{url}: given up after {self.patience.tries} tries ({error}); {after}")
+        return UserError(f"{url}: gave up after {self.patience.tries} tries ({error}); {after}")

@@ -1,26 +1,32 @@
-"""The one exception that means "the user can mend this": one clear line, exit code 2, no traceback."""
+"""The exceptions for mistakes that a user can correct: one clear line, exit code 2, no traceback."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 SHOWN = 40
-"""Known names that an error lists at most."""
+"""Maximum number of known names in a message."""
+LONGEST = 400
+"""Characters of a word, as a path, in a message."""
+_WORD = re.compile(rf"\S{{{LONGEST + 1},}}")
 
 
 class UserError(ValueError):
-    """A mistake in what the user gave: says what was wrong, where, and what to do, in one line.
+    """A mistake in a user's input. The message says what is wrong, where, and what to do, in one line.
 
-    What it quotes may hold anything: line ends become spaces, other signs that a terminal would obey are written out.
+    Quoted input may contain anything: line ends become spaces, other control characters are escaped, the middle of a
+    word of more than :data:`LONGEST` characters is left out.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__("".join(map(_shown, message)))
+        line = "".join(map(_shown, message))
+        super().__init__(_WORD.sub(lambda word: f"{word[0][:200]}...{word[0][-100:]}", line))
 
 
 class TooSmall(UserError):  # noqa: N818
-    """An image has too few pixels for what is asked of it."""
+    """An image has too few pixels for an operation."""
 
 
 class Unwritable(UserError):  # noqa: N818
@@ -34,10 +40,10 @@ def _shown(sign: str) -> str:
 
 
 def check_format(found: object, known: str, source: object) -> None:
-    """Refuse a file of another form than this program knows; ``known`` looks like ``mtkd/1``.
+    """Check the format of a file, e.g. ``mtkd/1``.
 
     Raises:
-        UserError: another form.
+        UserError: the format differs from ``known``.
     """
     if found != known:
         raise UserError(f"{source}: format {str(found)[:40]!r}, this version reads {known}; update mtkd")

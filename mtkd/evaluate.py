@@ -1,9 +1,8 @@
-"""Metrics of networks on whole sets of images, and of image files against others."""
+"""Metrics of networks on sets of images, and of image files against ground truth."""
 
 from __future__ import annotations
 
 import platform
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import nn
 
 from mtkd import __version__
 from mtkd.data.benchmarks import BenchmarkImage
+from mtkd.data.pairing import pair
 from mtkd.errors import UserError
 from mtkd.files import data_hash
 from mtkd.images import find_images, read_image, to_tensor
@@ -23,7 +23,7 @@ from mtkd.zoo.checkpoints import weights_hash
 
 @dataclass(frozen=True)
 class Score:
-    """One image's metrics by name: "psnr" in dB, "ssim", others that were asked for."""
+    """Metrics of one image by name: "psnr" in dB, "ssim", and others on request."""
 
     image: str
     metrics: Mapping[str, float]
@@ -35,10 +35,10 @@ class Score:
 
 @dataclass(frozen=True)
 class SetScore:
-    """A set's numbers: the means over its images of the per-image values (section 0).
+    """Metrics of a set: means of the per-image values over its images (section 0).
 
-    ``provenance`` says what was measured with what: ``weights`` (of the network, with an aggregator's teachers),
-    ``images_hash`` (of the HR files) and ``versions``.
+    ``provenance`` holds the hash of the ``weights`` (an aggregator's with its teachers), ``images_hash`` (of the HR
+    files) and ``versions``.
     """
 
     metrics: Mapping[str, float]
@@ -48,12 +48,12 @@ class SetScore:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
-        """The numbers without the single images, for ``--json``."""
+        """The means, without the values of the images, for ``--json``."""
         return {**self.metrics, "images": self.images, "protocol": self.protocol, **self.provenance}
 
 
 def versions() -> dict[str, str]:
-    """What a stored number was made with."""
+    """Versions of the software that a number was measured with."""
     return {"mtkd": __version__, "torch": str(torch.__version__), "python": platform.python_version()}
 
 
@@ -80,7 +80,7 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     metrics: Sequence[str] = DEFAULT,
 ) -> SetScore:
-    """Run a network on a set's LR images, whole, and score it by the paper's protocol.
+    """Run a network on the LR images of a set, without tiles, and score it by the paper's protocol.
 
     Where LR images were made from HR images, the protocol says "LR derived".
 
@@ -92,7 +92,7 @@ def evaluate(
         lr, hr = image.read()
         sr = network(to_tensor(lr).to(device))
         if tuple(sr.shape[-2:]) != hr.shape[:2]:
-            raise UserError(f"{image.lr}: x{scale} of it is not the size of {image.hr.name}")
+            raise UserError(f"{image.lr}: {scale} times its size is not the size of {image.hr.name}")
         try:
             scores.append(Score(image.name, measure(sr, hr, scale, metrics)))
         except UserError as error:
@@ -108,28 +108,18 @@ def evaluate(
     return summarise(scores, replace(PAPER, lr="derived") if derived else PAPER, provenance)
 
 
-def _stem(path: Path, scale: int) -> str:
-    """A file's name without the marks that tools add: ``img_001_SRF_4_LR_x4`` and ``0001x4`` -> img_001, 0001."""
-    return re.sub(rf"(_SRF_{scale}_(HR|LR|SR))?(_?x{scale})*$", "", path.stem)
-
-
-def score_folders(
-    sr_folder: Path, hr_folder: Path, scale: int, protocol: Protocol = PAPER, metrics: Sequence[str] = DEFAULT
+def score_pairs(
+    pairs: Sequence[tuple[Path, Path]], scale: int, protocol: Protocol = PAPER, metrics: Sequence[str] = DEFAULT
 ) -> SetScore:
-    """Score the images of one folder against those of the same name in another.
+    """Score SR images against their HR images (:mod:`mtkd.data.pairing`).
 
-    Names are compared without ``_SRF_s_HR``, ``_xs`` and the like; HR files named ``*_LR`` are skipped. An HR
-    image may be up to ``scale - 1`` pixels larger a side than its SR image: it is cut right and bottom.
+    An HR image may be up to ``scale - 1`` pixels larger a side than its SR image: it is cut right and bottom.
 
     Raises:
-        UserError: an SR image without an HR image, or of another size.
+        UserError: an image that cannot be read, or of another size.
     """
-    references = {_stem(p, scale): p for p in find_images(hr_folder) if not p.stem.endswith("_LR")}
-    scores, used = [], []
-    for path in find_images(sr_folder):
-        reference = references.get(_stem(path, scale))
-        if reference is None:
-            raise UserError(f"{path}: no image of that name in {hr_folder}")
+    scores = []
+    for path, reference in pairs:
         sr, hr = read_image(path), read_image(reference)
         surplus = (hr.shape[0] - sr.shape[0], hr.shape[1] - sr.shape[1])
         if not all(0 <= s < scale for s in surplus):
@@ -137,10 +127,47 @@ def score_folders(
                 f"{path}: {sr.shape[1]} x {sr.shape[0]}, but {reference.name} is "
                 f"{hr.shape[1]} x {hr.shape[0]}; SR and HR must have equal sizes"
             )
-        used.append(reference)
         hr = hr[: sr.shape[0], : sr.shape[1]]
         try:
             scores.append(Score(path.name, measure(sr, hr, scale, metrics, protocol)))
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
+    used = [reference for _, reference in pairs]
     return summarise(scores, protocol, {"images_hash": data_hash(used), "versions": versions()})
+
+
+def score_folders(
+    sr_folder: Path, hr_folder: Path, scale: int, protocol: Protocol = PAPER, metrics: Sequence[str] = DEFAULT
+) -> SetScore:
+    """Score the images of one folder against those of the same name in another; see :func:`mtkd.data.pairing.pair`.
+
+    Raises:
+        UserError: names that do not decide, or see :func:`score_pairs`.
+    """
+    return score_pairs(pair(find_images(sr_folder), find_images(hr_folder)), scale, protocol, metrics)
+
+
+def by_conventions(pairs: Sequence[tuple[Path, Path]], scale: int) -> list[dict[str, Any]]:
+    """PSNR and SSIM of pairs by :data:`mtkd.metrics.conventions.CONVENTIONS`: rows for people and ``--json``.
+
+    Raises:
+        UserError: as :func:`score_pairs`.
+    """
+    from mtkd.metrics.conventions import CONVENTIONS
+
+    score_pairs(pairs, scale)  # the sizes are checked
+    values: list[list[float]] = [[] for _ in CONVENTIONS]
+    for path, reference in pairs:
+        sr = read_image(path)
+        hr = read_image(reference)[: sr.shape[0], : sr.shape[1]]
+        for of, convention in zip(values, CONVENTIONS, strict=True):
+            of.append(convention(sr, hr, scale))
+    return [
+        {
+            "measured": f"{convention.metric}, {convention.name}",
+            "value": sum(of) / len(of),
+            "digits": 3 if convention.metric == "PSNR" else 4,
+            "used by": convention.used_by,
+        }
+        for of, convention in zip(values, CONVENTIONS, strict=True)
+    ]

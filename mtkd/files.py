@@ -1,4 +1,4 @@
-"""Files on disk: written whole or not at all, recognised by their content, locked among processes."""
+"""Files on disk: atomic writes, hashes, and locks between processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from mtkd.errors import Unwritable
 
 UNFINISHED = ".unfinished"
-"""What the name of a file ends in while it is being written."""
+"""Suffix of a file while it is being written."""
 
 
 class Locked(Exception):  # noqa: N818
@@ -38,9 +38,9 @@ def data_hash(files: Iterable[Path]) -> str:
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a temporary file beside ``path`` to write to; on success it is synced and takes the name ``path``.
+    """Yield a temporary file beside ``path``; on success it is synced and renamed to ``path``.
 
-    A crash at any moment leaves the old file, or the new one, never a part; of the temporary one see
+    A crash leaves the old file or the new one, never a part of it; a temporary file that is left behind is removed by
     :func:`remove_unfinished`.
 
     Raises:
@@ -49,7 +49,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(UNFINISHED, f".{path.name}.", path.parent)
+        # a name as long as the file system allows leaves no room for more
+        name = path.name if len(os.fsencode(path.name)) < 200 else path.name[:40]
+        handle, temporary = tempfile.mkstemp(UNFINISHED, f".{name}.", path.parent)
     except OSError as error:
         raise Unwritable(f"{path}: cannot be written ({error.strerror})") from error
     os.close(handle)
@@ -79,15 +81,14 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write a JSON file for people to read, in the order of its keys; see :func:`atomic_write`."""
+    """Write an indented JSON file, keys in their order; see :func:`atomic_write`."""
     write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def remove_unfinished(folder: Path, seconds: float = 0) -> None:
-    """Remove what killed processes were writing in ``folder`` or below, if it has been untouched for so long.
+    """Remove temporary files in ``folder`` or below that killed processes left behind.
 
-    Of a folder that only this process writes to, that is all of it; of a shared one ``seconds`` tell the dead from
-    the living.
+    In a folder that other processes write to, ``seconds`` is the age from which a temporary file counts as abandoned.
     """
     for path in folder.rglob(f".*{UNFINISHED}"):
         with contextlib.suppress(FileNotFoundError):
@@ -97,7 +98,7 @@ def remove_unfinished(folder: Path, seconds: float = 0) -> None:
 
 @contextlib.contextmanager
 def lock(path: Path, wait: bool = True) -> Iterator[None]:
-    """Hold the lock file ``path``, which no other process can then hold; it ends with the process, however that ends.
+    """Hold the lock file ``path``. The lock is released when the process ends, however it ends.
 
     Raises:
         Locked: another process holds it, and ``wait`` is False.

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 Border = Literal["clamp", "mirror"]
+LARGE = 10_000_000
+"""Samples from which on a ``uint8`` image is resized channel by channel."""
 
 
 def _cubic(x: Tensor) -> Tensor:
@@ -71,7 +73,7 @@ def imresize(image: Tensor, scale: float, border: Border = "clamp") -> Tensor:
     Args:
         image: ``uint8`` (0..255; rounded to ``uint8`` after each dimension, as MATLAB does) or floating point
             (any range; neither clamped nor rounded; differentiable).
-        scale: the ratio, 1/4 to shrink by four, 4 to enlarge by four.
+        scale: factor: 1/4 to downscale, 4 to upscale by four.
         border: ``clamp`` replicates the edge (the benchmarks' LR files), ``mirror`` reflects it
             (newer MATLAB, BasicSR).
 
@@ -89,6 +91,8 @@ def imresize(image: Tensor, scale: float, border: Border = "clamp") -> Tensor:
         return _resize_dimension(_resize_dimension(image, -2, scale, border), -1, scale, border)
     if image.dtype != torch.uint8:
         raise TypeError(f"expected uint8 or floating point, got {image.dtype}")
+    if image.dim() == 3 and image.numel() > LARGE:  # a channel at a time: float64 needs memory
+        return torch.stack([imresize(channel, scale, border) for channel in image])
     for dim in (-2, -1):
         resized = _resize_dimension(image.double(), dim, scale, border)
         image = (resized + 0.5).floor().clamp(0, 255).to(torch.uint8)  # MATLAB rounds halves up

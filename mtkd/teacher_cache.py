@@ -1,4 +1,4 @@
-"""Outputs of frozen networks on whole training images, computed once and then cropped.
+"""Cached outputs of frozen networks on whole training images, from which patches are cropped.
 
 A cached crop is a crop of the network run on the whole image. It differs from the network run on the patch
 alone (borders, global pooling, window positions), and a turned crop of a cached image differs from the network
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +20,18 @@ from torch import Tensor, nn
 from mtkd.data.patches import ImagePair, ImagePairs
 from mtkd.errors import UserError
 from mtkd.files import atomic_write, remove_unfinished
+from mtkd.infer import upscale
 from mtkd.zoo.checkpoints import weights_hash
 
 DEAD_AFTER = 3600.0
-"""Seconds after which a file that is still being written has been given up: one image takes far less."""
+"""Age in seconds from which an unfinished file counts as abandoned; one image takes far less."""
 
 
 def read_output(path: Path) -> Tensor:
     """One cached output, (3, H, W) float16, mapped into memory.
 
     Raises:
-        UserError: damaged, or no cached output.
+        UserError: damaged, or not a cached output.
     """
     try:
         with path.open("rb") as file:
@@ -39,22 +41,44 @@ def read_output(path: Path) -> Tensor:
         if in_columns or kind != np.float16 or len(shape) != 3 or size != start + 2 * math.prod(shape):
             raise ValueError(f"{shape} of {kind} in {size} bytes")
     except Exception as error:  # damaged headers make the reader raise almost anything
-        raise UserError(f"{path}: damaged; remove it, and it is computed again") from error
+        raise UserError(f"{path}: damaged; remove it, then it is computed again") from error
     # torch closes the file once it is mapped. numpy keeps one descriptor an image, and 1,024 of them, the common limit,
     # are fewer than three teachers' outputs on BSDS400.
     whole = torch.from_file(str(path), shared=False, size=size // 2, dtype=torch.float16)
     return whole[start // 2 :].view(shape)
 
 
-class TeacherCache:
-    """A frozen network's output on every image of a set, float16, neither clamped nor rounded.
+def check_disk(folder: Path, caches: Sequence[TeacherCache], progress: Callable[[str, int, int], None]) -> None:
+    """Say what the outputs that are missing take on the disk, before they are computed.
 
-    Kept as one memory-mapped ``.npy`` file an image, ``folder/NAME-WEIGHTS/IMAGE.npy``, named by the hashes of
-    weights and LR image, so that runs with the same teacher share it and nothing stale is ever read.
+    Raises:
+        UserError: more than is free.
+    """
+    if not (needed := sum(cache.missing_bytes() for cache in caches)):
+        return
+    standing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(standing).free
+    if needed > free:
+        raise UserError(
+            f"{folder}: the teachers' outputs take {_size(needed)}, {_size(free)} are free; free some space, choose "
+            "another disk with --cache, fewer images (data.images), or teacher_outputs: online"
+        )
+    progress(f"teachers' outputs: {_size(needed)} on the disk, {_size(free)} free; images", 0, len(caches[0].pairs))
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"
+
+
+class TeacherCache:
+    """A frozen network's output on every image of a set, float16, not clamped or rounded; of large images in tiles.
+
+    Stored as one memory-mapped ``.npy`` file per image, ``folder/NAME-WEIGHTS/IMAGE.npy``. The hashes of weights and LR
+    image are part of the names, so that runs share the outputs of a teacher and never read stale ones.
 
     Args:
         folder: the cache folder.
-        name: of the network, for people.
+        name: name of the network, for readers.
         network: LR (1, 3, h, w) -> (1, 3, sh, sw), in eval mode.
         pairs: the images; crops are asked for by their index.
     """
@@ -76,7 +100,7 @@ class TeacherCache:
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
-        """Compute what is missing; each image is written atomically, so an interrupted fill goes on.
+        """Compute the missing outputs. Images are written atomically, so an interrupted call can be repeated.
 
         Of several processes each computes every ``ranks``-th image; none waits for the others.
         """
@@ -86,7 +110,7 @@ class TeacherCache:
             pair: ImagePair = self.pairs[index]
             path = self._file(pair)
             if not path.exists():
-                output = network(pair.lr[None].to(device).float() / 255)[0]
+                output = upscale(network, pair.lr[None].to(device).float() / 255, self.pairs.scale)[0]
                 if not torch.isfinite(output).all():
                     raise UserError(f"{pair.name}: the output of {self.folder.name} is not finite")
                 with atomic_write(path) as temporary, temporary.open("wb") as file:
@@ -99,8 +123,13 @@ class TeacherCache:
             self._open[index] = read_output(self._file(self.pairs[index]))
         return self._open[index]
 
+    def missing_bytes(self) -> int:
+        """Size of the outputs that are not on disk yet, in bytes."""
+        sizes = (math.prod(p.lr.shape) * 2 * self.pairs.scale**2 for p in self.pairs if not self._file(p).exists())
+        return sum(sizes)
+
     def bytes(self) -> int:
-        """What all outputs take."""
+        """Size of all outputs in bytes."""
         return 2 * 3 * self.pairs.scale**2 * sum(math.prod(self.pairs.lr_size(i)) for i in range(len(self.pairs)))
 
     def hold(self, device: torch.device) -> None:

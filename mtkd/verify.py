@@ -1,4 +1,4 @@
-"""Measured numbers against known ones: a model's card, or what its authors published."""
+"""Compare measured numbers with expected ones: those of a model's card, or published ones."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from mtkd.data.benchmarks import benchmark, present
 from mtkd.data.sources import set_names
 from mtkd.errors import UserError
 from mtkd.evaluate import evaluate
+from mtkd.numbers import signed
 from mtkd.zoo import published
 
 PUBLISHED = 0.02
-"""dB by which a number may differ from a published one, which has two decimals."""
+"""Allowed difference in dB from a published number, which has two decimals."""
 OWN = 0.001
-"""dB by which it may differ from the card that came with the model."""
+"""Allowed difference in dB from the model's card."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class PublishedPadding(nn.Module):
 
 
 def expected(name: str, scale: int) -> Expected | None:
-    """What is known of a model's numbers; None where nothing is.
+    """The expected numbers of a model; None if there are none.
 
     Raises:
         UserError: no such model.
@@ -107,11 +108,11 @@ def expected(name: str, scale: int) -> Expected | None:
     card = model.card
     if rows := card.get("benchmarks"):
         return Expected({row["set"]: row["psnr"] for row in rows}, OWN, "the model's card")
-    if told := card.get("public"):
+    if record := card.get("public"):
         spec = networks.specs().get(model.header.network)
         padded = spec is not None and spec.padding > 1
-        psnr = {set_name: pair[0] for set_name, pair in told["published"].items()}
-        return Expected(psnr, PUBLISHED, told["numbers_from"], told["known"], padded)
+        psnr = {set_name: pair[0] for set_name, pair in record["published"].items()}
+        return Expected(psnr, PUBLISHED, record["numbers_from"], record["known"], padded)
     return None
 
 
@@ -123,57 +124,55 @@ def check(
     device: torch.device | str = "cpu",
     progress: Callable[[str, int, int], None] = lambda name, done, of: None,
 ) -> list[Verdict]:
-    """Measure models on every set that has known numbers (of ``sets``, or all that are present).
+    """Measure models on the sets with expected numbers (of ``sets``, or of all sets present).
 
     Raises:
-        UserError: nothing is known of one of the models, or none of the sets is there.
+        UserError: a model has no expected numbers, or none of the sets is present.
     """
     known = {name: expected(name, scale) for name in names}
-    if unknown := [name for name, one in known.items() if one is None]:
-        raise UserError(f"{unknown[0]} x{scale}: neither its card nor public.yaml has numbers to compare with")
+    if unknown := [name for name, numbers in known.items() if numbers is None]:
+        raise UserError(f"{unknown[0]} x{scale}: no numbers to compare with, neither in its card nor in public.yaml")
     chosen = list(sets) or present(data, scale)
-    tasks = [(n, s, one) for n, one in known.items() if one for s in chosen if s in one.psnr]
+    tasks = [(n, s, numbers) for n, numbers in known.items() if numbers for s in chosen if s in numbers.psnr]
     if not tasks:
-        raise UserError(
-            f"{data}: none of the sets with known numbers ({', '.join(set_names())}) is there at scale {scale}"
-        )
+        raise UserError(f"{data}: no set with published numbers ({', '.join(set_names())}) at scale {scale}")
     networks = {name: zoo.load(name, scale, device) for name in dict.fromkeys(name for name, _, _ in tasks)}
-    found = []
-    for done, (name, set_name, one) in enumerate(tasks):
+    verdicts = []
+    for done, (name, set_name, numbers) in enumerate(tasks):
         progress(f"{name} on {set_name}", done, len(tasks))
         network, images = networks[name], benchmark(data, set_name, scale)
         here = evaluate(network, images, scale, device)
-        theirs = evaluate(PublishedPadding(network), images, scale, device) if one.padded else here
-        found.append(
+        theirs = evaluate(PublishedPadding(network), images, scale, device) if numbers.padded else here
+        verdicts.append(
             Verdict(
                 name,
                 scale,
                 set_name,
                 theirs.metrics["psnr"],
                 here.metrics["psnr"],
-                one.psnr[set_name],
-                one.allowed,
+                numbers.psnr[set_name],
+                numbers.allowed,
                 here.protocol,
             )
         )
-    return found
+    return verdicts
 
 
 def explanations(verdicts: Sequence[Verdict]) -> list[str]:
-    """What is known about the differences, a sentence a model."""
-    told = []
+    """Known reasons for differences, in sentences."""
+    notes = []
     for name, scale in dict.fromkeys((v.model, v.scale) for v in verdicts):
-        one, own = expected(name, scale), [v for v in verdicts if v.model == name]
-        assert one is not None
-        told.append(f"{name}: {one.source}; {one.allowed:g} dB allowed.")
-        if one.padded:
-            moved = ", ".join(f"{v.set_name} {v.here - v.measured:+.3f}" for v in own)
-            told.append(
+        numbers, of_model = expected(name, scale), [v for v in verdicts if v.model == name]
+        assert numbers is not None
+        notes.append(f"{name}: {numbers.source}; {numbers.allowed:g} dB allowed.")
+        if numbers.padded:
+            moved = ", ".join(f"{v.set_name} {signed(v.here - v.measured, '+.3f')}" for v in of_model)
+            notes.append(
                 f"{name}: measured as its authors do, padded by 1 to 8 mirrored pixels; with the padding used here the "
                 f"numbers differ by (dB): {moved}."
             )
-        if one.known and not all(v.holds for v in own):
-            told.append(f"{name}: {one.known}.")
-        if any("derived" in v.protocol for v in own):
-            told.append(f"{name}: some LR images were made here from HR images (LR derived), not its authors' files.")
-    return told
+        if numbers.known and not all(v.holds for v in of_model):
+            notes.append(f"{name}: {numbers.known}.")
+        if any("derived" in v.protocol for v in of_model):
+            notes.append(f"{name}: some LR images were made here from HR images (LR derived), not its authors' files.")
+    return notes

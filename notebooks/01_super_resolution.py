@@ -14,13 +14,14 @@
 # %% [markdown]
 # # 1. Super-resolution, and how it is measured
 #
-# **Goal.** To know what a network that enlarges four times is given and what it has to add, how the small images of
-# every benchmark are made, and what the numbers PSNR-Y and SSIM say. The later notebooks argue about a tenth of a dB;
-# this one shows how easily such a difference is lost.
+# **Goal.** See what a x4 network receives and what it must invent, how the LR images of the benchmarks are made, and
+# how PSNR-Y and SSIM judge a result. The later lessons argue about a tenth of a dB; this one shows how easily such a
+# difference is lost.
 #
-# **Time.** about 30 minutes to read, 20 seconds to run.
+# **Time.** About 30 minutes to read, 20 seconds to run.
 #
 # *In the paper:* Sec. 1 and Sec. 4.2 and 4.3 (training data and evaluation).
+#
 # *In the code:* [mtkd/resize.py](../mtkd/resize.py), [mtkd/metrics](../mtkd/metrics/__init__.py),
 # [mtkd/explore/comparison/core.py](../mtkd/explore/comparison/core.py).
 
@@ -33,6 +34,7 @@ import torch.nn.functional as F
 from IPython.display import Markdown
 from PIL import Image
 
+from mtkd.course import check, progress
 from mtkd.course.lessons import Controls
 from mtkd.data.examples import EXAMPLES, example
 from mtkd.explore import compare
@@ -52,9 +54,9 @@ print("astronaut:", astronaut.shape)
 # %% [markdown]
 # ## What x4 means
 #
-# The high-resolution image (HR, the *ground truth*) is made smaller by four along each side. One pixel of the small
-# image (LR) then stands where 4 x 4 = 16 pixels stood. Below: a piece of 32 x 32 HR pixels, the 8 x 8 LR pixels that
-# are left of it (each drawn as a block of 4 x 4), and what bicubic interpolation (smooth curves through the pixels,
+# The high-resolution image (HR, the *ground truth*) is downscaled by four along each side. One pixel of the small image
+# (LR) then stands where 4 x 4 = 16 pixels stood. Below you see a crop of 32 x 32 HR pixels, the 8 x 8 LR pixels that
+# remain of it (each drawn as a block of 4 x 4), and what bicubic interpolation (smooth curves through the pixels,
 # nothing learned) makes of these 64 pixels.
 
 # %%
@@ -72,21 +74,22 @@ sheet(
 )
 
 # %% [markdown]
-# Does the small image determine the large one?
+# Does the LR image determine the HR image?
 
 # %% [markdown]
-# ## Many pictures, one small picture
+# ## Many HR images, one LR image
 #
-# Shrinking is linear (before rounding). As a matrix $D$ (16 x 64 for 64 pixels) it acts on rows and columns,
-# $\text{LR} = D X D^\top$, and everything that is mapped to zero is invisible in LR. The part of a picture that LR does
-# determine is $P X P^\top$ with the projection $P = D^{+} D$ ($D^{+}$ is the pseudo-inverse). The rest, the detail, can
-# be removed, turned into its negative or taken from another picture: LR stays the same.
+# Downscaling is linear (before rounding). Each LR pixel is a weighted mean of HR pixels; along one row of 64 pixels the
+# weights form a matrix $W$ (16 x 64). On an image $X$ it acts on columns and rows, $\text{LR} = W X W^\top$, and
+# whatever it maps to zero is invisible in LR. The part of the image that LR does determine is $P X P^\top$, with the
+# projection $P = W^{+} W$ ($W^{+}$ is the pseudo-inverse, the best way back from LR). The rest is the detail. It can be
+# removed, negated or taken from another image: LR stays the same.
 
 # %%
 side = 64
 impulses = torch.eye(side, dtype=torch.float64)[:, :, None].expand(side, side, side)  # one row of ones in each image
-D = imresize(impulses, 1 / SCALE)[:, :, 0].T  # (16, 64)
-P = torch.linalg.pinv(D) @ D
+W = imresize(impulses, 1 / SCALE)[:, :, 0].T  # (16, 64)
+P = torch.linalg.pinv(W) @ W
 
 piece = chw(Region(60, 80, side, side).cut(astronaut)).double()
 bricks = chw(Region(60, 80, side, side).cut(example("brick").read())).double()
@@ -103,8 +106,8 @@ for name, picture in candidates.items():
 sheet(cells, zoom=3)
 
 # %% [markdown]
-# All four have the same LR image (before they are clipped and rounded to be shown). A network that enlarges chooses
-# one among infinitely many; which one, it learns from pictures. The numbers are PSNR-Y against the first, explained
+# All four have the same LR image (before they are clipped and rounded to be shown). A network has to choose one among
+# infinitely many; which one, it learns from training images. The numbers are PSNR-Y against the first image, explained
 # further down.
 
 # %% [markdown]
@@ -115,52 +118,51 @@ sheet(cells, zoom=3)
 # $$k(x) = \begin{cases}\tfrac32|x|^3 - \tfrac52|x|^2 + 1 & |x| \le 1\\
 # -\tfrac12|x|^3 + \tfrac52|x|^2 - 4|x| + 2 & 1 < |x| \le 2\\ 0 & \text{else}\end{cases}$$
 #
-# For shrinking by $s$ it is stretched by $s$, so that it also blurs: frequencies that LR cannot hold are damped first
-# (*antialiasing*). LR pixel $j$ has its centre at HR position $u_j = s\,(j + \tfrac12) - \tfrac12$ and reads HR pixel
-# $i$ with the weight $k((i - u_j)/s)$, divided by the sum of the weights. Here for $j = 8$, against that row of the
-# library's $D$:
+# To downscale by $s$, the kernel is stretched by $s$, so that it also blurs: frequencies that LR cannot hold are damped
+# first (*antialiasing*). LR pixel $j$ has its centre at HR position $u_j = s\,(j + \tfrac12) - \tfrac12$ and reads HR
+# pixel $i$ with the weight $k((i - u_j)/s)$, divided by the sum of the weights. Here is the row for $j = 8$, compared
+# with the library's $W$:
 
 # %%
 j, i = 8, np.arange(side)
 x = np.abs(i - (SCALE * (j + 0.5) - 0.5)) / SCALE
 kernel = np.where(x <= 1, 1.5 * x**3 - 2.5 * x**2 + 1, np.where(x <= 2, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2, 0))
 weights = kernel / kernel.sum()
-np.testing.assert_allclose(D[j], weights, atol=1e-12)
+np.testing.assert_allclose(W[j], weights, atol=1e-12)
 print(f"the weights sum to {weights.sum():.6f}; the smallest is {weights.min():.4f}")
 
 # %%
-# Exercise 1: how many HR pixels along one side does one LR pixel read when shrinking by four, and how many by two?
+# Exercise 01.1: how many HR pixels does one LR pixel read when downscaling by four, counted in both directions?
 # Think of the kernel's width before you count.
-at_four = ...
-at_two = ...
+answer_1 = ...  # replace the dots
 
-assert at_four is ... or at_four == int((D[j] != 0).sum()), "k reaches from -2 to 2, and is stretched by the scale"
-assert at_two is ... or at_two == int((imresize(impulses, 1 / 2)[:, j, 0] != 0).sum()), "the same at half the stretch"
+check("01.1", answer_1)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# at_four = 4 * 4
-# at_two = 4 * 2
+# answer_1 = (4 * 4) ** 2
 # ```
 #
-# The kernel is 4 wide and is stretched by the scale; at even scales the LR centres lie between HR pixels, so that none
-# of these falls on a zero of $k$. In two dimensions an LR pixel reads 16 x 16 = 256 HR pixels, not 16.
+# The kernel is 4 wide and is stretched by the scale: 16 pixels along one side and 16 x 16 = 256 in all, far more than
+# the 16 that the LR pixel replaces. (At even scales the LR centres lie between HR pixels, so none falls on a zero of
+# $k$.)
 #
 # </details>
 
 # %% [markdown]
 # ## Why libraries disagree
 #
-# "Bicubic" stands in many manuals. Which weights does each library use? It is asked to shrink 64 images of which image
-# $i$ is one in row $i$ and zero elsewhere; row $j$ of the results is what LR pixel $j$ reads.
+# Many libraries offer a resize called "bicubic", but not all with the same weights. To find the weights, each library
+# downscales 64 test images; image $i$ is one in row $i$ and zero elsewhere. Row $j$ of the results then holds the
+# weights with which LR pixel $j$ reads the HR rows.
 
 # %%
 to_sixteen = {"size": (16, 16), "mode": "bicubic", "align_corners": False}
 single = impulses[:, None].float()
 readings = {
-    "MATLAB: mtkd.resize.imresize": D[j],
+    "MATLAB: mtkd.resize.imresize": W[j],
     "Pillow: resize, BICUBIC": [
         np.asarray(Image.fromarray(one.numpy()).resize((16, 16), Image.Resampling.BICUBIC))[j, 0]
         for one in single[:, 0]
@@ -171,10 +173,10 @@ readings = {
 lines({name: (i[22:46], np.asarray(read)[22:46]) for name, read in readings.items()}, "HR pixel", "weight")
 
 # %% [markdown]
-# Three of the four curves lie on one another. The fourth is torch without `antialias`, its default: it reads 4 pixels
-# in place of 16 (with $a = -\tfrac34$) and never sees most of the image. In pictures: what each makes of one image, and
-# its difference to MATLAB's (red is brighter, blue darker, white equal; full colour at 16 of the levels 0 to 255). Two
-# further ways of shrinking that are in use: the mean of 4 x 4 pixels, and every fourth pixel.
+# Three of the four curves coincide. The fourth is torch without `antialias`, its default: it reads 4 pixels instead of
+# 16 (with $a = -\tfrac34$) and never sees most of the image. The pictures show what each library makes of one image,
+# and the difference from MATLAB's result (red is brighter, blue darker, white equal; full colour at 16 of the levels 0
+# to 255). Two other common ways to downscale are added: the mean of 4 x 4 pixels, and every fourth pixel.
 
 
 # %%
@@ -203,37 +205,44 @@ cells += [
 sheet(cells, zoom=2, columns=6)
 
 # %% [markdown]
-# Pillow's and torch's antialiased images differ from MATLAB's by a level here and there, and by more at the edge. Two
-# causes: at the edge MATLAB repeats the outermost pixel, while the others cut the kernel off and rescale what is left;
-# and MATLAB rounds to whole levels and clips to 0..255 twice, once for each direction.
+# Pillow's and torch's antialiased images differ from MATLAB's by a level here and there, and by more at the border.
+# There are two causes. At the border MATLAB repeats the outermost pixel, while the others cut off the kernel and
+# rescale what is left. And MATLAB rounds to whole levels and clips to 0..255 twice, once for each direction.
+
 
 # %%
-# Exercise 2: the library's imresize does not round when it is given floating point. How far is it then from torch's
-# antialiased result, 4 LR pixels or more away from the edge? Give the largest difference in levels (0..255).
-exact = imresize(to_tensor(astronaut).double(), 1 / SCALE)  # (1, 3, 64, 64), in 0..1
-other = F.interpolate(to_tensor(astronaut).double(), size=(64, 64), mode="bicubic", antialias=True)
-largest = ...  # replace the dots
+# Exercise 01.2: this function should return the weights with which LR pixel j reads a row of `size` HR pixels when
+# downscaling by s, away from the border. It has three mistakes. Find them and correct them.
+def reading(j, s, size):
+    x = np.abs(np.arange(size) - s * j)
+    near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return np.where(x <= 1, near, np.where(x <= 2, far, 0))
 
-assert largest is ... or abs(largest - 255 * (exact - other)[..., 4:-4, 4:-4].abs().max()) < 1e-6, "cut off 4 a side"
-assert largest is ... or largest < 0.001, "they are the same but for the edge"
+
+check("01.2", reading)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# largest = float(255 * (exact - other)[..., 4:-4, 4:-4].abs().max())
+# def reading(j, s, size):
+#     x = np.abs(np.arange(size) - (s * (j + 0.5) - 0.5)) / s
+#     near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+#     weights = np.where(x <= 1, near, np.where(x <= 2, far, 0))
+#     return weights / weights.sum()
 # ```
 #
-# Inside the picture they are the same function; what differs is the edge and the rounding.
+# The centre is half a pixel from the corner, the kernel is stretched, and the weights add up to 1. Without the first,
+# the image shifts by 1.5 HR pixels; without the second it aliases; without the third it is four times too bright.
 #
 # </details>
 
 # %% [markdown]
-# ## What a wrongly made LR image costs
+# ## What a wrong LR image costs (optional)
 #
-# A network learned to undo one kernel. What if its LR image was made by another? The same networks (bicubic, and the
-# three teachers that the next notebook is about), the same ground truth, the mean PSNR-Y of the five example images
-# (more is better; the formula comes below):
+# A network has learned to undo one kernel. What if its LR image was made with another? The table has bicubic
+# interpolation and the three teachers of the next lesson, with the same ground truth: the mean PSNR-Y of the five
+# example images (higher is better; the formula comes below).
 
 # %%
 METHODS = ("bicubic", *TEACHERS)
@@ -269,17 +278,19 @@ sheet(
 )
 
 # %% [markdown]
-# The networks lose far more than bicubic interpolation does. They sharpen, and sharpen the jagged edges of an LR image
-# without antialiasing too: they then fall below interpolation. With the mean of 4 x 4 they lose a good part of their
-# lead, while interpolation loses nothing. Pillow and antialiased torch cost about a hundredth of a dB here, and no
-# picture shows it; but papers compare differences of a few hundredths. This project therefore makes every LR image with
-# `mtkd.resize.imresize`, which gives the LR files of Set5 and Set14 (the usual test images) bit for bit.
+# The networks lose far more than bicubic interpolation does. They sharpen, and without antialiasing they also sharpen
+# the jagged edges of the LR image: their results are then worse than interpolation. With the mean of 4 x 4 they lose a
+# good part of their lead, while interpolation loses nothing. Pillow and antialiased torch cost about a hundredth of a
+# dB here. You cannot see it in any picture, but papers compare differences of a few hundredths. This project therefore
+# makes every LR image with `mtkd.resize.imresize`, which reproduces the LR files of Set5 and Set14 (the usual test
+# sets) bit for bit.
 
 # %% [markdown]
 # ## PSNR-Y, written out
 #
-# Only the luma is compared, $Y = 16 + (65.481 R + 128.553 G + 24.966 B)/255$ of levels 0 to 255, after clipping and
-# rounding the result to whole levels as a file would, and without the outermost $s$ pixels. (The 16 cancels.)
+# Only the luma is compared: $Y = 16 + (65.481 R + 128.553 G + 24.966 B)/255$, from levels 0 to 255. Before, the SR
+# image is clipped and rounded to whole levels, as in a file, and the outermost $s$ pixels are cropped. (In a difference
+# the 16 cancels.)
 #
 # $$\text{PSNR} = 10 \log_{10} \frac{255^2}{\text{MSE}},\qquad
 # \text{MSE} = \frac{1}{|\Omega|}\sum_{p \in \Omega} (Y_\text{SR}(p) - Y_\text{HR}(p))^2 .$$
@@ -295,27 +306,28 @@ assert abs(by_hand - psnr(sr, coffee, SCALE)) < 1e-4
 print(f"MSE {mse:.2f}: the typical error is {math.sqrt(mse):.1f} levels, and PSNR-Y {by_hand:.2f} dB")
 
 # %%
-# Exercise 3: distillation gains about 0.1 dB. By what share does the mean squared error fall? (0.05 would be 5 %.)
-share = ...
+# Exercise 01.3: distillation gains about 0.1 dB. By what share does the mean squared error fall? (0.05 would be 5 %.)
+answer_3 = ...
 
-assert share is ... or abs((1 - share) * 10**0.01 - 1) < 1e-6, "0.1 = 10 log10(MSE before / MSE after)"
+check("01.3", answer_3)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# share = 1 - 10 ** (-0.1 / 10)
+# answer_3 = 1 - 10 ** (-0.1 / 10)
 # ```
 #
-# About 2.3 %. No eye sees that; it takes a careful measurement to see it in numbers.
+# About 2.3 %. No eye can see that, and even in numbers it takes a careful measurement.
 #
 # </details>
 
 # %% [markdown]
-# ## SSIM, one window written out
+# ## SSIM, one window written out (optional)
 #
-# PSNR does not ask what an error looks like. SSIM compares, in a Gaussian window of 11 x 11 pixels around each pixel,
-# the means $\mu$, variances $\sigma^2$ and the covariance of the two pictures, and takes the mean over all pixels:
+# PSNR does not ask what an error looks like. SSIM does, a little: in a Gaussian window of 11 x 11 pixels it compares
+# the means $\mu$, the variances $\sigma^2$ and the covariance $\sigma_{ab}$ of the two images $a$ and $b$. The result
+# is averaged over all places where the window lies inside the image.
 #
 # $$\text{SSIM} =
 # \frac{(2\mu_a\mu_b + c_1)(2\sigma_{ab} + c_2)}{(\mu_a^2 + \mu_b^2 + c_1)(\sigma_a^2 + \sigma_b^2 + c_2)},
@@ -335,8 +347,19 @@ torch.testing.assert_close(one, ssim_map(sr, coffee, SCALE)[0, 100, 120])
 print(f"SSIM of this window {one:.4f}, of the whole image {ssim(sr, coffee, SCALE):.4f}")
 
 # %% [markdown]
-# Do the two measures agree? Three errors of nearly equal PSNR: all pixels brighter by 9 levels, noise, and blur (what
-# bicubic interpolation makes of LR, mixed with the truth until its error is as large).
+# One number for each window makes a map. Flat places are easy; similarity is lost at edges and in texture.
+
+# %%
+from mtkd.course.figures import similarity_sheet
+
+similarity = ssim_map(sr, coffee, SCALE)[0]  # of the places whose window lies inside
+part = np.s_[80:208, 80:240]
+inside = np.s_[9:-9, 9:-9]  # 4 pixels are cropped, and the window reaches 5 further
+similarity_sheet(to_uint8(sr)[inside][part], coffee[inside][part], similarity[part], zoom=2)
+
+# %% [markdown]
+# Do the two measures agree? Here are three errors of nearly equal PSNR: all pixels brighter by 9 levels, noise, and
+# blur (the result of bicubic interpolation, mixed with the ground truth until its error is as large).
 
 # %%
 cat = photos["chelsea"]
@@ -354,14 +377,15 @@ for name, x in wrong.items():
 sheet(cells, zoom=3)
 
 # %% [markdown]
-# PSNR does not tell them apart. SSIM hardly minds the brightness, and minds blur and noise about equally. Neither
-# is what an eye says; the paper gives both numbers, and so do we.
+# PSNR does not tell them apart. SSIM hardly notices the brightness, and rates blur and noise about equally. Neither
+# judges as an eye does; the paper gives both numbers, and so do we.
 
 # %% [markdown]
-# ## How the protocol moves the numbers
+# ## How the protocol moves the numbers (optional)
 #
-# Luma or RGB, with the edge or without, rounded or not: papers differ, and the choice is seldom printed.
-# [`Protocol`](../mtkd/metrics/__init__.py) says which; here for one image, bicubic and RCAN.
+# Luma or RGB, with the border or without, rounded or not: papers differ, and they seldom say what they chose. Here the
+# choice is an object, [`Protocol`](../mtkd/metrics/__init__.py). The table shows one image under five protocols, for
+# bicubic and RCAN.
 
 # %%
 choices = [
@@ -378,40 +402,39 @@ for protocol in choices:
     table.append(
         f"| {protocol} | {low[0]:.3f} / {low[1]:.4f} | {high[0]:.3f} / {high[1]:.4f} | {high[0] - low[0]:+.3f} dB |"
     )
-Markdown("\n".join([*table, "", "PSNR in dB / SSIM. The first line is the protocol of this project and of the paper."]))
+Markdown("\n".join([*table, "", "PSNR in dB / SSIM. The first line is the protocol of this project."]))
 
 # %% [markdown]
-# (*float* is neither rounded nor clipped.) From Y to RGB the numbers fall by more than a dB, on nothing but a
-# convention. The lead of RCAN, a difference, moves less, but by more than the tenth of a dB that papers on distillation
-# are about.
-# So numbers of two papers can be compared only where both used one protocol. A part of the step from RGB to Y is
-# nothing but the narrower range of Y.
+# (*float* is neither rounded nor clipped.) Switching from Y to RGB lowers every number by over 1 dB, and only the
+# convention has changed. (Part of this step is merely the narrower range of Y.) The lead of RCAN, a difference, moves
+# less, but by more than the tenth of a dB that papers on distillation argue about. So the numbers of two papers can be
+# compared only if both used the same protocol.
+#
+# The paper does not name its protocol. Its numbers for known networks are those that others measured on luma with
+# cropped borders, so we use that.
 
 # %%
-# Exercise 4: brick is a grey picture, R = G = B. By how many dB is its PSNR-Y higher than its PSNR over RGB?
-# Work it out from the formula of Y before you look.
-higher = ...
-brick = photos["brick"]
-grey = outputs("bicubic", shrunk(brick, "MATLAB"), SCALE).sr
-in_y, in_rgb = psnr(grey, brick, SCALE), psnr(grey, brick, SCALE, Protocol(channel="RGB"))
+# Exercise 01.4: brick is a grey picture, R = G = B. By how many dB is its PSNR-Y higher than its PSNR over RGB?
+# Work it out from the formula of Y, then run this cell.
+answer_4 = ...
 
-assert higher is ... or abs(higher - (in_y - in_rgb)) < 1e-3, "by what factor does an error shrink in Y?"
+check("01.4", answer_4)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# higher = 20 * math.log10(255 / (65.481 + 128.553 + 24.966))
+# answer_4 = 20 * math.log10(255 / (65.481 + 128.553 + 24.966))
 # ```
 #
-# For a grey error, Y is the error times 219 / 255, but the peak in the formula stays 255: 1.32 dB for free.
+# A grey error is multiplied by 219 / 255 in Y, but the peak in the formula stays 255: 1.32 dB for free.
 #
 # </details>
 
 # %% [markdown]
-# ## Bicubic against the three teachers
+# ## Bicubic against the three teachers (optional)
 #
-# Under one protocol, then: `compare` makes the LR image, runs the models, and measures.
+# Now all under one protocol: `compare` makes the LR image, runs the models and measures.
 
 # %%
 result = compare(coffee, METHODS, SCALE)
@@ -427,8 +450,8 @@ head = ["| image | " + " | ".join(METHODS) + " |", "|---|" + "--:|" * len(METHOD
 Markdown("\n".join([*head, *rows, "", f"PSNR / SSIM: {result.protocol}, x{SCALE}."]))
 
 # %% [markdown]
-# How much do the teachers gain, and is it the same on every picture? (*chelsea* is the cat, *coffee* the cup, *rocket*
-# stands before a night sky, *brick* is the wall.)
+# How much do the teachers gain, and is the gain the same on every image? (*chelsea* is the cat, *coffee* the cup,
+# *rocket* a rocket against the night sky, *brick* the wall.)
 
 # %%
 bars(
@@ -436,16 +459,16 @@ bars(
 )
 
 # %% [markdown]
-# It is not: long clean edges (cup, wall) gain several dB, fur and a night sky less than one. And the teachers, which
-# are built so differently, nearly agree with one another: except on the wall, the best and the worst of them lie at
-# most about a tenth as far apart as they are from bicubic. Five images say nothing about the rank of the teachers; the
-# next notebook looks at where they differ.
+# It is not: long clean edges (cup, wall) gain several dB, fur and a night sky less than one. And although the teachers
+# are built so differently, they nearly agree: except on the wall, the best and the worst of them are at most about a
+# tenth as far apart as they are from bicubic. Five images are too few to rank the teachers; the next lesson looks at
+# where they differ.
 
 # %% [markdown]
-# ## Try it
+# ## Try it (optional)
 #
-# Choose a picture, a model, the way in which its LR image is made, and the place to look at. One choice is drawn
-# first; the controls below it redraw it when the notebook runs.
+# Choose an image, a model, how its LR image is made, and the place to look at. One choice is drawn here; the controls
+# below redraw it when the notebook runs.
 
 
 # %%
@@ -475,21 +498,30 @@ controls = Controls(
 controls
 
 # %% [markdown]
-# The viewer keeps all panes in step: the wheel zooms at the cursor, dragging moves, the keys 1 to 6 show one picture
-# alone, and *error* shows the difference to the ground truth.
+# The viewer keeps all images in step: scroll to zoom at the cursor, drag to move; *Swipe* puts two of them on either
+# side of a divider, *Flicker* alternates between them, and *Error* shows the difference from the ground truth.
 
 # %%
 from mtkd.explore.comparison.core import data_uri
 from mtkd.explore.viewer.widget import Viewer
 
-Viewer(panes=result.panes(data_uri))
+Viewer(panes=result.panes(data_uri), reference="ground truth")
+
+# %%
+progress("01")
 
 # %% [markdown]
 # ## What to keep
 #
 # - LR does not determine HR; a network adds what is likely.
-# - LR images are made by MATLAB's bicubic with antialiasing. A different kernel can cost a network several dB.
-# - PSNR-Y: luma, rounded, $s$ pixels cropped, peak 255. Every number needs its protocol.
+# - LR images are made by MATLAB's bicubic resize, with antialiasing. Another kernel can cost a network several dB.
+# - PSNR-Y means: luma, rounded, $s$ pixels cropped, peak 255. A number without its protocol says little.
 # - 0.1 dB is 2 % of the mean squared error.
 #
-# Next: [the teachers](02_teachers.ipynb).
+# ## To think about
+#
+# Which parts of an image can be recovered from LR, and which can only be guessed? From where does a network know what
+# is likely? Find a place in one of the pictures above where it guesses wrong. ([Open question
+# 1](../docs/teaching/open-questions.md), with a rubric.)
+#
+# **Next:** [the teachers](02_teachers.ipynb).

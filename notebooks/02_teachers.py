@@ -14,15 +14,16 @@
 # %% [markdown]
 # # 2. The teachers
 #
-# **Goal.** To know what EDSR, RCAN and SwinIR are made of and what they cost, where their pictures differ, and how much
+# **Goal.** Know what EDSR, RCAN and SwinIR are made of and what they cost, where their results differ, and how much
 # could be gained by merging them: the reason for the paper's first stage.
 #
-# **Time.** about 35 minutes to read, 20 seconds to run.
+# **Time.** About 35 minutes to read, 20 seconds to run. *Optional:* not on the core path.
 #
-# *In the paper:* Sec. 3.1 (why several teachers), Sec. 4.1 and Table 1.
+# *In the paper:* Sec. 1 and 3.2 (why several teachers), Sec. 4.1 and Table 1.
+#
 # *In the code:* [mtkd/networks/edsr.py](../mtkd/networks/edsr.py), [mtkd/networks/rcan.py](../mtkd/networks/rcan.py),
 # [mtkd/networks/swinir.py](../mtkd/networks/swinir.py),
-# [mtkd/explore/comparison/costs.py](../mtkd/explore/comparison/costs.py),
+# [mtkd/zoo/costs.py](../mtkd/zoo/costs.py),
 # [mtkd/experiments/maintain/agreement.py](../mtkd/experiments/maintain/agreement.py).
 
 # %%
@@ -35,9 +36,9 @@ import numpy as np
 import torch
 from IPython.display import Markdown
 from PIL import Image
-from torch import nn
 
 import mtkd
+from mtkd.course import check, progress
 from mtkd.course.lessons import Controls
 from mtkd.course.oracle import oracle_gain
 from mtkd.data.benchmarks import BenchmarkImage
@@ -46,14 +47,15 @@ from mtkd.experiments.maintain.agreement import PROTOCOL, agreement, gain_of_ave
 from mtkd.experiments.maintain.evidence import measured_agreements
 from mtkd.experiments.published import published
 from mtkd.explore import compare
-from mtkd.explore.comparison.costs import multiply_adds, of_network, parts
 from mtkd.explore.comparison.crops import Region, sheet
 from mtkd.explore.comparison.outputs import loaded, outputs
+from mtkd.explore.draw.alt import described
 from mtkd.explore.draw.colours import diverging
 from mtkd.explore.evidence.charts import bars, lines, merging_gains
 from mtkd.images import chw, write_image
 from mtkd.networks import parameter_count, specs
 from mtkd.resize import imresize
+from mtkd.zoo.costs import of_network, parts
 
 SCALE = 4
 TEACHERS = ("edsr_mini", "rcan_mini", "swinir_mini")
@@ -62,25 +64,27 @@ edsr, rcan, swinir = (loaded(name, SCALE).network for name in TEACHERS)
 # %% [markdown]
 # ## One frame, three bodies
 #
-# All three work at LR size almost to the end, and only then enlarge (by pixel shuffles: 4 channels become 2 x 2
-# pixels). The first convolution makes features of the picture; the body refines them, and adds what it found to what
-# came in (such a sum is called a *skip*). SR is the enlarged result, LN a LayerNorm, MLP two linear layers with a
+# All three work at LR size almost to the end and upscale only then (by pixel shuffles: 4 channels become 2 x 2 pixels).
+# The first convolution turns the image into features. The body refines them and adds the result to its input (such a
+# sum is called a *skip*). In the diagrams SR is the upscaled result, LN a LayerNorm, and MLP two linear layers with a
 # nonlinearity between them.
 #
-# ```text
-#            ┌──────────────────────────────┐
-# LR ── conv ┴─ body: N blocks ── conv ─── (+) ── upsampler ── conv ── SR
-#
-# EDSR    block: x + 0.1 · conv(ReLU(conv(x)))                      32 blocks, 256 channels
-# RCAN    block: x + attention(conv(ReLU(conv(x))))                 10 groups of 20 blocks, 64 channels
-#                attention: each channel times a number in (0, 1), made from the means of all channels
-# SwinIR  layer: x + window attention(LN(x)), then x + MLP(LN(x))   6 blocks of 6 layers, 180 channels
-#                every second layer with windows shifted by half; a block ends with a conv and a skip
-# ```
-#
-# EDSR sees the picture through 3 x 3 convolutions alone. RCAN's attention lets the whole picture decide how loud a
-# channel is. SwinIR mixes the 64 pixels of a window of 8 x 8, by weights that it makes from their content. One block of
-# each, written out, against the library's (the zoo's small versions, same blocks, on random numbers):
+# - **EDSR**: 32 residual blocks, 256 channels.
+# - **RCAN**: 10 groups of 20 blocks, 64 channels. Its *channel attention* multiplies each channel by a gate, a number
+#   in (0, 1) computed from the means of all channels.
+# - **SwinIR**: 6 blocks of 6 layers, 180 channels. Its attention works in windows; in every second layer they are
+#   shifted by half a window. A block ends with a convolution and a skip.
+
+# %%
+from mtkd.course.schemes import block_schemes
+
+block_schemes()
+
+# %% [markdown]
+# EDSR sees the image through 3 x 3 convolutions alone. RCAN's attention lets the whole image decide how strong a
+# channel is. SwinIR mixes the 64 pixels of a window of 8 x 8, with weights computed from their content. The next cells
+# write out one block of each and compare it with the library's. (They use the small versions of the zoo, which have the
+# same blocks, and random numbers as input.)
 
 # %%
 shallow = edsr.conv_first(edsr.normalise(torch.rand(1, 3, 24, 24)))
@@ -100,9 +104,9 @@ torch.testing.assert_close(shallow + loudness * refined, block(shallow))
 print(f"RCAN: the 32 channels of this block are scaled by {loudness.min():.2f} to {loudness.max():.2f}")
 
 # %% [markdown]
-# SwinIR's layer, on the tokens $x$ of a window (its 64 pixels, a vector of channels each). The channels are shared out
-# among *heads*, of $d$ channels each, that work side by side; the learned bias $B$ depends on how two pixels lie to one
-# another. One linear map ($W$, $b$) makes queries $Q$, keys $K$ and values $V$:
+# SwinIR's layer works on the tokens $x$ of a window: its 64 pixels, each a vector of channels. The channels are divided
+# among *heads* of $d$ channels each, which work side by side. One linear map ($W$, $b$) makes queries $Q$, keys $K$ and
+# values $V$; the learned bias $B$ depends on the relative position of two pixels:
 #
 # $$\text{attention}(x) = \text{softmax}\!\left(\frac{Q K^\top}{\sqrt d} + B\right) V,\qquad
 # [Q, K, V] = W\,\text{LN}(x) + b .$$
@@ -117,10 +121,22 @@ torch.testing.assert_close(mixed + layer.mlp(layer.norm2(mixed)), layer(tokens, 
 print(f"each of {heads} heads mixes 64 pixels by a table of {tuple(weights.shape[-2:])} weights, anew in every window")
 
 # %% [markdown]
+# How far does each of them see? The pictures show how strongly one SR pixel in the middle depends on each LR pixel: the
+# size of the gradient, on a log scale (yellow: the largest; black: a ten-thousandth of it or less). RCAN reaches
+# everywhere, since its gates depend on the whole image.
+
+# %%
+from mtkd.course.figures import receptive_fields
+from mtkd.images import to_tensor
+
+small = imresize(to_tensor(example("coffee").read()[40:232, 100:292]), 1 / SCALE)
+receptive_fields({"EDSR": edsr, "RCAN": rcan, "SwinIR": swinir}, small, SCALE)
+
+# %% [markdown]
 # ## Table 1: the parameters, counted
 #
-# The paper's six networks are built (without memory: the *meta* device only knows shapes) and counted at each scale.
-# Table 1 names no scale. Does it agree with what is built?
+# Here the paper's six networks are built (on the *meta* device, which knows shapes and stores no numbers) and their
+# parameters are counted at each scale. Table 1 names no scale. Do its numbers agree?
 
 # %%
 with torch.device("meta"):
@@ -139,21 +155,19 @@ for row in published().table1:
 Markdown("\n".join([*table, "", "Bold: rounds to the printed number."]))
 
 # %% [markdown]
-# Every printed number is right for some scale, and no scale fits them all: SwinIR's is that of x2, the others' that of
-# x4. (At x4 SwinIR would be printed as 11.9.)
+# Every printed number is right for some scale, but no scale fits them all: the number for SwinIR is that of x2, the
+# others are those of x4. (At x4 SwinIR would be printed as 11.9.)
+
 
 # %%
-# Exercise 1: count EDSR at x4 yourself. Its convolutions: 3 -> C, two of C -> C in each block, C -> C after the body,
-# two of C -> 4 C in the upsampler, C -> 3. A 3x3 convolution has 9 * inputs * outputs weights and `outputs` biases.
-
-
+# Exercise 02.1: count EDSR at x4 yourself. Its convolutions: 3 -> C, two of C -> C in each block, C -> C after the
+# body, two of C -> 4 C in the upsampler, C -> 3. A 3x3 convolution has 9 * inputs * outputs weights and `outputs`
+# biases. (Table above: 64 channels and 16 blocks are edsr_baseline, 256 and 32 are edsr.)
 def edsr_parameters(channels, blocks):
-    """Parameters of EDSR at x4."""
     return ...
 
 
-assert edsr_parameters(64, 16) in (..., counts["edsr_baseline"][4]), "are all the biases counted?"
-assert edsr_parameters(256, 32) in (..., counts["edsr"][4]), "right for 64 channels, but not for 256"
+check("02.1", edsr_parameters)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -167,15 +181,15 @@ assert edsr_parameters(256, 32) in (..., counts["edsr"][4]), "right for 64 chann
 #     return conv(3, channels) + body + 2 * conv(channels, 4 * channels) + conv(channels, 3)
 # ```
 #
-# Almost all of it grows with the square of the width: four times the channels and twice the blocks make 28 times the
-# parameters.
+# Almost all of the count grows with the square of the width: four times the channels and twice the blocks make 28 times
+# the parameters.
 #
 # </details>
 
 # %% [markdown]
 # ## Where the parameters are
 #
-# In millions, by the parts of the frame:
+# The bars show millions of parameters in each part of the frame.
 
 # %%
 with torch.device("meta"):
@@ -191,35 +205,34 @@ bars(
 
 # %% [markdown]
 # EDSR's upsampler alone is nearly as large as the largest student of Table 1. RCAN is named after its channel
-# attention. How large is that?
+# attention. How large is that part?
 
 # %%
-# Exercise 2: what share of RCAN's parameters belongs to its 200 channel attentions? Each has a 1x1 convolution from 64
-# to 4 channels and one back, with biases. (0.05 would be 5 %.)
-share = ...
-inside = sum(parameter_count(m) for m in teachers["rcan"].modules() if type(m).__name__ == "ChannelAttention")
+# Exercise 02.2: what share of RCAN's parameters belongs to its 200 channel attentions? Each has a 1x1 convolution from
+# 64 to 4 channels and one back, with biases. `counts["rcan"][4]` is all of them. (0.05 would be 5 %.)
+answer_2 = ...
 
-assert share is ... or abs(share - inside / counts["rcan"][4]) < 1e-6, "64 * 4 weights in, 4 biases, 4 * 64 out, 64"
+check("02.2", answer_2)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# share = 200 * (64 * 4 + 4 + 4 * 64 + 64) / counts["rcan"][4]
+# answer_2 = 200 * (64 * 4 + 4 + 4 * 64 + 64) / counts["rcan"][4]
 # ```
 #
-# Less than one percent: what a network is named after need not be where its weights are.
+# Less than one percent: a network is not always named after the part that holds its weights.
 #
 # </details>
 
 # %% [markdown]
 # ## Multiply-adds
 #
-# Parameters say what must be stored. What must be computed, for an output of 1280 x 720? A convolution's weight is used
-# once at each of its pixels, so at LR size (320 x 180) each parameter counts 57,600 times, and more often after the
-# enlargement; attention also multiplies numbers that are no parameters. So the last column is near 1, and above 1 by
-# those two; biases, and weights that are used once a picture, pull it below 1. The last line lists what making MT
-# takes: the aggregator, and all three teachers.
+# Parameters say what must be stored. What must be computed for an output of 1280 x 720? The weight of a convolution is
+# used once at each pixel, so at LR size (320 x 180) each parameter counts 57,600 times. The last column, uses per LR
+# pixel, is therefore close to 1. Layers after the upsampling raise it, and so does attention, which multiplies numbers
+# that are not parameters. Biases lower it, and so do weights that are used once per image. The last line lists what MT
+# needs: the aggregator and all three teachers.
 
 # %%
 table = ["| network | size | parameters | multiply-adds | uses of a parameter per LR pixel |", "|---|---|--:|--:|--:|"]
@@ -234,26 +247,26 @@ table += ["", "MT of the zoo: " + ", ".join(f"{name} {n / 1e9:,.1f} G" for name,
 Markdown("\n".join(table))
 
 # %%
-# Exercise 3: how many multiply-adds has a 3x3 convolution from 3 to 64 channels on an LR image of 320 x 180?
+# Exercise 02.3: how many multiply-adds does a 3x3 convolution from 3 to 64 channels need on an LR image of 320 x 180?
 # (Biases are not counted: they are added, not multiplied.)
-count = ...
+answer_3 = ...
 
-assert count is ... or count == multiply_adds(nn.Conv2d(3, 64, 3, padding=1), SCALE), "weights times pixels"
+check("02.3", answer_3)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# count = 9 * 3 * 64 * 320 * 180
+# answer_3 = 9 * 3 * 64 * 320 * 180
 # ```
 #
-# Every weight meets every pixel once. The same layer after enlarging by four would cost 16 times as much.
+# Every weight meets every pixel once. The same layer after upscaling by four would cost 16 times as much.
 #
 # </details>
 
 # %% [markdown]
-# The paper trains for 250,000 steps on a GPU. The zoo has mini versions that were trained on a CPU; what they leave
-# out:
+# The paper trains for 250,000 steps on a GPU. The zoo has mini versions that were trained on a CPU. This is how they
+# differ from the paper's networks:
 
 # %%
 Markdown("\n".join(f"- **{name}**: {' '.join(specs()[name].deviations)}" for name in TEACHERS))
@@ -261,10 +274,10 @@ Markdown("\n".join(f"- **{name}**: {' '.join(specs()[name].deviations)}" for nam
 # %% [markdown]
 # ## Where they agree
 #
-# Three networks, built differently. Are their mistakes different? Top: each one's error (blue too dark, red too bright,
-# full colour at 32 levels of luma). Middle: the differences between two of them, in the same colours. Bottom: the
-# differences again, four times as strong (*to 8*: full colour at 8 levels). *Typically* is the root mean square over
-# the whole picture.
+# The three networks are built differently. Do they make different errors? Top row: the error of each (blue too dark,
+# red too bright, full colour at 32 levels of luma). Middle: the differences between two of them, in the same colours.
+# Bottom: the same differences with four times the contrast (*to 8*: full colour at 8 levels). The numbers (*typically*)
+# are root mean squares over the whole image.
 
 # %%
 SHORT = dict(zip(TEACHERS, ("EDSR", "RCAN", "SwinIR"), strict=True))
@@ -288,7 +301,7 @@ def rms(values):
 
 
 part = np.s_[64:152, 72:160]
-cells = [(f"{names[i]} minus truth", rms(errors[i]), diverging(errors[i][part] / 32)) for i in range(3)]
+cells = [(f"{names[i]} minus ground truth", rms(errors[i]), diverging(errors[i][part] / 32)) for i in range(3)]
 for full in (32, 8):
     for i, j in pairs:
         apart = errors[i] - errors[j]
@@ -296,18 +309,18 @@ for full in (32, 8):
 sheet(cells, zoom=3, columns=3)
 
 # %% [markdown]
-# The top row shows one picture three times: all teachers miss the same fine detail, since LR does not hold it. What
-# differs is small beside what they share, and sits along edges.
+# The top row seems to show one picture three times: all teachers miss the same fine detail, since LR does not hold it.
+# The differences are small beside what the errors share, and lie along edges.
 
 # %% [markdown]
 # ## How alike: the correlation of residuals
 #
 # With the residuals $e_i = \text{SR}_i - \text{GT}$ and their moments $M_{ij} = \text{mean}(e_i e_j)$ over all pixels,
-# the likeness of two teachers' errors is
+# the similarity of two teachers' errors is measured by their correlation
 #
 # $$r_{ij} = \frac{M_{ij}}{\sqrt{M_{ii} M_{jj}}} .$$
 #
-# The library's `agreement` computes it over a set of images; here of a set of one.
+# The library's `agreement` computes it over a set of images; here the set is one image.
 
 # %%
 moments = np.einsum("ihw,jhw->ij", errors, errors) / errors[0].size
@@ -322,8 +335,30 @@ np.testing.assert_allclose(r, found.correlation, atol=1e-4)
 print(", ".join(f"{names[i]} and {names[j]}: r = {r[i, j]:.3f}" for i, j in pairs))
 
 # %% [markdown]
-# What can the mean of $n$ pictures gain, if all are equally good ($M_{ii} = \sigma^2$) and any two have the same $r$?
-# Its mean squared error is the sum of all moments, over $n^2$:
+# The mean of the images keeps what the errors share and averages away what is each teacher's own: the *bias* and the
+# *variance* of the three. With $\bar e$, the mean of the errors, this is exact:
+#
+# $$\frac{1}{n}\sum_i \text{mean}(e_i^2) = \text{mean}(\bar e^2) + \frac{1}{n}\sum_i \text{mean}((e_i - \bar e)^2) .$$
+
+
+# %%
+def kept_and_averaged_away(name):
+    """The mean squared error of the teachers, and its two parts, in levels squared."""
+    one = np.stack([residual(teacher, example(name).read()) for teacher in TEACHERS])
+    kept = one.mean(0)
+    found = [np.square(one).mean(), np.square(kept).mean(), np.square(one - kept).mean()]
+    assert math.isclose(found[0], found[1] + found[2], rel_tol=1e-5)
+    return dict(zip(("a teacher's error", "kept by their mean", "averaged away"), found, strict=True))
+
+
+bars({name: kept_and_averaged_away(name) for name in ("astronaut", "chelsea", "brick")}, "levels squared", ".1f")
+
+# %% [markdown]
+# Nearly all of the error is shared. Averaging cannot touch it.
+
+# %% [markdown]
+# What can the mean of $n$ SR images gain if all are equally good ($M_{ii} = \sigma^2$) and any two have the same $r$?
+# Its mean squared error is the sum of all moments divided by $n^2$:
 #
 # $$\text{MSE} = \frac{1}{n^2}\left(n\,\sigma^2 + n(n-1)\,r\,\sigma^2\right) = \sigma^2\,\frac{1 + (n-1)\,r}{n},\qquad
 # \text{gain} = 10 \log_{10} \frac{n}{1 + (n-1)\,r}\ \text{dB} .$$
@@ -341,32 +376,33 @@ Markdown(
 )
 
 # %% [markdown]
-# *predicted* is the formula with the mean of the three $r$; the plain mean falls short of it here, as the teachers are
-# not quite equally good. *MT* is the image of the trained aggregator. *best weights* were chosen looking at the ground
-# truth, and so are an upper bound for fixed weights. Independent errors ($r = 0$) would give 4.8 dB; of errors this
-# alike there is a tenth of a dB to be had.
+# *predicted* is the formula with the mean of the three $r$; the plain mean falls short of it here, because the teachers
+# are not quite equally good. *MT* is the image of the trained aggregator. *best weights* were chosen with the ground
+# truth in sight, so they are an upper bound for fixed weights. Independent errors ($r = 0$) would gain 4.8 dB; errors
+# as similar as these gain about a tenth of a dB.
 
 # %%
-# Exercise 4: how much would the mean of infinitely many such teachers gain, in dB?
-ceiling = ...
+# Exercise 02.4: infinitely many equally good teachers, the errors of any two with r = 0.95: how many dB does their
+# mean gain?
+answer_4 = ...
 
-assert ceiling is ... or abs(ceiling - gain_of_averaging(10**9, same)) < 1e-5, "n / (1 + (n - 1) r) for large n"
+check("02.4", answer_4)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# ceiling = 10 * math.log10(1 / same)
+# answer_4 = 10 * math.log10(1 / 0.95)
 # ```
 #
-# What all teachers miss, no average finds: three teachers already reach two thirds of the ceiling.
+# 0.22 dB. No average finds what all teachers miss. Three teachers already reach two thirds of this limit.
 #
 # </details>
 
 # %% [markdown]
-# One picture proves little. The same from the records (what our own runs measured, kept with the code), for all
-# scales; there is one set of teachers and one aggregator (one seed each) a scale. Nothing was trained or chosen on
-# Set5 and Set14; *held out* are images that were kept from training, and that choices were made on:
+# One image proves little. The next table has the same numbers from the records (the measurements of our own runs, which
+# come with the code), for all scales. Per scale there is one set of teachers and one aggregator, of one seed each.
+# Nothing was trained or chosen on Set5 and Set14. The *held out* images were kept from training, but used for choices.
 
 # %%
 records = measured_agreements("mini")
@@ -378,24 +414,24 @@ for row in records:
 Markdown("\n".join([*table, "", "dB over the best teacher; aggregator_mini makes MT."]))
 
 # %% [markdown]
-# At x4 merging gains, and the trained aggregator gains about what the plain mean gains. At x2 and x3 next to nothing is
-# gained, or something lost: there the teachers are unequal, and the best of them is hardly improved by the others,
-# whatever the weights. Only the last column is always large, many times the best of what was really merged. What is
-# it?
+# At x4 merging helps, and the trained aggregator gains about as much as the plain mean. At x2 and x3 merging gains next
+# to nothing, or loses: there the teachers are unequal, and the others hardly improve the best one, whatever the
+# weights. Only the last column is always large, many times the gain of any real merge. What is it?
 
 # %% [markdown]
 # ## An oracle picks the best teacher at every pixel
 #
-# Somebody who knows the ground truth takes, at each pixel, the value of the teacher that is nearest. No merging that
-# only *picks* can be better, and it is tempting to say: so much is to be gained. First, which teacher is picked (after
-# smoothing over a few pixels; pale where two are about equal):
+# An oracle knows the ground truth and takes, at each pixel, the value of the teacher that is nearest to it. No merge
+# that only *picks* can be better, and it is tempting to conclude that this much can be gained. First, which teacher is
+# picked? (Smoothed over a few pixels; pale where two are about equal.)
 
 # %%
 result = compare(photo, TEACHERS, SCALE)
 picture, shares = result.best_teacher()
 for colour, (name, part_of_all) in zip(("orange", "blue", "green"), shares.items(), strict=True):
     print(f"{colour}: {SHORT[name]} {part_of_all:.0%}")
-Image.fromarray(picture[40:200, 48:208]).resize((480, 480), Image.Resampling.NEAREST)
+best_map = Image.fromarray(picture[40:200, 48:208]).resize((480, 480), Image.Resampling.NEAREST)
+described(best_map, "The best teacher of each pixel, by colour: specks of all three.")
 
 # %%
 picked = np.square(errors).min(0).mean()
@@ -414,15 +450,16 @@ for name, value in {
 Markdown("\n".join([*table, "", f"astronaut; {PROTOCOL}."]))
 
 # %% [markdown]
-# The teachers win a third of the picture each, in specks. Does the oracle's gain mean that there is something to learn?
+# Each teacher wins about a third of the pixels, in small specks. Does the oracle's gain mean that there is something to
+# learn?
 
 # %% [markdown]
 # ## Why the oracle promises too much
 #
-# It looks at the answer. Take **one** teacher, the best, and add noise to it three times, so strong that the copies
-# differ from one another as much as the teachers do. There is nothing to learn from such copies: the best that anybody
-# can do without the ground truth is to undo the noise, which gives the one teacher back. The oracle gains all the same,
-# because among three numbers one is always nearest to the truth.
+# The oracle looks at the answer, so it gains even where there is nothing to learn. Take **one** teacher, the best, and
+# add noise to it three times, so strong that the copies differ from one another as much as the teachers do. There is
+# nothing to learn from such copies: without the ground truth one can at best remove the noise, which gives the one
+# teacher back. The oracle gains all the same, because one of three numbers is always the nearest to the ground truth.
 
 # %%
 photos = {entry.name: entry.read() for entry in EXAMPLES}
@@ -448,8 +485,8 @@ bars(
 )
 
 # %% [markdown]
-# About half of the oracle's gain is had from noise, on the cat all of it; and noise cannot gain by averaging. A fairer
-# oracle may only choose for whole blocks: noise averages out in a block, real differences of skill remain.
+# Noise alone gives the oracle about half of its gain, and on the cat all of it, although averaging noise gains nothing.
+# A fairer oracle may choose only for whole blocks: in a block noise averages out, and real differences in skill remain.
 
 # %%
 sides = (1, 2, 4, 8, 16, 32, 64)
@@ -467,10 +504,10 @@ lines(
 )
 
 # %% [markdown]
-# On blocks of 8 pixels noise has nothing left, while some of the teachers' gain remains: there *are* places where one
-# is better than the others. But that curve, too, was made by somebody who knows the truth: it says that a good choice
-# exists, not that it can be seen in the teachers' images. In the records at x4 the trained aggregator reaches about
-# what fixed weights reach, and nothing of the oracle's surplus:
+# On blocks of 8 pixels the gain from noise is gone, while some of the teachers' gain remains: there *are* places where
+# one teacher is better than the others. But this oracle, too, knows the ground truth. Its curve says that a good choice
+# exists, not that the choice can be read from the teachers' images. In the records at x4 the trained aggregator gains
+# about as much as fixed weights, and nothing of what the oracle gains beyond them:
 
 # %%
 merging_gains(
@@ -484,29 +521,31 @@ merging_gains(
 )
 
 # %%
-# Exercise 5: two teachers make independent errors of equal size, normally distributed. Their mean gains 3.01 dB.
+# Exercise 02.5: two teachers make independent errors of equal size, normally distributed. Their mean gains 3.01 dB.
 # What does the oracle gain, picking the smaller error at each pixel? Simulate it (a million pixels are enough), in dB.
-surplus = ...
-exact = 10 * math.log10(1 / (1 - 2 / math.pi))
+# (`np.random.default_rng(1).normal(size=(2, n))` makes the errors of both.)
+answer_5 = ...
 
-assert surplus is ... or abs(surplus - exact) < 0.05, "mean square of one over the mean of the smaller squares"
+check("02.5", answer_5)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
 # errors_of_two = np.random.default_rng(1).normal(size=(2, 1_000_000))
-# surplus = 10 * math.log10(1 / np.square(errors_of_two).min(0).mean())
+# answer_5 = 10 * math.log10(1 / np.square(errors_of_two).min(0).mean())
 # ```
 #
-# 4.4 dB, although nothing in the two images says which one is right at a pixel: the best that can be done is the mean.
+# 4.4 dB, although nothing in the two images says which one is right at a pixel: without the ground truth the mean is
+# the best choice.
 #
 # </details>
 
 # %% [markdown]
 # ## Try it
 #
-# Two models and a picture: the error of each, and the signed difference between them (blue: the first is darker).
+# Choose two models and an image. You see the error of each, and the signed difference between them (blue: the first is
+# darker).
 
 
 # %%
@@ -516,8 +555,8 @@ def show(first, second, picture, full_colour=16):
     likeness = (one * two).mean() / math.sqrt(np.square(one).mean() * np.square(two).mean())
     region = Region((one.shape[0] - 96) // 2, (one.shape[1] - 96) // 2, 96, 96)
     cells = {
-        (f"{first} minus truth", rms(one)): one,
-        (f"{second} minus truth", f"{rms(two)}; r = {likeness:.3f}"): two,
+        (f"{first} minus ground truth", rms(one)): one,
+        (f"{second} minus ground truth", f"{rms(two)}; r = {likeness:.3f}"): two,
         (f"{first} minus {second}", f"{rms(one - two)}; to {full_colour} levels"): one - two,
     }
     return sheet([(*words, region.cut(diverging(values / full_colour))) for words, values in cells.items()], zoom=3)
@@ -530,13 +569,21 @@ MODELS = [*TEACHERS, "bicubic", "aggregator_mini", "rcan_tiny-scratch", "rcan_ti
 controls = Controls(show, first=MODELS, second=MODELS[::-1], picture=list(photos), full_colour=(4, 32, 4))
 controls
 
+# %%
+progress("02")
+
 # %% [markdown]
 # ## What to keep
 #
 # - One frame, three bodies: convolutions; convolutions with channel attention; attention in windows.
 # - Table 1's counts can be rebuilt; they mix two scales.
-# - The teachers' errors are alike ($r$ near 1), since LR lacks the same detail for all. What averaging equals can gain
-#   follows from $r$: about a tenth of a dB here at x4, and nothing where one teacher is clearly better.
-# - An oracle's gain is no promise: it is partly made of luck that nobody can have.
+# - The teachers' errors are similar ($r$ near 1), since LR lacks the same detail for all. What an average of equals can
+#   gain follows from $r$: about a tenth of a dB here at x4. Where one teacher is clearly better, it gains nothing.
+# - An oracle's gain is no promise: part of it is luck that no real method can use.
 #
-# Next: [the aggregator](03_aggregation.ipynb) that merges them.
+# ## To think about
+#
+# Why should a mean be better than its best member, and when is it worse? What would an aggregator have to do *beyond* a
+# mean, and how would you notice? ([Open question 2](../docs/teaching/open-questions.md), with a rubric.)
+#
+# **Next:** [the aggregator](03_aggregation.ipynb) that merges them.

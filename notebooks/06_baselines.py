@@ -15,15 +15,24 @@
 # # 6. The compared methods: KD, AT, FAKD, DUKD, CrossKD
 #
 # **Goal.** See the idea of every method of Tables 2 to 4 in one picture, write its loss in a few lines, and know what
-# it costs and what of it is recorded.
+# it costs and what our records say about it.
 #
-# **Time.** about 30 minutes to read, 20 seconds to run.
+# **Time.** About 30 minutes to read, 20 seconds to run. *Optional:* not on the core path.
 #
 # *In the paper:* Sec. 2.2 (what they are), Sec. 4.3 (the comparison), Tables 2 to 4.
 #
 # *In the code:* [mtkd/methods/kd.py](../mtkd/methods/kd.py), [mtkd/methods/at.py](../mtkd/methods/at.py),
 # [mtkd/methods/fakd.py](../mtkd/methods/fakd.py), [mtkd/methods/dukd.py](../mtkd/methods/dukd.py),
 # [mtkd/methods/crosskd.py](../mtkd/methods/crosskd.py), [mtkd/methods/base.py](../mtkd/methods/base.py)
+
+# %% [markdown]
+# Five methods in one picture, with the student S above and the teacher T below. Orange joins what a method compares,
+# besides the ground truth, which all of them use. (AT and FAKD compare more than one point.)
+
+# %%
+from mtkd.course.schemes import method_schemes
+
+method_schemes()
 
 # %%
 FAST = False  # True: short trainings, to see that everything runs
@@ -32,14 +41,16 @@ steps = 30 if FAST else 300
 # %% [markdown]
 # ## One student, one teacher, one batch
 #
-# All five methods have one teacher, of the student's own architecture. Here: the RCAN student that was trained from
-# scratch, and the RCAN teacher, on two patches. A network called with `with_features=True` gives its image and the
-# feature maps at three points of its body: two on the way, and its end.
+# All five methods have one teacher, of the student's own architecture. Here we take the RCAN student that was trained
+# from scratch and the RCAN teacher, on two patches. Called with `with_features=True`, a network returns its image and
+# the feature maps at three points of its body: two on the way, and the end. In the formulas $S$, $T$ and $GT$ are the
+# images of student and teacher and the ground truth, and $F$ are features.
 
 # %%
 import torch
 
 import mtkd
+from mtkd.course import check, progress
 from mtkd.data.examples import example
 from mtkd.data.patches import Batch
 from mtkd.images import to_tensor
@@ -68,8 +79,8 @@ for name, maps in (("student", student_maps), ("teacher", teacher_maps)):
 #
 # $$\mathcal L = \lVert S - GT\rVert_1 + \lVert S - T\rVert_1$$
 #
-# Hinton's softened class probabilities have no counterpart in an image; what is left of the idea is this sum. The
-# public codes differ in the two weights (FAKD's halves both, DUKD's has 1 and 1).
+# Hinton's softened class probabilities have no counterpart in an image; this sum is what remains of the idea. Published
+# implementations differ in the two weights (FAKD's halves both, DUKD's uses 1 and 1).
 
 # %%
 terms = losses("kd")
@@ -95,38 +106,41 @@ sheet(
 )
 
 # %% [markdown]
-# Blue: the student is too dark; red: too bright. The teacher asks for little, and for nothing that cannot be seen in
-# the LR image.
+# Blue: the student is too dark; red: too bright. The teacher asks only for small changes, and for nothing that cannot
+# be computed from the LR image.
+
 
 # %%
-# Exercise 1: what would L_gt + L_kd be if the student's image were the mean of ground truth and teacher?
-# Use `hr_image` and `teacher_image`, and no image of the student.
-answer = ...  # replace the dots
+# Exercise 06.1: what is L_gt + L_kd if the student's image is the mean of ground truth and teacher? Write it as one
+# expression of both, without the student.
+def middle_loss(gt, teacher):
+    return ...  # replace the dots
 
-middle = (hr_image + teacher_image) / 2
-found = create("kd", {}, ("T",)).loss(lambda lr: middle, batch)
-assert answer is ... or abs(answer - sum(found.values())) < 1e-5, "how far is the middle from both ends?"
+
+check("06.1", middle_loss)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# answer = (hr_image - teacher_image).abs().mean()
+# def middle_loss(gt, teacher):
+#     return (gt - teacher).abs().mean()
 # ```
 #
-# Half the distance twice. At either end it would be the same: with equal weights every value between the two targets is
-# equally good, and only values outside of them are pulled.
+# It is half the distance, twice. At either end the sum would be the same: with equal weights every value between the
+# two targets is equally good, and only values outside are pulled.
+#
 # </details>
 
 # %% [markdown]
 # ## AT: look where the teacher looks
 #
-# Attention transfer compares the *energy* of the features, place by place: for every feature point
+# Attention transfer compares the *energy* of the features $F$, place by place. The map $a$ is, for every feature point,
 #
 # $$a = \frac{\sum_c F_c^2}{\lVert \sum_c F_c^2\rVert_2},\qquad
 # \mathcal L = \lVert S - GT\rVert_1 + \beta \sum_{points} \lVert a_S - a_T\rVert_1 .$$
 #
-# Summing over the channels makes networks of unequal width comparable. There is no term for the teacher's image.
+# Summing over the channels $c$ makes networks of different width comparable. There is no term for the teacher's image.
 
 # %%
 from mtkd.methods.at import attention_map
@@ -180,9 +194,9 @@ looking = Controls(attention, point=list(POINTS), picture=["chelsea", "astronaut
 display(looking)
 
 # %% [markdown]
-# The AT student has learned what it was asked for: its maps are nearer to the teacher's. Does that make better images?
-# AT's publication is about classification, where the loss is a different one; beta has to be chosen anew. The values
-# that were tried (the tables below have the one that was best on the held-out images):
+# The AT student has learned what it was asked to: its maps are nearer to the teacher's. Does that make better images?
+# AT was published for classification, with another main loss, so beta has to be chosen anew. These values were tried
+# (the tables below use the one that was best on the held-out images):
 
 # %%
 from mtkd.experiments.maintain.evidence import measured_report
@@ -200,34 +214,37 @@ Markdown("\n".join(lines))
 
 
 # %%
-# Exercise 2: write the attention map of (N, C, h, w) features, as (N, h w).
-def mine(features):
+# Exercise 06.2: AT's publication tries other powers, too. Write the map of (N, C, h, w) features for any power of |F|,
+# as (N, h w). With power = 2 it is the map above; a larger power gives the strongest channel more weight.
+def power_map(features, power):
     return ...
 
 
-x = torch.rand(2, 5, 4, 6)
-assert mine(x) is ... or torch.allclose(mine(x), attention_map(x)), "the L2 norm over all places of one picture is 1"
+check("06.2", power_map)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# def mine(features):
-#     energy = features.square().sum(1).flatten(1)
+# def power_map(features, power):
+#     energy = features.abs().pow(power).sum(1).flatten(1)
 #     return energy / energy.norm(dim=1, keepdim=True)
 # ```
 #
-# Squares forget the sign, the sum forgets the channel, the norm forgets the size: what is left is where.
+# The absolute value discards the sign, the sum discards the channel, the norm discards the size. What remains is
+# *where*.
+#
 # </details>
 
 # %% [markdown]
 # ## FAKD: which places look alike
 #
-# Feature affinity keeps what AT throws away, the direction of the feature vectors, as far as it can be compared between
-# networks of unequal width: the cosine of every pair of places.
+# Feature affinity keeps what AT discards: the direction of the feature vectors. Directions in networks of different
+# width cannot be compared, but the cosine of the angle between two places $i$ and $j$ can. The affinity matrix $R$
+# holds it for every pair of places:
 #
-# $$A_{ij} = \frac{F_i \cdot F_j}{\lVert F_i\rVert\,\lVert F_j\rVert},\qquad
-# \mathcal L = \tfrac12\lVert S - GT\rVert_1 + \tfrac12\lVert S - T\rVert_1 + w\sum_{points}\lVert A_S - A_T\rVert_1$$
+# $$R_{ij} = \frac{F_i \cdot F_j}{\lVert F_i\rVert\,\lVert F_j\rVert},\qquad
+# \mathcal L = \tfrac12\lVert S - GT\rVert_1 + \tfrac12\lVert S - T\rVert_1 + w\sum_{points}\lVert R_S - R_T\rVert_1$$
 
 # %%
 terms = losses("fakd")
@@ -241,8 +258,8 @@ torch.testing.assert_close(terms["L_gt"] + terms["L_kd"], (loss_gt + loss_kd) / 
 assert terms.keys() == {"L_gt", "L_kd", "L_fa"}
 
 # %% [markdown]
-# The weight w is 10 in the publication, for images of 0 to 255; ours are of 0 to 1, so it is 10 / 255. The matrices of
-# a patch of 6 x 6 places have 36 x 36 entries, from black (0 or less) to pale yellow (1):
+# The weight w is 10 in the publication, for images of 0 to 255; our images are in 0 to 1, so it is 10 / 255. For a
+# patch of 6 x 6 places the matrix has 36 x 36 entries, drawn from black (0 or less) to pale yellow (1).
 
 # %%
 from mtkd.course.baselines import affinity_picture
@@ -254,7 +271,8 @@ for who, maps in (("teacher", teacher_maps), ("student", student_maps)):
 sheet(cells, zoom=6, columns=3)
 
 # %% [markdown]
-# A row of the matrix is a map: how much does every place look like *this* one? On the whole patch, for one place:
+# A row of the matrix is a map: how similar is every place to *this* one? Here it is drawn for one place on the whole
+# patch.
 
 
 # %%
@@ -276,33 +294,36 @@ places = Controls(alike, row=(0, 23), column=(0, 23), point=list(POINTS))
 display(places)
 
 # %%
-# Exercise 3: how many GiB (2 ** 30 bytes) do all affinity matrices of one step take, in float32, at the paper's size:
-# LR patches of 64 x 64, batch 16, three feature points, student and teacher?
-answer = ...  # replace the dots
+# Exercise 06.3: how many GiB (2 ** 30 bytes) do all affinity matrices of one step take, in float32, at the paper's
+# size: LR patches of 64 x 64, batch 16, three feature points, student and teacher?
+answer_3 = ...  # replace the dots
 
-assert answer is ... or abs(answer - 6) < 1e-3, "a matrix has (64 * 64) ** 2 entries of 4 bytes"
+check("06.3", answer_3)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# answer = 16 * 3 * 2 * (64 * 64) ** 2 * 4 / 2**30
+# answer_3 = 16 * 3 * 2 * (64 * 64) ** 2 * 4 / 2**30
 # ```
 #
-# The library never holds more than one matrix: it sums sample by sample, and makes the gradient in the same pass.
+# The library never holds more than one matrix: it works sample by sample, and computes the gradient in the same pass.
+#
 # </details>
 
 # %% [markdown]
 # ## DUKD: more pairs out of the same patch
 #
-# Data upcycling asks the teacher about images for which no ground truth exists.
+# Data upcycling also asks the teacher about images that have no ground truth.
 #
-# - *Zoom-in*: a tile g of the **HR** patch, as large as an LR patch, is enlarged by both. The student sees it changed
-#   by F (inverted, flipped, transposed, each with probability p), and its answer is changed back:
-#   $\lVert T(g) - F^{-1}(S(F(g)))\rVert_1$. A good network would not care.
-# - *Zoom-out*: the LR patch x is shrunk once more (x / 4), so that x itself is the ground truth of an even smaller one.
+# - *Zoom-in*: a tile g of the **HR** patch, as large as an LR patch, is upscaled by both networks. The student sees it
+#   changed by F (here not features, but a random change: inverted, flipped, transposed, each with probability p), and
+#   its result is changed back: $\lVert T(g) - F^{-1}(S(F(g)))\rVert_1$. For a perfect network F would make no
+#   difference.
+# - *Zoom-out*: the LR patch x is downscaled once more (x / 4), so that x itself is the ground truth of an even smaller
+#   image.
 #
-# First zoom-in, one column for each change F:
+# First zoom-in, with one column for each change F:
 
 # %%
 from mtkd.course.baselines import upcycled
@@ -310,10 +331,11 @@ from mtkd.course.baselines import upcycled
 upcycled(student, teacher, lr_image[1:], hr_image[1:], ("invert", "flip H", "flip W", "transpose"))
 
 # %% [markdown]
-# What the student gets, what it makes of it, and the error to the teacher that is left when F is undone (pale yellow: 8
-# levels). The student does care: it errs most on the inverted tile. The inverse of F has to undo in **reverse order**.
-# All four terms, with the library's random numbers drawn again from the batch's seed; `lp` weighs what is compared with
-# a ground truth, `lk` what is compared with the teacher. Then the images of zoom-out:
+# The rows show the student's input, its output, and the difference from the teacher that is left when F is undone (pale
+# yellow: 8 levels). For this student F does matter: it errs most on the inverted tile. The inverse of F has to undo the
+# changes in **reverse order**. The next cell computes all four terms, with the library's random numbers drawn again
+# from the seed of the batch. `lp` is the weight of terms with a ground truth, `lk` of terms with the teacher. Then come
+# the images of zoom-out.
 
 # %%
 import numpy as np
@@ -343,7 +365,7 @@ assert terms.keys() == {"L_gt", "L_kd", "L_zoom_in", "L_zoom_out"}
 # %%
 sheet(
     [
-        ("x, shrunk once more", "6 x 6 (nearest)", to_uint8(smaller[1]).repeat(16, 0).repeat(16, 1)),
+        ("x, downscaled again", "6 x 6 (nearest)", to_uint8(smaller[1]).repeat(16, 0).repeat(16, 1)),
         ("S(x / 4)", "the student's answer", to_uint8(again[1]).repeat(4, 0).repeat(4, 1)),
         ("T(x / 4)", "the teacher's", to_uint8(wanted[1]).repeat(4, 0).repeat(4, 1)),
         ("x", "the ground truth", to_uint8(lr_image[1]).repeat(4, 0).repeat(4, 1)),
@@ -352,20 +374,18 @@ sheet(
 )
 
 # %% [markdown]
-# The publication gives each student values of its own. Its RCAN student has p = 0 and no zoom-out at x4: then the
-# zoom-in term alone is new. Its public code takes two optimiser steps a batch; here the terms are summed in one, so
+# The publication has different settings for each student. Its RCAN student has p = 0 and no zoom-out at x4, so only the
+# zoom-in term is new. Its public code takes two optimiser steps per batch; here the terms are summed into one step, so
 # that all methods take equally many.
 
 
 # %%
-# Exercise 4: an image (..., H, W) was flipped along H (dimension -2), then transposed. Undo it.
+# Exercise 06.4: an image (..., H, W) was flipped along H (dimension -2), then transposed. Undo it.
 def undo(image):
     return ...
 
 
-x = torch.rand(3, 6, 6)
-changed = x.flip(-2).transpose(-1, -2)
-assert undo(changed) is ... or torch.equal(undo(changed), x), "the last change is undone first"
+check("06.4", undo)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
@@ -375,22 +395,26 @@ assert undo(changed) is ... or torch.equal(undo(changed), x), "the last change i
 #     return image.transpose(-1, -2).flip(-2)
 # ```
 #
-# Undone in the order in which they were made, the two would give a rotation by 180 degrees.
+# Undone in the order in which they were made, the two changes would leave a rotation by 180 degrees. (`flip(-1)`, then
+# the transpose, is the same function.)
+#
 # </details>
 
 # %% [markdown]
 # ## CrossKD: the student's features through the teacher's tail
 #
-# The student's last features go into the frozen teacher's tail, whose weights stay as they are; the gradient passes
-# through it. If the features are as good as the teacher's own, the *cross image* C is too.
+# The student's last features $F_S$ go through a projection into the tail of the frozen teacher; the gradient passes
+# through the tail, whose weights do not change. If the features are as good as the teacher's own, so is the *cross
+# image* $C$.
 #
 # $$\mathcal L = \lVert S - GT\rVert_1 + \lVert C - GT\rVert_1 + \lVert C - T\rVert_1,\qquad
 # C = \mathrm{tail}_T(\mathrm{proj}(F_S))$$
 #
-# **This is a reconstruction.** We know of no formula in the publication that could be checked, and of no public code;
-# which features are crossed, how widths are matched and how terms are weighted is our reading. Results under this name
-# say nothing about the original. AT, FAKD and DUKD follow public descriptions; there the weights are what is free: they
-# differ between public codes (above), and AT's has to be chosen anew.
+# **This is a reconstruction.** We know of no formula in the publication that could be checked, and of no public code.
+# Which features are crossed, how widths are matched and how terms are weighted is our reading, and results under this
+# name say nothing about the original. AT, FAKD and DUKD follow public descriptions; only their weights are a free
+# choice: they differ between public implementations (above), and AT's has to be chosen anew. Also, AT's public code
+# compares the maps by squares, ours by absolute values.
 
 # %%
 torch.manual_seed(1)
@@ -405,9 +429,9 @@ assert terms.keys() == {"L_gt", "L_cross_gt", "L_cross_kd"}
 print(method.project, "is trained with the student")
 
 # %% [markdown]
-# The projection starts at random, so the cross image starts as a random pattern on top of the bilinearly enlarged LR
-# image, which the tail of a mini network adds. How far do the features of a student that was
-# *not* trained for it carry, if the projection alone is fitted?
+# The projection starts at random, so the cross image starts as a random pattern on top of the bilinearly upscaled LR
+# image, which the tail of a mini network adds. This student was *not* trained for CrossKD. How good is the cross image
+# if only the projection is fitted?
 
 # %%
 before = to_uint8(cross_image[1])
@@ -431,14 +455,14 @@ sheet(
 )
 
 # %% [markdown]
-# A linear map of the student's features, read by the teacher's tail, gives nearly the student's image: what both know
-# is stored alike enough.
+# A linear map of the student's features, read by the teacher's tail, gives nearly the student's image: the two feature
+# spaces are almost linearly related.
 #
-# ## What they cost
+# ## What the methods cost
 #
-# KD and MTKD need the target's image alone: the teachers run once per training image, before the training, and what
-# they said is kept. Methods that look at features, or ask about other images, run the teacher in every step.
-# Operations are counted for the recipes of the bundled runs (forward, backward, the teacher's passes).
+# KD and MTKD need only the target's image: the teachers run once per training image, before the training, and their
+# images are stored. Methods that compare features, or ask the teacher about other images, run it in every step. The
+# operations (forward, backward, the teacher's passes) are counted for the recipes of the bundled runs.
 
 # %%
 from mtkd.course.baselines import as_table, training_flops
@@ -469,10 +493,11 @@ bars(
 # %% [markdown]
 # ## What is recorded, beside the paper's numbers
 #
-# A dash: nothing was measured or printed; rows fill up as runs are recorded. The printed numbers are for networks some
-# forty to a hundred times larger and for far longer trainings: compare the *differences*, not the values. Both are over
-# the student without distillation; the measured one compares students of equal seeds, so it need not be the difference
-# of the two means; (n/m) counts the images on which it is better.
+# A dash means that nothing was measured or printed. The paper's numbers are for networks some forty to a hundred times
+# larger and for far longer trainings: compare the *differences*, not the values. The differences are over the student
+# without distillation. The measured one compares students of the same seed, so it need not equal the difference of the
+# two means; (13/14) means better on 13 of 14 images. Mind the seeds: a difference over three seeds and one over a
+# single seed do not compare ([lesson 7](07_ablations.ipynb)).
 
 # %%
 from mtkd.experiments.plan import load_plan
@@ -512,7 +537,7 @@ for student_title, table in TABLES.items():
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# In the paper MTKD's gain is the largest everywhere. How far ahead is it of the best of the others?
+# In the paper MTKD gains the most everywhere. How far ahead is it of the best other method?
 
 # %%
 lines = []
@@ -525,15 +550,35 @@ for student_title, table in TABLES.items():
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# At our size no such lead is recorded (one seed of AT, FAKD, DUKD and CrossKD): CrossKD, as we reconstruct it, is level
-# with MTKD or ahead of it on every student. AT and FAKD, which gain next to nothing elsewhere, are far ahead with the
-# SwinIR student; [notebook 9](09_findings.ipynb) looks for the reason. The paper's numbers for DUKD and CrossKD are
-# taken from their publications, trained elsewhere (Sec. 5.1); ours all come from one loop with the same data, steps and
-# optimiser.
+# At our size MTKD has no such lead (AT, FAKD, DUKD and CrossKD with one seed each): CrossKD, as we reconstruct it, is
+# level with MTKD or ahead of it on every student. AT and FAKD, which gain next to nothing elsewhere, are far ahead with
+# the SwinIR student; [lesson 9](09_findings.ipynb) looks for the reason. The paper takes its numbers for DUKD and
+# CrossKD from their publications, trained elsewhere (Sec. 5.1); ours all come from one loop with the same data, steps
+# and optimiser.
+
+# %% [markdown]
+# ## What the paper says, what we found
+
+# %%
+from mtkd.course.conclusions import conclusion
+
+Markdown(conclusion("06"))
+
+# %%
+progress("06")
+
+# %% [markdown]
+# ## What to keep
 #
-# ## What to take along
+# - Five methods give five answers to the question what a teacher knows: its image, where its features are strong, which
+#   places it finds similar, its results on other images, and how it reads features.
+# - Feature methods need access to the teacher's features, and run it in every step. MTKD, like KD, needs images only:
+#   that is why its teachers may have any architecture.
 #
-# - Five methods, five answers to "what does a teacher know": its image, where it looks, what it finds alike, what it
-#   says of other images, how it reads features.
-# - Feature methods need a teacher of a known inside, and run it in every step. MTKD, like KD, needs images alone: that
-#   is why its teachers may be of any architecture.
+# ## To think about
+#
+# Your student has 30,000 parameters, and your teacher is a web service that returns images and nothing else. Which of
+# the six methods can you use, which do you choose, and what would change your mind? ([Open question
+# 6](../docs/teaching/open-questions.md), with a rubric.)
+#
+# **Next:** [the ablations](07_ablations.ipynb): which part of the method does what?

@@ -14,10 +14,10 @@
 # %% [markdown]
 # # 7. Ablations
 #
-# **Goal.** Read Table 5, the paper's beside ours, down to the single image; know what a difference of a few hundredths
-# of a dB is worth; and train one more variant yourself.
+# **Goal.** Read Table 5, the paper's beside ours, down to the single image. Know what a difference of a few hundredths
+# of a dB is worth. Train one more variant yourself.
 #
-# **Time.** about 35 minutes to read, 90 seconds to run.
+# **Time.** About 35 minutes to read, 90 seconds to run.
 #
 # *In the paper:* Sec. 5.3, Table 5.
 #
@@ -27,9 +27,9 @@
 # [mtkd/experiments/records.py](../mtkd/experiments/records.py),
 # [mtkd/explore/evidence/ablations.py](../mtkd/explore/evidence/ablations.py)
 #
-# An *ablation* takes one part away from a method and trains again. If the result gets worse, the part was of use; if it
-# does not, either the part is of no use or the experiment is too small to see it. Telling these two apart is what this
-# notebook is about.
+# An *ablation* takes one part away from a method and trains again. If the result gets worse, the part was useful. If it
+# does not, either the part is useless or the experiment is too small to show its use. This lesson is about telling
+# these two apart.
 
 # %%
 import math
@@ -40,9 +40,11 @@ import torch
 from IPython.display import Markdown, display
 from scipy import stats
 
-from mtkd import networks, zoo
+from mtkd import networks
+from mtkd.course import check, progress
 from mtkd.course.lessons import Controls, lesson, study
 from mtkd.data.examples import EXAMPLES, example
+from mtkd.experiments.claims import evidence, printed_evidence
 from mtkd.experiments.maintain.evidence import measured_report
 from mtkd.experiments.plan import load_plan, load_recipe
 from mtkd.experiments.published import published
@@ -73,14 +75,16 @@ variants = ("v1", "v2", "v3", "v4", "v5", "v6", "v7")
 # The full method has three teachers, an aggregator of DCTSwin blocks, and the wavelet loss of Eq. 3. The variants come
 # in three studies:
 #
-# - **teachers** (Sec. 5.3.1): v1 merges two, SwinIR and EDSR; v2 has SwinIR alone;
-# - **aggregator** (Sec. 5.3.2): v3 has Mixer layers in the place of attention between DCT and IDCT; v4 keeps the
-#   attention and leaves DCT and IDCT out;
+# - **teachers** (Sec. 5.3.1): v1 merges two, SwinIR and EDSR; v2 has SwinIR alone, because it is the paper's best
+#   teacher. Among our mini teachers at x4 it is the weakest, so part of what v2 loses is due to its teacher;
+# - **aggregator** (Sec. 5.3.2): v3 replaces DCT, attention and IDCT by Mixer layers (the paper replaces whole blocks);
+#   v4 keeps the attention and leaves DCT and IDCT out;
 # - **loss** (Sec. 5.3.3): v5 compares the images with L1, v6 compares their DCTs, v7 compares the detail bands LH, HL,
 #   HH and leaves LL out.
 #
-# v1 to v4 change Stage 1: another aggregator is trained, and the student sees nothing of it but another target image.
-# v5 to v7 change Stage 2. In the code a variant is a recipe, and the difference of two recipes is all there is to it:
+# v1 to v4 change Stage 1: another aggregator is trained, and all that the student sees of it is another target image.
+# v5 to v7 change Stage 2. In the code a variant is a recipe, and it differs from the full method only in what is
+# printed here:
 
 # %%
 full = plan.recipe("rcan_tiny-mtkd", 4)
@@ -91,30 +95,32 @@ for variant in variants:
 print("full", full.teachers, full.method.options)
 
 # %%
-# Exercise 1: the aggregator of v1 sees two teachers' images, RGB each, pixel-unshuffled by 4. How many channels enter
-# its first convolution?
-answer = ...  # replace the dots
+# Exercise 07.1: the aggregator of v1 sees two teachers' images, RGB each, pixel-unshuffled by 4. How many channels
+# enter its first convolution?
+answer_1 = ...  # replace the dots
 
-assert answer is ... or answer == zoo.load("aggregator_mini-v1", 4).aggregator.conv_first.in_channels, "3 N s squared"
+check("07.1", answer_1)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# answer = 3 * 2 * 4**2
+# answer_1 = 3 * 2 * 4**2
 # ```
 #
 # Each of the two images has 3 channels, and pixel-unshuffle turns each channel into s² = 16. With three teachers it is
 # 144, so that v1 and v2 also have fewer parameters than the full aggregator.
+#
 # </details>
 
 # %% [markdown]
 # ## Table 5, the paper's numbers beside ours
 #
-# The paper prints one number a variant: its PSNR on Urban100 at x4, the student being `rcan_lightweight`. Ours is a far
-# smaller network (`rcan_tiny`) on Set5 and Set14. So the values themselves can not be compared, but differences can:
-# how much worse than the full method is each variant? *Seeds* says over how many trainings a value is averaged;
-# differences are taken between runs of the same seed on the same images.
+# The paper prints PSNR and SSIM of each variant on Urban100 at x4, with the student `rcan_lightweight`. Our student is
+# a far smaller network (`rcan_tiny`), measured on Set5 and Set14. So the values cannot be compared, but the differences
+# can: how much worse than the full method is each variant? *Seeds* is the number of trainings that a value is averaged
+# over. Differences are taken between runs of the same seed on the same images; "MTKD − it" is positive where the full
+# method is better.
 
 # %%
 printed = {label: cells["Urban100"][0] for label, cells in published().tables["table5"][4].items()}
@@ -133,11 +139,11 @@ for label in ("scratch", *variants, "mtkd"):
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# Where does one of these numbers come from? For each seed the two students are compared on the same images; the
-# difference $d_i$ of image $i$ is averaged over the images, then over the seeds that both have:
+# Where does one of these numbers come from? For each of the $n$ seeds that both students have, they are compared on the
+# same $m$ images. The difference is averaged over the images, then over the seeds:
 #
-# $$ \bar d = \frac{1}{S} \sum_{s=1}^{S} \frac{1}{n} \sum_{i=1}^{n}
-# \left( \mathrm{PSNR}_{s,i}^{\text{MTKD}} - \mathrm{PSNR}_{s,i}^{v} \right) $$
+# $$ \bar d = \frac{1}{n} \sum_{j=1}^{n} d_j, \qquad d_j = \frac{1}{m} \sum_{i=1}^{m}
+# \left( \mathrm{PSNR}_{j,i}^{\text{MTKD}} - \mathrm{PSNR}_{j,i}^{\text{variant}} \right) $$
 
 
 # %%
@@ -161,8 +167,9 @@ for name in ("Set5", "Set14"):
 print("by hand, v7 on Set14:", f"{by_hand:+.4f} dB; in the table:", over["mtkd", "v7"]["Set14"]["mean"])
 
 # %% [markdown]
-# The same as a picture. A point to the right of zero is what Table 5 says: the full method is better. Hollow points are
-# differences of a single pair of runs; behind each stands on how many images the full method wins.
+# The chart shows the same numbers. A point to the right of zero agrees with Table 5: the full method is better. A
+# hollow point is the difference of a single pair of runs. Beside each point stands the number of images on which the
+# full method wins.
 
 # %%
 charts.differences(report, "table5", [("mtkd", variant) for variant in (*variants, "scratch")])
@@ -172,14 +179,15 @@ lost = [v for v in variants if min(over["mtkd", v][name]["mean"] for name in ("S
 print(f"MTKD is more than 0.02 dB better on both sets than: {', '.join(lost)}; in the paper: than all seven")
 
 # %% [markdown]
-# Is the rest a finding, "these parts do nothing", or is it noise? For that one must know how large the noise is.
+# For the other variants, is "these parts do nothing" a finding, or does noise hide an effect? To answer, we must know
+# how large the noise is.
 
 # %% [markdown]
 # ## How large is the noise?
 #
-# PSNR differs by many dB between an easy and a hard image, and two trainings that differ in nothing but the seed do not
-# give the same student. Both are noise here, and of both the comparison gets rid in part by *pairing*: image with same
-# image, seed with same seed. The spread (standard deviation) of each:
+# PSNR differs by many dB between an easy and a hard image, and two trainings that differ only in the seed do not give
+# the same student. Both are noise here, and *pairing* removes part of both: we compare on the same image, and with the
+# same seed. The table has the spread (standard deviation) of each:
 
 # %%
 name = "Set14"
@@ -203,33 +211,44 @@ MTKD − scratch by seed: {", ".join(f"{gain:+.3f}" for gain in by_seed)} dB; me
 """)
 
 # %% [markdown]
-# Pairing the images takes away most of the first kind: hard images are hard for both. Pairing seeds takes away what the
-# two trainings share, the initial weights and the order of patches; how much that is, the last three rows say. What is
-# left over the seeds is the noise of a difference.
+# Pairing the images removes most of the first kind: hard images are hard for both students. Pairing the seeds removes
+# what the two trainings share: the initial weights and the order of the patches. The last three rows show how much that
+# is. The spread that remains over the seeds is the noise of a difference.
 #
-# From $S$ seeds with standard deviation $\sigma$, the 95 % interval of the mean difference is
+# If the differences of $n$ seeds have the standard deviation $\sigma$, the 97.5 % interval of their mean is
 #
-# $$ \bar d \pm t_{0.975,\,S-1} \, \sigma / \sqrt{S} $$
+# $$ \bar d \pm t_{0.9875,\,n-1} \, \sigma / \sqrt{n} $$
 #
-# with Student's $t$. The report says *holds* only if there are three seeds or more and the interval lies above zero.
+# with Student's $t$ for $n - 1$ degrees of freedom. From three seeds on it decides: *better* if the interval lies above
+# zero, *worse* if below, *level* if within 0.02 dB of zero, the smallest difference of interest; otherwise the
+# comparison is *undecided*. The report applies this rule to Set14 and the held-out images together, 34 images. It looks
+# twice, at three seeds and at a larger number that was fixed beforehand, and therefore uses 97.5 and not 95 %. Whoever
+# tests again after every added seed finds something in the end.
+
+# %%
+from mtkd.course.schemes import student_t
+
+student_t()
 
 # %%
 paired = pair(first, second)
-half = stats.t.ppf(0.975, len(by_seed) - 1) * stdev(by_seed) / math.sqrt(len(by_seed))
-assert np.allclose(paired.interval, (fmean(by_seed) - half, fmean(by_seed) + half))
-low, high = paired.interval
-print(f"MTKD over scratch on {name}: {paired.mean:+.3f} dB, 95 % interval {low:+.3f} to {high:+.3f}: {paired.verdict}")
-print("a single seed:", pair({1: first[1]}, {1: second[1]}).interval, pair({1: first[1]}, {1: second[1]}).verdict)
+half = stats.t.ppf(0.9875, len(by_seed) - 1) * stdev(by_seed) / math.sqrt(len(by_seed))
+assert np.allclose(paired.tested, (fmean(by_seed) - half, fmean(by_seed) + half))
+low, high = paired.tested
+print(
+    f"MTKD over scratch on {name}: {paired.mean:+.3f} dB, 97.5 % interval {low:+.3f} to {high:+.3f}: {paired.verdict}"
+)
+print("a single seed:", pair({1: first[1]}, {1: second[1]}).tested, pair({1: first[1]}, {1: second[1]}).verdict)
 
 # %% [markdown]
-# **What one seed can not say.** Its interval is infinite: nothing tells how far another seed would move the number.
-# Winning on 14 of 14 images is no way out. The images judge *this pair of students*, not the methods that made them: a
-# seed with a poor start loses on all images alike.
+# **What one seed cannot say.** Its interval is infinite: nothing tells us how far another seed would move the number.
+# Winning on all 14 images does not help. The images judge *this pair of students*, not the methods that made them: a
+# seed with a poor start loses on all images.
 #
-# There is a second trap. A row over several seeds and a row over one must not be subtracted from one another: if seed 1
-# happens to be poor for the student without distillation, everything that was compared with it at seed 1 looks good.
-# That is why the table above compares same seed with same seed, and why "v1 over scratch" may be larger than "MTKD over
-# scratch" while "MTKD − v1" is about nothing. How large is that effect here?
+# There is a second trap. Do not subtract a row over one seed from a row over several: if seed 1 happens to be poor for
+# the student without distillation, everything that is compared with it at seed 1 looks good. That is why the table
+# above compares runs of the same seed, and why "v1 over scratch" can be larger than "MTKD over scratch" although "MTKD
+# − v1" is about 0. How large is this effect here? Compare the two panels:
 
 # %%
 only = {label: pair({1: scores(label, name)[1]}, {1: second[1]}) for label in ("mtkd", *variants)}
@@ -246,34 +265,36 @@ charts.bars(
 )
 
 # %%
-# Exercise 2: how many seeds would be needed for an interval of MTKD - scratch of at most 0.005 dB to each side, if the
-# spread stays as it is? Take 2 for Student's t. A whole number.
-spread = paired.spread
-answer = ...  # replace the dots
+# Exercise 07.2: how many seeds would be needed for an interval of MTKD - scratch of at most 0.005 dB to each side, if
+# the spread stays as it is? Take 2 for Student's t. A whole number.
+spread = round(paired.spread, 4)
+print(f"spread {spread:.4f} dB")
+answer_2 = ...  # replace the dots
 
-assert answer is ... or (2 * spread / answer**0.5 <= 0.005 < 2 * spread / (answer - 1) ** 0.5), "solve 2 s / sqrt(n)"
+check("07.2", answer_2)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# answer = math.ceil((2 * spread / 0.005) ** 2)
+# answer_2 = math.ceil((2 * spread / 0.005) ** 2)
 # ```
 #
-# Half the width needs four times the seeds. To tell variants apart that differ by a hundredth of a dB is a matter of
-# many trainings, not of looking closer.
+# Half the width needs four times the seeds. To tell apart variants that differ by a hundredth of a dB, one needs many
+# trainings, not a closer look.
+#
 # </details>
 
 # %% [markdown]
-# ## Does our order agree with the paper's?
+# ## Does our order agree with the paper's? (optional)
 #
-# Even if no single difference is certain, the *order* of the variants could agree. Spearman's rank correlation is the
-# ordinary correlation of the ranks $r_i$ (paper) and $q_i$ (ours):
+# Even if no single difference is certain, the *order* of the variants could agree with the paper's. Spearman's rank
+# correlation is the ordinary correlation of the ranks $a_i$ (paper) and $b_i$ (ours):
 #
-# $$ \rho = \frac{\sum_i (r_i - \bar r)(q_i - \bar q)}
-# {\sqrt{\sum_i (r_i - \bar r)^2 \sum_i (q_i - \bar q)^2}} $$
+# $$ \rho = \frac{\sum_i (a_i - \bar a)(b_i - \bar b)}
+# {\sqrt{\sum_i (a_i - \bar a)^2 \sum_i (b_i - \bar b)^2}} $$
 #
-# Its p is the share of all orders that agree as well or better by chance.
+# Its p-value is the share of all possible orders that agree with the paper's as well or better.
 
 # %%
 paper = {v: printed[v] - printed["mtkd"] for v in variants}
@@ -286,10 +307,10 @@ def agreement(name, kept=variants):
 
 
 for name, values in ours.items():
-    r, q = (np.argsort(np.argsort(list(side.values()))) for side in (paper, values))
+    a, b = (np.argsort(np.argsort(list(side.values()))) for side in (paper, values))
     rho, p = agreement(name)
-    assert abs(rho - np.corrcoef(r, q)[0, 1]) < 1e-9 or len(set(values.values())) < len(values)  # ties share a rank
-    print(f"{name}: rank correlation {rho:+.2f} over {len(variants)} variants, p = {p:.2f}")
+    assert abs(rho - np.corrcoef(a, b)[0, 1]) < 1e-9 or len(set(values.values())) < len(values)  # ties share a rank
+    print(f"{name}: rank correlation {rho:+.2f} over {len(variants)} variants, p = {p:.3f}")
 charts.bars(
     {
         "paper, Urban100": paper,
@@ -300,37 +321,35 @@ charts.bars(
 )
 
 # %% [markdown]
-# Mind the two things that a rank correlation hides: one variant far from all others can make most of it, and the sizes
-# of the differences do not enter. Who makes it here?
+# On each set the order agrees to some extent. But a rank correlation hides two things: one or two variants far from the
+# others can make most of it, and the sizes of the differences do not count. And these are not three independent tests:
+# they judge the same students. Which variants make the correlation here?
 
 # %%
-# Exercise 3: which variant, left out, moves the rank correlation on Set14 most? Its name, "v1" to "v7".
-answer = ...  # replace the dots
+# Exercise 07.3: what is the smallest p-value that any order of seven variants can give? Count the orders.
+answer_3 = ...  # replace the dots
 
-assert answer is ... or all(
-    abs(agreement("Set14", [v for v in variants if v != answer])[0] - agreement("Set14")[0])
-    >= abs(agreement("Set14", [v for v in variants if v != other])[0] - agreement("Set14")[0])
-    for other in variants
-), "try each: agreement(name, kept)"
-assert answer is ... or answer in variants
+check("07.3", answer_3)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# without = {v: agreement("Set14", [kept for kept in variants if kept != v])[0] for v in variants}
-# answer = max(variants, key=lambda v: abs(without[v] - agreement("Set14")[0]))
+# answer_3 = 1 / math.factorial(7)
 # ```
 #
-# Print `without` as a whole: a rank correlation that one row of the table decides is not much of an agreement.
+# One order of 5,040 agrees perfectly, so p cannot fall below 0.0002. With four variants the smallest p would be 1 /
+# 24 = 0.04: such a table could hardly show anything. Try `agreement("Set14", kept)` without one variant as well: if a
+# single row of the table decides the correlation, it is not much of an agreement.
+#
 # </details>
 
 # %% [markdown]
-# ## v3 has as many parameters
+# ## v3 has as many parameters (optional)
 #
-# If v3 is worse because it is smaller, nothing is learned about Mixer layers. The paper keeps the number of parameters
-# "similar"; here the hidden width of the token MLP, 28, is chosen for that. Attention over C = 24 channels has
-# $4C^2 + 4C$ weights and biases and a table of relative positions for 6 heads and windows of 8; the token MLP maps
+# If v3 were worse because it is smaller, we would learn nothing about Mixer layers. The paper keeps the number of
+# parameters "similar"; here the hidden width of the token MLP, 28, is chosen for that. Attention over C = 24 channels
+# has $4C^2 + 4C$ weights and biases, and a table of relative positions for 6 heads and windows of 8. The token MLP maps
 # 64 → 28 → 64:
 
 # %%
@@ -344,11 +363,11 @@ print(f"a layer: attention {attention:,}, token MLP {token_mlp:,}; in 4 blocks o
 print(f"v3 has {1 - count['_v3'] / count['']:.2%} fewer parameters")
 
 # %% [markdown]
-# ## Where do the variants differ?
+# ## Where do the variants differ? (optional)
 #
-# Numbers over sets say how much, not where. Below, crops of the bundled examples through every variant's student
-# (seed 1). Each difference is taken to the full method's image, in luma levels: red where the variant is brighter, blue
-# where it is darker, full colour at 12 levels; *rms* is its root mean square.
+# Numbers over sets say how much, not where. The pictures show crops of the bundled examples, as upscaled by the student
+# of every variant (seed 1). Each difference is from the image of the full method, in luma levels: red where the variant
+# is brighter, blue where it is darker, full colour at 12 levels; *rms* is its root mean square.
 
 # %%
 names = ["rcan_tiny-mtkd", "rcan_tiny-scratch", *(f"rcan_tiny-{variant}" for variant in variants)]
@@ -370,9 +389,9 @@ for name in names[1:]:
 sheet(cells, zoom=1, columns=5)
 
 # %% [markdown]
-# All of them differ from the full method along edges and in texture, v7 the most; the others by similar amounts, even
-# v3 and v4. Does that come from their targets? The targets can be compared as well: the aggregators v1 to v4 are
-# bundled too.
+# All variants differ from the full method along edges and in texture, v7 the most, and the others by similar amounts,
+# even v3 and v4. Does that come from their targets? The aggregators v1 to v4 are bundled too, so we can compare the
+# targets.
 
 # %%
 targets = compare(cropped["brick"], ["aggregator_mini", *(f"aggregator_mini-v{k}" for k in (1, 2, 3, 4))], scale=4)
@@ -389,13 +408,13 @@ for variant in ("v1", "v2", "v3", "v4"):
 Markdown("\n".join([*lines, "", "Root mean square, luma levels, on the piece of brick wall."]))
 
 # %% [markdown]
-# The targets of v3 and v4 are all but the same image as MT; the students that learned from them differ nearly as much
-# as those of v1 and v2. So what is seen in the students of v3 and v4 is not the aggregator: it is what training does
-# with a difference too small to matter. A picture of *one* student per variant is an anecdote, like a number with one
-# seed.
+# The targets of v3 and v4 are almost the same image as MT, but the students that learned from them differ nearly as
+# much as those of v1 and v2. So the differences of the students of v3 and v4 do not show the aggregator. They show how
+# training amplifies a difference that is too small to matter. A picture of *one* student per variant is an anecdote,
+# like a number with one seed.
 #
-# Choose a variant and an image: the full method, the variant, their difference, and who is nearer to the ground truth
-# (red: the variant; blue: the full method).
+# Choose a variant and an image. You see the full method, the variant, their difference, and which of them is nearer to
+# the ground truth (red: the variant; blue: the full method).
 
 
 # %%
@@ -421,18 +440,22 @@ choices = Controls(show, variant=["v7", *variants[:-1], "scratch"], image=["coff
 display(choices)
 
 # %% [markdown]
-# The same in the viewer that zooms in step; the layer *difference* is the one above. (Comes alive when run.)
+# The viewer shows the same; its layer *Difference* is the one above. (It comes alive when the notebook runs.)
 
 # %%
 captions = {name: f"{compared['coffee'][name].psnr:.2f} dB" for name in names}
-Viewer(panes=ablations.panes(compared["coffee"], names, "rcan_tiny-mtkd", captions, data_uri))
+Viewer(
+    panes=ablations.panes(compared["coffee"], names, "rcan_tiny-mtkd", captions, data_uri),
+    reference="ground truth",
+    baseline="rcan_tiny-mtkd",
+)
 
 # %% [markdown]
-# ## v7 does not see brightness
+# ## v7 does not see brightness (optional)
 #
-# v7 leaves LL out. A flat error, the whole image brighter by a constant, lies in LL alone: the detail bands are
-# differences of neighbours, in which a constant cancels. So v7's distillation loss is the same for a right image and
-# for one that is 20 levels too bright:
+# v7 leaves LL out. A flat error, where the whole image is too bright by a constant, lies in LL alone: the detail bands
+# are differences of neighbours, in which a constant cancels. So the distillation loss of v7 is the same for the
+# student's image and for one that is 20 levels brighter:
 
 # %%
 truth, image = (to_tensor(picture) for picture in (shown.hr_image, shown["rcan_tiny-mtkd"].image))
@@ -464,12 +487,12 @@ sheet(
 )
 
 # %% [markdown]
-# The DCT loss of v6 is nearly as blind: a flat error is one coefficient among thousands, and the mean over them hardly
-# moves. Yet v6 is anything but the worst. So blindness to brightness alone can not be what is wrong with v7.
+# The DCT loss of v6 is nearly as blind: a flat error is one coefficient among thousands, and their mean hardly changes.
+# Yet v6 is one of the best variants. So blindness to brightness alone cannot be what is wrong with v7.
 #
-# In training, the term $\alpha\,|I_{stu} - I_{GT}|$ with $\alpha = 0.1$ is left to hold the brightness. Does it
-# suffice? Measured on the examples: the squared luma error of the students, split by the Haar transform into the mean
-# of blocks of 16 pixels, and what is lost at each finer scale (the orthonormal transform keeps the sum).
+# In training, only the term $\alpha\,|I_{stu} - I_{GT}|$ with $\alpha = 0.1$ holds the brightness. Does it suffice? We
+# measure the squared luma error of the students on the examples. The Haar transform splits it into the error of means
+# over blocks of 16 pixels and the error at each finer scale (the orthonormal transform keeps the sum).
 
 # %%
 import pywt
@@ -492,18 +515,18 @@ lines += [f"| {name} | " + " | ".join(f"{x:.3f}" for x in values) + " |" for nam
 Markdown("\n".join([*lines, "", f"Squared luma levels but for the first column; mean over {len(EXAMPLES)} images."]))
 
 # %% [markdown]
-# It does hold the flat brightness: the mean is far below one level, and the blocks of 16 are no worse than those of
-# the other two; nobody would see a tint. What v7 loses lies mostly at level 2, the finest scale that is *inside* LL
-# and which the distillation no longer looks at. (v6 does look there: each scale has its coefficients.) The failure
-# that the loss allows and the one that the student makes are not the same; only the measurement tells. (One seed,
-# five images: the direction agrees with Set5, Set14 and the held-out images, the sizes may not.)
+# It does hold the brightness: the mean error is far below one level, and the blocks of 16 are no worse than those of
+# the other two students; nobody would see it. What v7 loses lies mostly at level 2, the finest scale *inside* LL, which
+# the distillation no longer sees. (v6 does see it: each scale has its coefficients.) So the error that the loss permits
+# is not the error that the student makes; only a measurement tells. (This is one seed and five images. The direction
+# agrees with Set5, Set14 and the held-out images; the sizes may not.)
 
 # %% [markdown]
-# ## Gain against cost
+# ## Gain against cost (optional)
 #
-# A gain of hundredths of a dB is cheap or dear depending on what it costs. Counted are the floating-point operations of
-# the student's training; the teachers' images are computed once and cached, and so count as nothing here, however many
-# teachers there are. Training the teachers and the aggregator comes on top.
+# Is a gain of hundredths of a dB worth its cost? The chart counts the floating-point operations of the student's
+# training. The teachers' images are computed once and stored, so they do not count here, however many teachers there
+# are. Training the teachers and the aggregator is an additional cost.
 
 # %%
 from plotly.graph_objects import FigureWidget
@@ -521,14 +544,14 @@ gains = {
 charts.bars({"gain over scratch on Set14": gains}, "dB", columns=1)
 
 # %% [markdown]
-# All cost about the same: the DCT loss (v6) adds somewhat, the wavelet transform next to nothing. What one pays for the
+# All cost about the same: the DCT loss (v6) adds a little, the wavelet transform next to nothing. The real cost of the
 # method is Stage 1.
 
 # %% [markdown]
-# ## One more variant
+# ## One more variant (optional)
 #
-# Every run has a recipe that can be asked for by name. A change of one key makes a new variant; a key that the method
-# does not know is refused. Two wavelet levels in the place of one:
+# Every run has a recipe with a name. Changing one key makes a new variant; a key that the method does not know is
+# refused. Here are two wavelet levels instead of one:
 
 # %%
 recipe = load_recipe("mini/rcan_tiny-mtkd_x4", ["method.options.levels=2"])
@@ -536,20 +559,20 @@ print(recipe.method, recipe.teachers, f"{recipe.iterations:,} steps, seed {recip
 print("\n".join(recipe.deviations()))
 
 # %%
-# Exercise 4: the recipe of "edsr_tiny-mtkd" for a lesson of 30 steps in which nothing but alpha is changed, to 1.
-answer = ...  # replace the dots
+# Exercise 07.4: make the recipe of "edsr_tiny-mtkd" for a lesson of 30 steps, with alpha = 1 as the only change.
+answer_4 = ...  # replace the dots
 
-assert answer is ... or answer.method.options["alpha"] == 1, "lesson(name, steps, [changes])"
-assert answer is ... or (answer.iterations, answer.teachers) == (30, ("aggregator_mini",)), "of edsr_tiny-mtkd"
+check("07.4", answer_4)
 
 # %% [markdown]
 # <details><summary>Solution</summary>
 #
 # ```python
-# answer = lesson("edsr_tiny-mtkd", 30, ["method.options.alpha=1"])
+# answer_4 = lesson("edsr_tiny-mtkd", 30, ["method.options.alpha=1"])
 # ```
 #
-# `lesson` is `load_recipe` with few steps and the bundled examples as training images.
+# `lesson` is `load_recipe` with few steps, and with the bundled examples as training images.
+#
 # </details>
 
 # %% [markdown]
@@ -567,14 +590,13 @@ lessons = study(
 charts.lines(lessons.of("validation PSNR-Y"), "step", "PSNR-Y of the held-out example, dB")
 
 # %% [markdown]
-# That shows that the variant trains, and no more: one image, one seed, a few hundred steps. What the long runs say
-# (*not measured* means that they are still to be made):
+# That shows that the variant trains, and no more: one image, one seed, a few hundred steps. The long runs say:
 
 # %%
 Markdown(f"K = 1 over K = 2, RCAN student, 10,000 steps: {sentence(report, 'controls', 'mtkd', 'k2')}")
 
 # %% [markdown]
-# For the long one there is the command line. `--dry-run` prints what would be done and how long it takes:
+# Long runs are started on the command line. `--dry-run` prints what would be done and how long it would take:
 #
 # ```
 # mtkd matrix table5 --only v6 --seeds 4 --dry-run
@@ -582,13 +604,13 @@ Markdown(f"K = 1 over K = 2, RCAN student, 10,000 steps: {sentence(report, 'cont
 # mtkd matrix report table5
 # ```
 #
-# A run is known by its recipe, its images and its teachers. What is in the bundled records or in your folder
-# `runs/mini` is not trained again, and what was stopped goes on. To compare with the full method, MTKD needs the same
-# seed:
-# `--only v6,mtkd,scratch --seeds 4,5,6`. (Training needs the images of BSDS400, the tables need Set5 and Set14.)
+# A run is identified by its recipe, its images and its teachers. Runs that are in the bundled records or in your folder
+# `runs/mini` are not trained again, and a stopped run continues. For a comparison with the full method, MTKD needs the
+# same seeds: `--only v6,mtkd,scratch --seeds 4,5,6`. (Training needs the images of BSDS400; the tables need Set5 and
+# Set14.)
 #
-# A variant of your own goes into a small plan file. Here: the DCT loss of v6, with a single teacher as target, the one
-# that the plan names `best`. What would it tell? Whether v6's gain needs the aggregator.
+# A variant of your own goes into a small plan file. This one takes the DCT loss of v6 and a single teacher as the
+# target, the one that the plan names `best`. It would tell whether the gain of v6 needs the aggregator.
 
 # %%
 from pathlib import Path
@@ -597,34 +619,50 @@ from tempfile import TemporaryDirectory
 mine = """
 extends: mini
 variants:
-  v8: {title: "v8: DCT loss, best teacher", like: v6, teachers: [best]}
+  v6_best: {title: "v6: DCT loss, best teacher", like: v6, teachers: [best]}
 tables:
-  table5: {variants: [scratch, v6, v8, mtkd]}
+  table5: {variants: [scratch, v6, v6_best, mtkd]}
 """
 with TemporaryDirectory() as folder:
     path = Path(folder) / "mine.yaml"
     path.write_text(mine)
-    v8 = load_plan(str(path)).recipe("rcan_tiny-v8", 4)
-print(v8.name, v8.teachers, v8.method.options)
+    variant = load_plan(str(path)).recipe("rcan_tiny-v6_best", 4)
+print(variant.name, variant.teachers, variant.method.options)
 
 # %% [markdown]
-# `mtkd matrix table5 --size mine.yaml --only v8 --seeds 1 --dry-run` then shows its tasks.
+# `mtkd matrix table5 --size mine.yaml --only v6_best --seeds 1 --dry-run` then shows its tasks.
 #
-# ## What Table 5 says here
+# ## What Table 5 says here (optional)
 #
-# The report checks the paper's three claims on this table with the rule of above, and says what speaks for them:
+# The report checks the paper's three claims about this table by the rule above, and names the evidence:
 
 # %%
 wanted = ("more-teachers", "dctswin", "wavelet-loss")
-lines = ["| claim | verdict | differences above 0 | in the paper's numbers |", "|---|---|--:|--:|"]
+lines = ["| claim | verdict | evidence | in the paper's numbers |", "|---|---|---|--:|"]
 for claim in report["claims"]:
     if claim["id"] in wanted:
-        above = f"{claim['positive']} of {claim['comparisons']}"
-        lines.append(
-            f"| {claim['text']} | {claim['verdict']} | {above} | {claim['printed'][0]} of {claim['printed'][1]} |"
-        )
+        lines.append(f"| {claim['text']} | {claim['verdict']} | {evidence(claim)} | {printed_evidence(claim)} |")
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# "Not enough seeds" is neither yes nor no. The paper gives no seeds and no spread, so the same could be asked of its
-# 0.1 dB between the full method and v6.
+# "Undecided" is neither yes nor no. The paper gives no seeds and no spread, so one can ask the same of its 0.1 dB
+# between the full method and v6.
+
+# %% [markdown]
+# ## What the paper says, what we found
+
+# %%
+from mtkd.course.conclusions import conclusion
+
+Markdown(conclusion("07"))
+
+# %%
+progress("07")
+
+# %% [markdown]
+# ## To think about
+#
+# Plan an experiment that separates v6 from MTKD: the question, the endpoint, the number of seeds, the images, and the
+# verdict for each outcome. ([Open question 7](../docs/teaching/open-questions.md), with a rubric.)
+#
+# **Next:** [attribution](08_attribution.ipynb): which pixels, and which teacher, made a detail?

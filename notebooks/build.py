@@ -46,6 +46,7 @@ def execute(source: Path, change: Callable[[nbformat.NotebookNode], None] | None
             if "data" in output:
                 output.data.pop("image/jpeg", None)  # pictures are judged here: PNG only
     notebook.metadata.pop("widgets", None)
+    notebook.metadata.get("jupytext", {}).pop("formats", None)  # with it, saving in JupyterLab would write the source
     notebook.metadata["language_info"] = {"name": "python"}
     return notebook
 

@@ -26,7 +26,7 @@ def test_deep_nesting_is_refused(opening: str, levels: int, tmp_path: Path) -> N
     """The C composer alone would end the process, not raise."""
     path = tmp_path / "deep.yaml"
     path.write_text(opening * levels)
-    with pytest.raises(UserError, match="mappings and lists in one another"):
+    with pytest.raises(UserError, match="nested mappings and lists"):
         read_yaml(path)
 
 

@@ -75,7 +75,7 @@ def interrupted(server: Server, tmp_path: Path) -> Remote:
     """A file of which the beginning has come."""
     server.faults["/a"] = [cut(100_000), *[cut(0)] * 2]
     one = remote(server, tmp_path)
-    with pytest.raises(UserError, match=r"given up after 3 tries .* bytes are kept in .*a\.bin\.part; the same"):
+    with pytest.raises(UserError, match=r"gave up after 3 tries .* bytes are kept in .*a\.bin\.part; run the same"):
         download(one, patience=HASTY)
     assert left(tmp_path) == {"a.bin.part"}
     server.requests.clear()
@@ -93,7 +93,7 @@ def test_server_errors_pass(server: Server, tmp_path: Path) -> None:
     download(remote(server, tmp_path), patience=HASTY)
     server.faults["/a"] = [status(500)] * 3
     other = Remote(f"{server.url}/a", tmp_path / "files" / "b")
-    with pytest.raises(UserError, match="given up after 3 tries .*the server answers 500.*try later"):
+    with pytest.raises(UserError, match="gave up after 3 tries .*the server answers 500.*try again later"):
         download(other, patience=HASTY)
 
 
@@ -138,10 +138,10 @@ def test_without_a_hash_nothing_is_joined(server: Server, tmp_path: Path) -> Non
 
 def test_wrong_bytes(server: Server, tmp_path: Path) -> None:
     one = remote(server, tmp_path, "0" * 64)
-    with pytest.raises(UserError, match=rf"/a: SHA256 .* expected 0{{64}} but got {HASH}\. Deleted .* fetches it anew"):
+    with pytest.raises(UserError, match=rf"/a: SHA256 .* expected 0{{64}} but got {HASH}\. Deleted .* fetch it again"):
         download(one, patience=HASTY)
     assert left(tmp_path) == set() and len(server.requests) == 1
-    with pytest.raises(UserError, match="has 400,000 bytes, 7 were expected; it is another file"):
+    with pytest.raises(UserError, match="has 400,000 bytes in place of 7; it is another file"):
         download(remote(server, tmp_path, None, 7), patience=HASTY)
     assert left(tmp_path) == set()
 
@@ -191,14 +191,16 @@ def test_no_end(tmp_path: Path) -> None:
                 handler.wfile.write(bytes(PIECE))
 
     with serving(faults={"/a": [endless]}) as server:
-        with pytest.raises(UserError, match="more than the 400,000 bytes expected; it is another file"):
+        with pytest.raises(UserError, match="more than the expected 400,000 bytes; it is another file"):
             download(remote(server, tmp_path), patience=HASTY)
         assert left(tmp_path) == set()
 
 
 def test_no_space_before_a_byte_comes(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloads.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000})())
-    with pytest.raises(UserError, match=r"no space left: a\.bin needs 400,000 bytes more, 1,000 are free; make room"):
+    with pytest.raises(
+        UserError, match=r"no space left: a\.bin needs 400,000 more bytes, 1,000 are free; free some space"
+    ):
         download(remote(server, tmp_path), patience=HASTY)
 
 
@@ -209,7 +211,7 @@ def test_a_disk_that_fills_up(server: Server, tmp_path: Path) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (150_001, before[1]))
     try:
-        with pytest.raises(UserError, match=r"a\.bin: no space left .*; 150,001 bytes are kept; make room"):
+        with pytest.raises(UserError, match=r"a\.bin: no space left .*; 150,001 bytes are kept; free some space"):
             download(one, patience=HASTY)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -227,16 +229,16 @@ def test_a_full_disk_stops_the_others(server: Server, tmp_path: Path, monkeypatc
 def test_offline(tmp_path: Path) -> None:
     with serving() as gone:
         url = gone.url
-    with pytest.raises(UserError, match=r"cannot be reached; is this computer offline\? .*; try later"):
+    with pytest.raises(UserError, match=r"cannot be reached; is this computer offline\? .*; try again later"):
         download(Remote(f"{url}/a", tmp_path / "files" / "a.bin"), patience=HASTY)
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/a"])
 def test_only_the_network_is_read(url: str, server: Server, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="only https addresses are fetched"):
+    with pytest.raises(UserError, match="only https addresses are allowed"):
         download(Remote(url, tmp_path / "files" / "a.bin"), patience=HASTY)
     server.faults["/a"] = [redirect(url)]
-    with pytest.raises(UserError, match="/a: only https addresses are fetched .*(file|ftp)://"):
+    with pytest.raises(UserError, match="/a: only https addresses are allowed .*(file|ftp)://"):
         download(remote(server, tmp_path), patience=HASTY)
     assert left(tmp_path) == set()
 
@@ -252,7 +254,7 @@ def test_from_https_to_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         return answer
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
-    with pytest.raises(UserError, match="only https addresses are fetched .*http://host.org/a"):
+    with pytest.raises(UserError, match="only https addresses are allowed .*http://host.org/a"):
         download(Remote("https://host.org/a", tmp_path / "files" / "a.bin"), patience=HASTY)
     assert asked == ["https://host.org/a"]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mtkd.data.benchmarks import BenchmarkImage, benchmark
 from mtkd.data.examples import EXAMPLES
 from mtkd.errors import UserError
-from mtkd.evaluate import Score, _stem, evaluate, score_folders, summarise
+from mtkd.evaluate import Score, evaluate, score_folders, summarise
 from mtkd.images import chw, read_image, to_uint8, write_image
 from mtkd.metrics import psnr, ssim
 from mtkd.networks.bicubic import Bicubic
@@ -74,7 +74,7 @@ def test_a_set_of_wrong_sizes_is_refused(tmp_path: Path) -> None:
     small = folder / "small.png"
     write_image(small, np.zeros((5, 5, 3), np.uint8))
     images = benchmark(tmp_path, "Tiny", SCALE)
-    with pytest.raises(UserError, match=r"img_001_SRF_2_LR.png: x2 of it is not the size of small.png"):
+    with pytest.raises(UserError, match=r"img_001_SRF_2_LR.png: 2 times its size is not the size of small.png"):
         evaluate(Bicubic(SCALE), [BenchmarkImage("a", images[0].lr, small)], SCALE)
     write_image(folder / "hr.png", np.zeros((10, 10, 3), np.uint8))
     with pytest.raises(UserError, match=r"hr.png: SSIM needs at least 11 pixels a side after cropping"):
@@ -98,7 +98,7 @@ def test_an_unknown_set_is_refused(known: str, name: str, scale: int, message: s
 def test_a_set_without_its_hr_image_or_folder(tmp_path: Path) -> None:
     folder = fake_set(tmp_path)
     (folder / "img_002_SRF_2_HR.png").unlink()
-    with pytest.raises(UserError, match=r"img_002_SRF_2_HR.png: missing, but img_002_SRF_2_LR.png is there"):
+    with pytest.raises(UserError, match=r"img_002_SRF_2_HR.png: no such file, but img_002_SRF_2_LR.png exists"):
         benchmark(tmp_path, "Tiny", SCALE)
     with pytest.raises(UserError, match="nowhere: no such folder of benchmark sets"):
         benchmark(tmp_path / "nowhere", "Tiny", SCALE)
@@ -107,23 +107,6 @@ def test_a_set_without_its_hr_image_or_folder(tmp_path: Path) -> None:
 def test_sets_may_lie_under_benchmarks(tmp_path: Path) -> None:
     fake_set(tmp_path / "benchmarks")
     assert [image.name for image in benchmark(tmp_path, "Tiny", SCALE)] == ["img_001", "img_002"]
-
-
-@pytest.mark.parametrize(
-    ("name", "stem"),
-    [
-        ("img_001_SRF_4_HR", "img_001"),
-        ("img_001_SRF_4_LR_x4", "img_001"),
-        ("img_001_SRF_4_SR", "img_001"),
-        ("0801x4", "0801"),
-        ("0801x4_x4", "0801"),
-        ("photo_x2_x4", "photo_x2"),
-        ("photo_x2", "photo_x2"),
-        ("photo", "photo"),
-    ],
-)
-def test_the_marks_that_tools_add_to_names(name: str, stem: str) -> None:
-    assert _stem(Path(f"somewhere_x4/{name}.png"), 4) == stem
 
 
 def test_files_are_scored_against_those_of_the_same_name(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from mtkd.networks.bicubic import Bicubic
 from mtkd.networks.edsr import EDSR
 from mtkd.networks.rcan import RCAN
 from mtkd.networks.swinir import SwinIR
+from tests.benchmarks.photo_memory import PEAK
 
 
 class Small(nn.Module):
@@ -68,6 +69,7 @@ LOCAL = (
     lambda s: EDSR(s, channels=8, blocks=3),
     lambda s: EDSR(s, channels=8, blocks=4, one_step=True, image_skip=True),
     lambda s: SwinIR(s, channels=12, depths=(2, 3), heads=3),
+    lambda s: SwinIR(s, channels=12, depths=(1, 2), heads=(3, 2), convolutions=3),
     lambda s: SwinIR(s, channels=12, depths=(2, 2), heads=3, upsampler="pixelshuffledirect", image_skip=True),
 )
 
@@ -223,22 +225,20 @@ def test_no_gradient_is_kept_and_nothing_is_clamped() -> None:
     assert not image.requires_grad and image.min() < 0 and image.max() > 1
 
 
-PEAKS = """
+PEAKS = (
+    PEAK
+    + """
 import torch
-from pathlib import Path
 from mtkd import networks
 from mtkd.infer import upscale
-
-def peak():  # of this process alone: ru_maxrss would begin with that of its parent
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
 torch.set_num_threads(1)
 network = networks.build("swinir_tiny", 4).eval()
 for side in (64, 128, 320):
     upscale(network, torch.rand(1, 3, side, side), 4, 64, 8)
-    print(peak())
+    print(peak() // 2**20)
 """
+)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak of a process as Linux tells it")

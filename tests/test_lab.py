@@ -44,7 +44,7 @@ def lab(tmp_path_factory) -> Iterator[str]:
             "--LabApp.news_url=None",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             *options,
-        ],  # as `make lab`
+        ],  # nothing from the internet, as in `make lab`
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -15,6 +15,8 @@ import jupytext
 import nbformat
 import pytest
 
+from mtkd.course.exercises import of_lesson
+
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SOURCES = sorted(NOTEBOOKS.glob("[0-9]*.py"))
 QUICK = "04_wavelets"
@@ -68,45 +70,40 @@ for name, widget in list(globals().items()):
 """
 """Moves every control of a notebook's widgets once, and sees that the picture follows."""
 
-WRONG = """
-try:
-    exec({checks!r}, globals() | dict.fromkeys({names!r}, object()))
-except Exception:
-    pass
-else:
-    raise RuntimeError("a wrong answer passes: " + {checks!r})
-"""
 
-
-def exercises(notebook) -> list[tuple[int, str, str]]:
-    """(number of the cell, its checks, the solution's code) of every exercise."""
+def exercises(notebook) -> list[tuple[int, str, str, str]]:
+    """(number of the cell, id, its line with `check`, the solution's code) of every exercise."""
     found = []
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type == "code" and cell.source.startswith("# Exercise"):
             after = notebook.cells[number + 1].source
             assert after.startswith("<details><summary>Solution</summary>\n\n"), after
             solution = re.search(r"```python\n(.*?)```", after, re.DOTALL)[1]
-            found.append((number, cell.source[cell.source.index("\nassert") :], solution))
+            name = re.match(r"# Exercise (\d\d\.\d):", cell.source)[1]
+            checks = [line for line in cell.source.splitlines() if line.startswith(f'check("{name}", ')]
+            assert len(checks) == 1, cell.source
+            found.append((number, name, checks[0], solution))
     return found
 
 
 def with_solutions(notebook) -> None:
-    """The notebook as its tests run it: short trainings, solutions and wrong answers tried, widgets moved."""
-    for number, checks, solution in reversed(exercises(notebook)):
-        names = [
-            name
-            for node in ast.parse(solution).body
-            for name in ([node.name] if hasattr(node, "name") else [t.id for t in getattr(node, "targets", ())])
-        ]
-        code = solution + checks + WRONG.format(checks=checks, names=names)
-        notebook.cells.insert(number + 1, nbformat.v4.new_code_cell(code))
+    """The notebook as its tests run it: short trainings, solutions tried, widgets moved."""
+    for number, name, checking, solution in reversed(exercises(notebook)):
+        right = f"from mtkd.course.grade.session import _last\nassert _last[{name!r}].right, _last[{name!r}]"
+        notebook.cells.insert(number + 1, nbformat.v4.new_code_cell(f"{solution}\n{checking}\n{right}"))
     for cell in notebook.cells:
         if cell.source.startswith("FAST = False"):
             cell.source = cell.source.replace("FAST = False", "FAST = True", 1)
     notebook.cells.append(nbformat.v4.new_code_cell(WIDGETS))
 
 
-EXECUTED = [pytest.param(s, marks=() if s.stem == QUICK else pytest.mark.sweep, id=s.stem) for s in SOURCES]
+TRAINING = {"10_your_own_method", "11_your_own_teachers"}
+EXECUTED = [
+    pytest.param(
+        s, marks=pytest.mark.slow if s.stem in TRAINING else () if s.stem == QUICK else pytest.mark.sweep, id=s.stem
+    )
+    for s in SOURCES
+]
 
 
 @pytest.mark.parametrize("source", EXECUTED)
@@ -115,17 +112,19 @@ def test_runs_with_its_solutions_and_widgets(source):
     pictures = [o for cell in notebook.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
     assert pictures
     stored = jupytext.read(source.with_suffix(".ipynb"))
-    of_records = "" if source.stem == "09_findings" else r"\b(report|records|agreements|held_out_by_step)\b"
+    of_records = "" if source.stem == "09_findings" else r"\b(report|records|agreements|held_out_by_step|conclusion)\b"
     now = said(notebook, of_records)
     for cell, text in said(stored, of_records).items():  # what is stored is what the records say now
         assert text == now[cell], cell
-    assert now or source.stem[:2] in ("00", "01", "08")
+    assert now or source.stem[:2] in ("00", "01", "08", "10")
 
 
 @pytest.mark.parametrize("source", [s for s in SOURCES if "01" <= s.stem[:2] <= "08"], ids=lambda path: path.stem)
 def test_a_lesson_has_its_parts(source):
     notebook = jupytext.read(source)
-    assert len(exercises(notebook)) >= 3
+    lesson = source.stem[:2]
+    assert [name for _, name, *_ in exercises(notebook)] == [one.id for one in of_lesson(lesson)]
+    assert any(cell.source == f'progress("{lesson}")' for cell in notebook.cells)
     assert "**Goal.**" in notebook.cells[0].source and "minutes" in notebook.cells[0].source
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert "*In the paper:*" in text and "*In the code:*" in text
@@ -157,7 +156,7 @@ def test_the_course_imports_only_what_its_extra_installs():
     asked = [*project["dependencies"], *extras["notebooks"], *extras["explain"], "IPython"]  # IPython: of ipywidgets
     declared = {re.split(r"[^\w-]", one)[0].lower() for one in asked}
     known = packages_distributions()
-    for path in [*SOURCES, *(NOTEBOOKS.parent / "mtkd" / "explore" / "course").glob("*.py")]:
+    for path in [*SOURCES, *(NOTEBOOKS.parent / "mtkd" / "course").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
@@ -182,3 +181,28 @@ def test_stored_notebook_is_small_and_static(source):
     assert outputs and not any(o["output_type"] == "error" for o in outputs)
     kinds = {kind for o in outputs for kind in o.get("data", {})}
     assert kinds <= {"text/plain", "text/markdown", "image/png", "text/html"}
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if s.stem[:2] >= "10"], ids=lambda path: path.stem)
+def test_a_later_lesson_has_its_parts_and_words_for_its_pictures(source):
+    cells = nbformat.read(source.with_suffix(".ipynb"), 4).cells
+    assert "**Goal.**" in cells[0].source and "**Time.**" in cells[0].source and "*In the code:*" in cells[0].source
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert "points |" in text  # an open question or project, with its rubric
+    for path in re.findall(r"\]\((\.\./[^)#]+)", text):
+        assert (NOTEBOOKS / path).is_file(), path
+    shown = [o for cell in cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+    assert shown and all(len(o.metadata["image/png"]["alt"]) > 20 for o in shown)
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if s.stem[:2] <= "09"], ids=lambda path: path.stem)
+def test_every_picture_has_alt_text_and_every_lesson_a_next_one(source):
+    notebook = jupytext.read(source.with_suffix(".ipynb"))
+    pictures = [o for c in notebook.cells for o in c.get("outputs", []) if "image/png" in o.get("data", {})]
+    for output in pictures:
+        assert len(output.metadata["image/png"]["alt"]) > 15
+    following = SOURCES[SOURCES.index(source) + 1]
+    last = [cell for cell in notebook.cells if cell.cell_type == "markdown"][-1]
+    assert "Next:" in last.source and f"({following.stem}.ipynb)" in last.source
+    conclusions = [cell for cell in notebook.cells if f'Markdown(conclusion("{source.stem[:2]}"))' in cell.source]
+    assert len(conclusions) == (source.stem[:2] >= "03")

@@ -1,4 +1,4 @@
-"""The project's own promises: installation files agree, the wheel works elsewhere, the README tells the truth."""
+"""The project's own promises: installation files agree, the wheel works elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from mtkd.data.sources import sources
-from mtkd.experiments.maintain.publish import table
 from mtkd.zoo import published
 
 ROOT = Path(__file__).parents[1]
@@ -40,10 +39,6 @@ def test_constraints_pin_every_requirement():
     assert pins["torch"] == "2.13.0"
 
 
-def test_readme_shows_the_cards_numbers():
-    assert table(4) in (ROOT / "README.md").read_text()
-
-
 def test_readme_is_a_spaces_front_page():
     """What a host of Gradio apps reads: the version is the pinned one, the file starts the explorer."""
     _, front, _ = (ROOT / "README.md").read_text().split("---\n", 2)
@@ -54,7 +49,7 @@ def test_readme_is_a_spaces_front_page():
     done = subprocess.run(
         [sys.executable, told["app_file"], "--help"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0 and "Open the explorer" in done.stdout, done.stderr
+    assert done.returncode == 0 and done.stdout.startswith("Usage: mtkd demo"), done.stderr
 
 
 def test_files_in_git_stay_small():

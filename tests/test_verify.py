@@ -50,7 +50,7 @@ def test_a_models_card(shift: float, code: int, run: Run, tmp_path: Path) -> Non
     (tmp_path / "home" / "models" / "mine_x2.json").write_text(json.dumps(card))
     outcome = run("benchmark", "mine", "--scale", 2, "--data", root, "--check")
     assert outcome.code == code
-    assert ("as known" in outcome.out, "DIFFERS" in outcome.out) == (code == 0, code == 1)
+    assert ("  ok" in outcome.out, "DIFFERS" in outcome.out) == (code == 0, code == 1)
     assert "mine: the model's card; 0.001 dB allowed." in outcome.out
     told = json.loads(run("benchmark", "mine", "--scale", 2, "--data", root, "--check", "--json").out)
     assert told["holds"] == (code == 0)
@@ -119,10 +119,10 @@ def test_whole_windows_are_not_padded_again() -> None:
 def test_what_cannot_be_checked(refused: Callable[..., str], tmp_path: Path) -> None:
     root = model(tmp_path, {})
     said = refused("benchmark", "mine", "--scale", 2, "--data", root, "--check")
-    assert "mine x2: neither its card nor public.yaml has numbers" in said
+    assert "mine x2: no numbers to compare with, neither in its card nor in public.yaml" in said
     (tmp_path / "home" / "models" / "mine_x2.json").write_text(json.dumps(public_card(30)))
     said = refused("benchmark", "mine", "--scale", 2, "--data", root, "--sets", "Set14", "--check")
-    assert "none of the sets with known numbers" in said
+    assert "no set with published numbers" in said
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

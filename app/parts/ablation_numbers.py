@@ -12,8 +12,12 @@ from mtkd.explore import Comparison
 from mtkd.explore.evidence.ablations import Variant, students
 from mtkd.explore.evidence.result_rows import Row
 from mtkd.explore.evidence.results import Results
+from mtkd.numbers import signed
 
 from . import plan_choice
+
+HEADERS = ["variant", "this picture, dB", "seeds", "over student alone, dB"]
+"""Of the columns that are always there."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,9 @@ class Recorded:
 
 def value(seen: Comparison, picked: Sequence[Variant], recorded: Recorded) -> dict[str, Any]:
     """The table of the picked variants, ``seen`` on a picture: numbers to sort by, texts to read."""
-    columns = ["variant", "this picture, dB", f"{recorded.where}, dB", "seeds", "over scratch, dB"]
+    columns = [*HEADERS[:2], f"{recorded.where}, dB", *HEADERS[2:]]
     if recorded.printed:
-        columns += [f"paper, {recorded.printed}, dB", "paper, over scratch, dB"]
+        columns += [f"paper, {recorded.printed}, dB", "paper, over student alone, dB"]
     data, texts, paper = [], [], recorded.paper
     for variant in picked:
         row, printed, psnr = variant.row, paper.get(variant.name), seen[variant.name].psnr
@@ -99,4 +103,4 @@ def _plus_minus(spread: float | None) -> str:
 
 
 def _text(value: float | None, form: str = "+.3f") -> str:
-    return "–" if value is None else f"{value:{form}}"
+    return "–" if value is None else signed(value, form)

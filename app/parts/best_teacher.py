@@ -26,7 +26,7 @@ class BestTeacher:
     @classmethod
     def layout(cls) -> BestTeacher:
         """Lay it out, hidden until there are teachers to compare."""
-        with gr.Accordion("Best teacher per pixel", visible=False) as part:
+        with gr.Accordion("Best teacher per pixel", visible=False, elem_id="best-part") as part:
             image = gr.Image(
                 format="png",
                 interactive=False,
@@ -48,18 +48,19 @@ class BestTeacher:
         if best is None:
             return {self.part: gr.Accordion(visible=False), self.image: None, self.legend: ""}
         picture, shares = best
+        titled = {comparison[name].title: share for name, share in shares.items()}
         return {
             self.part: gr.Accordion(visible=True),
             self.image: str(group.write("best teacher", picture)),
-            self.legend: _legend(shares, sum(result.role == "teacher" for result in comparison.results)),
+            self.legend: _legend(titled, sum(result.role == "teacher" for result in comparison.results)),
         }
 
 
 def _legend(shares: Mapping[str, float], teachers: int) -> str:
     """The colours of the teachers, and which teachers have none."""
     chips = [
-        f'<span class="chip"><i style="background:{colour}"></i>{html.escape(name)} {share:.0%}</span>'
-        for colour, (name, share) in zip(PALETTE, shares.items(), strict=False)
+        f'<span class="chip"><i style="background:{colour}"></i>{html.escape(title)} {share:.0%}</span>'
+        for colour, (title, share) in zip(PALETTE, shares.items(), strict=False)
     ]
     if len(shares) < teachers:
         chips.append(f"<span>Of {teachers} teachers, the {len(shares)} of the highest PSNR.</span>")

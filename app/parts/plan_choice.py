@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
-from mtkd.errors import unknown_name
+from mtkd.errors import UserError, unknown_name
 from mtkd.experiments.plan import Plan, available_plans, load_plan
-from mtkd.explore.evidence.results import Results
+from mtkd.experiments.records import MEASURED
+from mtkd.explore.evidence.results import Results, has_records
 from mtkd.explore.evidence.results import load as load_results
 from mtkd.home import runs_folder
 
@@ -22,23 +22,18 @@ PLAN = "mini"
 """What is chosen at first."""
 
 
-def layout(elem_id: str) -> gr.Dropdown:
-    """A choice whose value is the name of a plan."""
-    return gr.Dropdown(list(available_plans()), value=PLAN, label="Plan", elem_id=elem_id, min_width=120)
+def layout(elem_id: str, min_width: int = 120, measured: bool = True) -> gr.Dropdown:
+    """A choice whose value is the name of a plan; ``measured``: of one with records."""
+    return gr.Dropdown(_names(measured), value=PLAN, label="Plan", elem_id=elem_id, min_width=min_width)
 
 
-def radio(elem_id: str) -> gr.Radio:
-    """The same, with all of them in sight."""
-    return gr.Radio(list(available_plans()), value=PLAN, label="Plan", elem_id=elem_id)
-
-
-def connect(tab: gr.Tab, choice: gr.Dropdown | gr.Radio) -> None:
+def connect(tab: gr.Tab, choice: gr.Dropdown, measured: bool = True) -> None:
     """Have the plans be listed anew when the tab is opened."""
-    tab.select(_listed, None, choice, **QUIET)
+    tab.select(lambda: gr.update(choices=_names(measured)), None, choice, **QUIET)
 
 
-def _listed() -> dict[str, Any]:
-    return gr.update(choices=list(available_plans()))
+def _names(measured: bool) -> list[str]:
+    return [name for name in available_plans() if has_records(name) or not measured]
 
 
 def plan(name: str) -> Plan:
@@ -61,6 +56,14 @@ def results(name: str) -> Results:
         return load_results(_source(name))
 
 
+def readable(name: str) -> Results | None:
+    """The same, or None where it cannot be read: the views that show it say why when they are opened."""
+    try:
+        return load_results(_source(name))
+    except UserError:
+        return None
+
+
 def models_folder(name: str) -> tuple[Path, ...]:
     """Where models of the plan's own runs lie, if there are any: folders that are looked up before others."""
     return (folder,) if (folder := runs_folder(name)).is_dir() else ()
@@ -75,5 +78,5 @@ def _source(name: str) -> str:
 
 @contextmanager
 def _errors_shown() -> Iterator[None]:
-    with errors_shown(f"{runs_folder()}{os.sep}"):
+    with errors_shown(f"{runs_folder()}{os.sep}", f"{MEASURED}{os.sep}"):
         yield

@@ -1,4 +1,4 @@
-"""The Results tab's pieces of HTML: a table, the runs behind a number, the claims. All text is escaped."""
+"""The Results tab's pieces of HTML: a table, the runs behind a number. All text is escaped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from mtkd.config import to_yaml
 from mtkd.explore.evidence.columns import Text, shown
 from mtkd.explore.evidence.result_rows import View
-from mtkd.explore.evidence.results import Checked
 from mtkd.metrics import spec
 
 
@@ -66,7 +65,7 @@ def runs(found: Sequence[Mapping[str, Any]], table_name: str, scale: int, label:
     name = escape(f"{table_name}, ×{scale}, {label}")
     return (
         f'<table aria-label="{name}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        f"<small>PSNR-Y in dB. Opened, a run shows its recipe, teachers and deviations from the paper.</small>{details}"
+        f"<small>PSNR-Y in dB. Open a run to see its recipe, teachers and deviations from the paper.</small>{details}"
     )
 
 
@@ -80,6 +79,7 @@ def _details(run: Mapping[str, Any]) -> str:
         "network": run["network"],
         "device": run["device"],
         "held out": held_out,
+        "curve": run["curve_note"],
         "teachers": teachers and f"{teachers}: names, and hashes of their weights",
         "teacher passes": run["teacher_passes"],
         "training images": run["images"] and f"hash {run['images']}",
@@ -93,17 +93,3 @@ def _details(run: Mapping[str, Any]) -> str:
         recipe = escape(to_yaml(run["recipe"]))
         parts.append(f"<dt>recipe</dt><dd><pre>{recipe}</pre></dd>")
     return f"<details><summary>{escape(run['folder'])}</summary><dl>{''.join(parts)}</dl></details>"
-
-
-def claims(found: Sequence[Checked], scales: Sequence[int]) -> str:
-    """The paper's sentences with their verdicts."""
-    where = ", ".join(f"×{scale}" for scale in scales)
-    parts = []
-    for claim in found:
-        kind = claim.verdict.replace(" ", "-")
-        parts.append(
-            f'<div class="claim"><span class="verdict verdict-{kind}">{claim.verdict}</span> {escape(claim.text)} '
-            f"<small>{escape(claim.where)}</small><p>{escape(claim.evidence[0].upper() + claim.evidence[1:])}. "
-            f"<span>In the paper's own numbers: {escape(claim.printed)}.</span></p></div>"
-        )
-    return f"<h3>What the paper says, checked on what was measured at {where}</h3>{''.join(parts)}"

@@ -1,4 +1,4 @@
-"""What the Train tab does, for programs: by the names of runs."""
+"""What the Runs view does, for programs: by the names of runs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The Train tab's form: a recipe of a plan, and what is to be different."""
+"""The form of Runs: a recipe of a plan, and what is to be different."""
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +13,12 @@ from mtkd.training.devices import devices
 
 from ..state import QUIET, errors_shown, scale_choices
 from . import plan_choice
+from .messages import alert, errors_in
 from .plan_choice import PLAN
-from .training_recipes import STAGES, TRIAL, held_out, prefilled, recipes, resolve, usual
+from .training_recipes import STAGES, USUAL, held_out, prefilled, recipes, resolve, usual
 
-_HELP = (
-    "A training is a process of its own. It goes on when this page or the explorer is closed, and is found again here."
-)
+_HELP = "A run goes on when this page or the explorer is closed."
+_NO_FOLDER = "Empty: the bundled example pictures"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class TrainingForm:
     """
 
     stage: gr.Radio
-    plan: gr.Radio
+    plan: gr.Dropdown
     recipe: gr.Dropdown
     scale: gr.Dropdown
     device: gr.Dropdown
@@ -44,9 +45,8 @@ class TrainingForm:
     rate: gr.Number
     seed: gr.Number
     held_out: gr.Number
-    problem: gr.Markdown
+    problem: gr.HTML
     start: gr.Button
-    trial: gr.Button
     more: gr.Textbox
     resolved: gr.Code
 
@@ -66,15 +66,9 @@ class TrainingForm:
     def fill(self, recipe: str | None, scale: int, data: str) -> dict[Any, Any]:
         """The fields as the recipe has them."""
         try:
-            return self._with(prefilled(recipe, scale, data)) if recipe else {}
+            return self._with(prefilled(recipe, scale, data)) if recipe else {self.name: gr.skip()}
         except UserError:  # a name that was typed: `show` tells what is wrong with it
-            return {}
-
-    def fill_trial(self) -> dict[Any, Any]:
-        """The fields of the trial."""
-        names = [(choice.label, choice.name) for choice in recipes(PLAN, "student")]
-        recipe = gr.Dropdown(names, value=TRIAL["recipe"])
-        return {**self._with(TRIAL), self.stage: "student", self.plan: PLAN, self.recipe: recipe}
+            return {self.name: gr.skip()}
 
     def _with(self, values: dict[str, Any]) -> dict[Any, Any]:
         return {getattr(self, name): value for name, value in values.items()}
@@ -88,59 +82,63 @@ class TrainingForm:
         try:
             return {self.resolved: gr.Code(resolve(*values).dump(), visible=True), self.problem: ""}
         except UserError as error:
-            return {self.resolved: gr.Code(visible=False), self.problem: f"Not yet: {error}"}
+            text = html.escape(f"Not yet: {error}", quote=False)
+            return {self.resolved: gr.Code(visible=False), self.problem: f'<p class="train-problem">{text}</p>'}
 
 
 def layout() -> TrainingForm:
-    """Lay out the form, filled in with the trial."""
-    stage = gr.Radio(STAGES, value="student", label="Stage", elem_id="train-stage")
-    plan = plan_choice.radio("train-plan")
-    recipe = gr.Dropdown(
-        [(choice.label, choice.name) for choice in recipes(PLAN, "student")], value=TRIAL["recipe"], label="Recipe",
-        elem_id="train-recipe",
-        allow_custom_value=True,  # Gradio refuses a recipe that was chosen just before its list was changed
-    )  # fmt: skip
+    """Lay out the form, filled in with the usual recipe; what few people change is folded away."""
+    filled = prefilled(USUAL, 4)
+    choices = [(choice.label, choice.name) for choice in recipes(PLAN, "student")]
+    stage = gr.Radio(STAGES, value="student", label="Network", elem_id="train-stage")
     with gr.Row():
-        scale = gr.Dropdown(scale_choices((2, 3, 4)), value=TRIAL["scale"], label="Scale", min_width=100)
-        device = gr.Dropdown(devices(), label="Device", elem_id="train-device", min_width=100)
-    data = gr.Textbox(TRIAL["data"], label="Folder of training images (HR)", elem_id="train-data",
-                      placeholder="empty: five bundled examples, enough to try it")  # fmt: skip
-    name = gr.Textbox(TRIAL["name"], label="Name of the new model", elem_id="train-name")
+        plan = plan_choice.layout("train-plan", min_width=105, measured=False)
+        recipe = gr.Dropdown(
+            choices, value=USUAL, label="Recipe", elem_id="train-recipe", scale=3, min_width=180,
+            allow_custom_value=True,  # Gradio refuses a recipe that was chosen just before its list was changed
+        )  # fmt: skip
+        scale = gr.Dropdown(scale_choices((2, 3, 4)), value=4, label="Scale", min_width=90)
+    data = gr.Textbox(filled["data"], label="Folder of training images (HR)", elem_id="train-data",
+                      placeholder=_NO_FOLDER)  # fmt: skip
     with gr.Row():
-        steps = _number("steps", "Steps", minimum=1, elem_id="train-steps")
-        batch = _number("batch", "Batch", minimum=1)
-        patch = _number("patch", "LR patch", minimum=8)
-    with gr.Row():
-        rate = gr.Number(TRIAL["rate"], label="Learning rate", minimum=0, step=0.0001, min_width=100)
-        seed = _number("seed", "Seed", minimum=0)
-        images = _number("held_out", "Held out", minimum=1)
-    problem = gr.Markdown(elem_id="train-problem")
+        name = gr.Textbox(filled["name"], label="Model name", elem_id="train-name", scale=3, min_width=180)
+        steps = gr.Number(filled["steps"], label="Steps", minimum=1, precision=0, min_width=110, elem_id="train-steps")
     start = gr.Button("Start", variant="primary", elem_id="train-start")
-    trial = gr.Button("Fill in the half-minute trial", size="sm", elem_id="train-trial")
-    with gr.Accordion("More, and the recipe that this makes", open=False):
-        more = gr.Textbox("", label="Other keys of the recipe, one key=value a line", lines=2, elem_id="train-more",
-                          placeholder="ema=0.99\nmethod.options.alpha=0.3")  # fmt: skip
-        resolved = gr.Code(resolve(**TRIAL).dump(), language="yaml", label="Recipe", interactive=False,
-                           elem_id="train-resolved", max_lines=24)  # fmt: skip
+    problem = gr.HTML("", elem_id="train-problem", apply_default_css=False)
     gr.Markdown(_HELP, elem_classes="help")
+    with gr.Accordion("Advanced and full config", open=False, elem_id="train-advanced"):
+        with gr.Row():
+            device = gr.Dropdown(devices(), label="Device", elem_id="train-device", min_width=100)
+            images = _number(filled, "held_out", "Validation images", minimum=1)
+        with gr.Row():
+            batch = _number(filled, "batch", "Batch", minimum=1)
+            patch = _number(filled, "patch", "LR patch", minimum=8)
+        with gr.Row():
+            rate = gr.Number(filled["rate"], label="Learning rate", minimum=0, step=0.0001, min_width=100)
+            seed = _number(filled, "seed", "Seed", minimum=0)
+        more = gr.Textbox("", label="Other keys, one key=value a line", lines=2, elem_id="train-more",
+                          placeholder="ema=0.99\nmethod.options.alpha=0.3")  # fmt: skip
+        config = resolve(USUAL, 4, **filled, more="").dump()
+        resolved = gr.Code(config, language="yaml", label="Config", interactive=False, elem_id="train-resolved",
+                           max_lines=24)  # fmt: skip
     return TrainingForm(
-        stage, plan, recipe, scale, device, data, name, steps, batch, patch, rate, seed, images, problem, start, trial,
-        more, resolved,
+        stage, plan, recipe, scale, device, data, name, steps, batch, patch, rate, seed, images, problem, start, more,
+        resolved,
     )  # fmt: skip
 
 
-def _number(field: str, label: str, minimum: int, elem_id: str | None = None) -> gr.Number:
-    return gr.Number(TRIAL[field], label=label, minimum=minimum, elem_id=elem_id, precision=0, min_width=100)
+def _number(filled: dict[str, Any], field: str, label: str, minimum: int) -> gr.Number:
+    return gr.Number(filled[field], label=label, minimum=minimum, precision=0, min_width=100)
 
 
 def connect(form: TrainingForm, tab: gr.Tab) -> None:
     """Connect what starts nothing."""
-    plan_choice.connect(tab, form.plan)
+    plan_choice.connect(tab, form.plan, measured=False)
     base = [form.recipe, form.scale, form.data]
-    chosen = gr.on([form.plan.input, form.stage.input], form.choose, [form.plan, form.stage, form.recipe], form.recipe,
-                   **QUIET)  # fmt: skip
+    choose = errors_in(form.choose, lambda message: {form.problem: alert(message)})
+    chosen = gr.on([form.plan.input, form.stage.input], choose, [form.plan, form.stage, form.recipe],
+                   [form.recipe, form.problem], **QUIET)  # fmt: skip
     chosen.then(form.fill, base, form.fields, **QUIET)
     gr.on([form.recipe.input, form.scale.input], form.fill, base, form.fields, **QUIET)
-    form.trial.click(form.fill_trial, None, [*form.fields, form.stage, form.plan], **QUIET)
     form.data.change(form.count_held_out, form.data, form.held_out, **QUIET)
     gr.on([field.change for field in form.fields], form.show, form.fields, [form.resolved, form.problem], **QUIET)

@@ -1,4 +1,4 @@
-"""What the Train tab's form stands for: a plan's recipes, what one prefills, and what a filled form asks for."""
+"""What the form of Runs stands for: a plan's recipes, what one prefills, and what a filled form asks for."""
 
 from __future__ import annotations
 
@@ -13,19 +13,17 @@ from mtkd.config import assign
 from mtkd.data.examples import EXAMPLES
 from mtkd.errors import UserError
 from mtkd.experiments.plan import SIZES, available_plans, load_plan, load_recipe
-from mtkd.home import runs_folder
+from mtkd.experiments.titles import titles
+from mtkd.home import run_folder
 from mtkd.images import find_images
 from mtkd.training.dataset import find_folder
 from mtkd.training.recipe import Recipe, parse
 from mtkd.training.request import shortened
 
-STAGES = ("teacher", "aggregator", "student")
+STAGES = (("Teacher", "teacher"), ("Combined teacher", "aggregator"), ("Student", "student"))
 EXAMPLE_FOLDER = EXAMPLES[0].path.parent
-TRIAL: dict[str, Any] = {
-    "recipe": "mini/edsr_tiny-mtkd", "scale": 4, "name": "edsr_tiny-mtkd-trial", "data": "", "held_out": 1,
-    "steps": 200, "batch": 4, "patch": 24, "rate": 0.001, "seed": 1, "more": "",
-}  # fmt: skip
-"""Half a minute on two cores, on the images that the package brings."""
+USUAL = "mini/rcan_tiny-mtkd"
+"""The recipe that the form opens with: the student and method of the paper's ablations."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Choice:
 
 
 def recipes(plan: str, stage: str) -> tuple[Choice, ...]:
-    """Every recipe of a plan that trains a network of this role.
+    """Every recipe of a plan that trains a network of this role in the plan, which may be another than the usual one.
 
     Raises:
         UserError: the plan cannot be read.
@@ -55,12 +53,16 @@ def _stamp(file: str) -> int | None:
 @lru_cache
 def _recipes(name: str, file: str, stamp: int | None, stage: str) -> tuple[Choice, ...]:
     """``stamp`` is that of the file: it is read again where it has changed."""
-    plan, choices = load_plan(file), []
+    plan, choices = load_plan(file), list[Choice]()
+    known, taken = titles(plan), set[str]()
     for model, variant in plan.trained().items():
         network = (plan.recipe_content(model, 4) or {})["network"]
-        if networks.specs()[network].role == stage:
-            label = f"{model} · {plan.title(variant)}" if variant else model
-            choices.append(Choice(f"{name}/{model}", label, variant))
+        merges = networks.specs()[network].role == "aggregator"
+        if stage == ("student" if variant else "aggregator" if merges else "teacher"):
+            label = known.get(model, model)
+            other = label in taken  # the same student with a network of another size
+            choices.append(Choice(f"{name}/{model}", f"{label} [{model}]" if other else label, variant))
+            taken.add(label)
     return tuple(choices)
 
 
@@ -99,7 +101,7 @@ def free_name(name: str, scale: int) -> str:
     taken = {model.name for model in zoo.models(scale)}
 
     def is_taken(name: str) -> bool:
-        return name in taken or (runs_folder() / f"{name}_x{scale}").exists()
+        return name in taken or run_folder(name, scale).exists()
 
     numbered = (f"{name}{number}" for number in range(2, 10_000))
     return name if not is_taken(name) else next(other for other in numbered if not is_taken(other))
@@ -124,7 +126,7 @@ def resolve(
     """
     if not recipe:
         raise UserError("there is no recipe of this stage and plan; choose another plan")
-    numbers = {"Held out": held_out, "Steps": steps, "Batch": batch, "LR patch": patch, "Learning rate": rate,
+    numbers = {"Validation images": held_out, "Steps": steps, "Batch": batch, "LR patch": patch, "Learning rate": rate,
                "Seed": seed}  # fmt: skip
     for label, value in numbers.items():
         if value is None:

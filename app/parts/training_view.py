@@ -1,15 +1,27 @@
-"""How the Train tab tells of a run: one line in the list, its state in full, and what of it is on the page."""
+"""How the page tells of a run: one line in the list, its state in full, and what of it is on the page."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import gradio as gr
 
 from mtkd import networks
+from mtkd.plugins import METHODS
 from mtkd.training import run_state
 from mtkd.training.run_state import Run, State
+
+from ..state import QUIET, Shared, is_open_script
+from .messages import title_of
+
+OFF = (
+    "Training runs on the explorer's computer, so it is off where other computers can reach the page. It is on with "
+    "`mtkd demo` without `--host` or `--share`. With `--trust`, every visitor can train."
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +98,7 @@ def status(run: Run) -> str:
     if run.seconds_left is not None:
         facts.append(f"{duration(run.seconds_left)} left")
     if run.psnr is not None:
-        facts.append(f"held out {run.psnr:.2f} dB")
+        facts.append(f"validation {run.psnr:.2f} dB")
     if run.seconds is not None:
         facts.append(f"{'trained for' if run.state == 'finished' else 'started'} {duration(run.seconds)}"
                      f"{'' if run.state == 'finished' else ' ago'}")  # fmt: skip
@@ -94,11 +106,54 @@ def status(run: Run) -> str:
     return (
         f'<div class="train-status train-{run.state}"><div class="train-head"><b>{html.escape(_model(run))}</b>'
         f'<span class="train-state">{run.state}</span><span>{html.escape(_what(run))}</span></div>'
-        f'<div class="train-bar" role="progressbar" aria-label="steps done" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{100 * share:.0f}"><i style="width:{share:.1%}"></i></div>'
-        f'<div class="train-facts">{"".join(f"<span>{html.escape(fact)}</span>" for fact in facts)}</div>'
+        f"{bar(share, *facts)}"
         f"{''.join(f'<p>{html.escape(line)}</p>' for line in lines if line)}</div>"
     )
+
+
+def bar(share: float, *facts: str) -> str:
+    """A progress bar, and facts under it."""
+    percent = f"{100 * share:.0f}"
+    return (
+        f'<div class="train-bar" role="progressbar" aria-label="Steps done" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{percent}"><i style="width:{percent}%"></i></div>'
+        f'<div class="train-facts">{"".join(f"<span>{html.escape(fact)}</span>" for fact in facts if fact)}</div>'
+    )
+
+
+def said(run: Run | None) -> str:
+    """What a screen reader says of a run: its state, and each quarter of its way."""
+    if run is None:
+        return ""
+    quarter = 4 * run.iteration // run.iterations if run.iterations else 0
+    text = f"{_model(run)}: {run.state}"
+    if run.state == "running" and quarter:
+        text += f", {25 * quarter} percent"
+    elif run.state == "finished" and run.psnr is not None:
+        text += f", {run.psnr:.2f} dB"
+    return f"<span>{html.escape(text)}</span>"
+
+
+def watch(
+    shared: Shared,
+    tab: gr.Tab,
+    timer: gr.Timer,
+    answers: tuple[Callable[..., Any], Callable[..., Any]],
+    inputs: list[Any],
+    outputs: list[Any],
+    within: str,
+) -> None:
+    """Have a view be answered when it is opened, and at each tick of its timer.
+
+    Args:
+        answers: when it is opened, and at a tick; both take ``inputs`` and whether the view is open.
+        within: id of an element of the view, which is open where that is visible.
+    """
+    script = is_open_script(within)
+    inputs = [*inputs, gr.Checkbox(visible=False)]
+    for opened in (tab.select, shared.tabs.select):
+        opened(answers[0], inputs, outputs, js=script, **QUIET)
+    timer.tick(answers[1], inputs, outputs, js=script, **QUIET)
 
 
 def _model(run: Run) -> str:
@@ -106,10 +161,15 @@ def _model(run: Run) -> str:
 
 
 def _what(run: Run) -> str:
+    """What is trained, in words: network and role, method, teachers, device."""
     if run.recipe is None:
         return ""
     recipe = run.recipe
-    role = networks.specs()[recipe.network].role
-    learns = f" from {', '.join(recipe.teachers)}" if recipe.teachers else ""
-    where = f", on {run.device}" if run.device else ""
-    return f"{role} {recipe.network}: {recipe.method.name}{learns}{where}"
+    spec = networks.specs()[recipe.network]
+    network = "Combined teacher" if spec.role == "aggregator" else f"{spec.title} {spec.role}"
+    parts = [network, METHODS[recipe.method.name].title]
+    if recipe.teachers:
+        parts.append(f"learns from {', '.join(title_of(name, recipe.scale) for name in recipe.teachers)}")
+    if run.device:
+        parts.append(f"on {'the CPU' if run.device == 'cpu' else run.device}")
+    return " · ".join(parts)

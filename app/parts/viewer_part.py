@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
-from mtkd.explore.viewer import gradio_parts
+from mtkd.explore.viewer import Options, Value, gradio_parts
 
 
-def layout(elem_id: str) -> gr.HTML:
-    """An empty viewer; its value holds ``panes``, and may hold ``reference``, ``columns``, ``view`` and ``pick``."""
-    parts: dict[str, Any] = {**gradio_parts()}
-    return gr.HTML(None, apply_default_css=False, elem_id=elem_id, **parts)
+def layout(elem_id: str, options: Options | None = None) -> gr.HTML:
+    """An empty viewer; its value is a :class:`mtkd.explore.viewer.Value`, ``options`` are for values that lack them."""
+    return gr.HTML(None, apply_default_css=False, elem_id=elem_id, **gradio_parts(options))
+
+
+def failed(message: str) -> Value:
+    """A sentence where the pictures would be."""
+    return {"panes": [], "error": message}

@@ -18,6 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .outside import Outside
 from .session_files import Pictures
 
 _API = "/gradio_api"
@@ -48,13 +49,22 @@ class Doors:
         pictures: the only folder that files are given out from.
         also: further hosts that the page may be opened under (the public link's), asked for at each request.
         framed: pages elsewhere may show this one within them; never where a click can start a program.
+        outside: the names that a proxy opens it under, and pages that may show it although it is not ``framed``.
     """
 
-    def __init__(self, app: ASGIApp, pictures: Pictures, also: Callable[[], str | None], framed: bool) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        pictures: Pictures,
+        also: Callable[[], str | None],
+        framed: bool,
+        outside: Outside = Outside(),  # noqa: B008  (immutable)
+    ) -> None:
         self.app = app
         self.pictures = pictures
         self.also = also
         self.framed = framed
+        self.outside = outside
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -103,7 +113,7 @@ class Doors:
         """
         origin = headers.get("origin")
         own = {headers.get("host"), headers.get("x-forwarded-host"), self.also()} - {None}
-        if origin is not None and urlsplit(origin).netloc not in own:
+        if origin is not None and (netloc := urlsplit(origin).netloc) not in own and not self.outside.covers(netloc):
             return True
         came = headers.get("sec-fetch-site") in ("cross-site", "same-site")
         return came and not self.framed and not (reads and headers.get("sec-fetch-mode") == "navigate")
@@ -115,7 +125,7 @@ class Doors:
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "same-origin"
                 if not self.framed:
-                    headers["Content-Security-Policy"] = "frame-ancestors 'self'"
+                    headers["Content-Security-Policy"] = " ".join(["frame-ancestors 'self'", *self.outside.frames])
             await send(message)
 
         return with_headers

@@ -101,7 +101,7 @@ class Pictures:
     def group(self, slot: str) -> PictureGroup:
         """A new, empty folder of the session that asks, for what one place shows; that place's oldest one goes."""
         with self._lock:
-            session = self._session(_who_asks())
+            session = self._session(asking_session())
             path = session.folder / uuid.uuid4().hex
             path.mkdir(parents=True)
             groups = session.groups.setdefault(slot, deque())
@@ -116,7 +116,7 @@ class Pictures:
             for upload in filter(None, uploads):
                 path = Path(upload)
                 if path.is_relative_to(self.folder) and not {self.made, *self._kept} & set(path.parents):
-                    self._session(_who_asks()).uploads.add(path)
+                    self._session(asking_session()).uploads.add(path)
                     with contextlib.suppress(OSError):
                         os.utime(path)
 
@@ -209,7 +209,7 @@ class Pictures:
             shutil.rmtree(group, ignore_errors=True)
 
 
-def _who_asks() -> str:
+def asking_session() -> str:
     """The session of the event that is being answered."""
     request = LocalContext.request.get(None)
     return (request and request.session_hash) or ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,23 +11,16 @@ from typing import Any
 import gradio as gr
 
 from mtkd.explore import Comparison, compare
-from mtkd.explore.comparison.core import TRUTH
-from mtkd.explore.evidence.ablations import (
-    DIFFERENCE_RANGE,
-    TABLES,
-    Variant,
-    gain_against_cost,
-    kept,
-    panes,
-    training_curve,
-    training_panes,
-)
+from mtkd.explore.comparison.core import TITLES, TRUTH
+from mtkd.explore.evidence.ablations import TABLES, Variant, gain_against_cost, panes
 from mtkd.explore.inside.losses import losses
 
-from ..parts import ablation_numbers, plan_choice, viewer_part
-from ..parts.ablation_numbers import Recorded
+from ..parts import ablation_numbers, plan_choice, training_steps, viewer_part
+from ..parts.ablation_numbers import HEADERS, Recorded
+from ..parts.messages import errors_in, no_comparison, telling
 from ..parts.picture import models_folder
 from ..parts.plan_choice import PLAN
+from ..parts.training_steps import TrainingSteps
 from ..server.queue import COMPUTING
 from ..state import PRIVATE, QUIET, Shared, Tab, errors_shown
 
@@ -39,17 +32,20 @@ class Reference(StrEnum):
     MT = "MT"
     TRUTH = TRUTH
 
+    @property
+    def label(self) -> str:
+        """What people read."""
+        return TITLES.get(self.value, self.value)
+
 
 _FIRST = ("scratch", "kd", "mtkd")
 """Checked at first, with the variants that differ in the loss."""
-_INTRO = f"""**What does each part of the method do?** Every variant is the same student, trained on the same
-patches from the same start; one thing differs. *Difference*: to the reference in luma, blue darker, red brighter,
-full at {DIFFERENCE_RANGE} levels."""
-_COST = """**Gain against cost.** Cost: floating-point operations of the student's training, teachers that run beside
-it included; outputs that were computed once and kept cost nothing. Hollow: one seed, so that nothing is known of
-chance."""
-_STEPS = """**The same students on their way.** One slider for all panes; a model that was not kept at a step is shown
-at the last one before."""
+_EMPTY = "The variants appear here when the comparison is done."
+_INTRO = """**What does each part of the method do?** Every variant is the same student, trained on the same
+patches from the same start; only one thing differs."""
+_COST = """**Gain and cost.** Dots: measured, with 95 % intervals over seeds (hollow: one seed); diamonds: the paper.
+Cost: floating-point operations of the training, with the teachers that run beside the student; cached teacher outputs
+cost nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +54,7 @@ class Ablations:
 
     Attributes:
         chosen: labels of the table's rows.
-        models, step: the students on their way, and where on it.
+        steps: the students on their way.
     """
 
     shared: Shared
@@ -70,32 +66,19 @@ class Ablations:
     note: gr.Markdown
     numbers: gr.Dataframe
     cost: gr.Plot
-    models: gr.CheckboxGroup
-    step: gr.Slider
-    which: gr.Markdown
-    way: gr.HTML
-    curve: gr.Plot
+    steps: TrainingSteps
+    program: gr.Button
 
     def fill(self, comparison: Comparison, table: str, plan: str) -> dict[Any, Any]:
         """Another comparison: what there is at its scale."""
-        return {**self.change_table(comparison, table, plan), **self._ways(comparison, plan)}
-
-    def _ways(self, comparison: Comparison, plan: str) -> dict[Any, Any]:
-        """The students that were kept on their way."""
-        with errors_shown(models_folder()):
-            ways = kept(comparison.scale, plan_choice.models_folder(plan))
-        steps = _all_steps(ways)
-        return {
-            self.models: gr.CheckboxGroup(list(ways), value=list(ways)[:3]),
-            self.step: gr.Slider(0, max(len(steps) - 1, 1), len(steps) // 2, interactive=len(steps) > 1),
-        }
+        return {**self.change_table(comparison, table, plan), **self.steps.fill(comparison, plan)}
 
     def change_plan(self, comparison: Comparison | None, plan: str) -> dict[Any, Any]:
         """The tables of another plan, and the variants of its first one."""
         tables = _tables(plan)
         first = tables[0][1] if tables else None
         changed = self.change_table(comparison, first, plan) if first else {self.chosen: gr.CheckboxGroup([], value=[])}
-        ways = self._ways(comparison, plan) if comparison else {}
+        ways = self.steps.fill(comparison, plan) if comparison else {}
         return {self.table: gr.Radio(tables, value=first), **changed, **ways}
 
     def change_table(self, comparison: Comparison | None, table: str, plan: str) -> dict[Any, Any]:
@@ -107,7 +90,8 @@ class Ablations:
             variants = recorded.variants
         labels = [variant.row.label for variant in variants]
         value = [label for label in labels if label in {*_FIRST, *losses(recorded.results.plan)}] or labels[:6]
-        return {self.chosen: gr.CheckboxGroup([(v.title, v.row.label) for v in variants], value=value)}
+        choices = [(v.title, v.row.label) for v in variants]
+        return {self.chosen: gr.CheckboxGroup(choices, value=value, visible=bool(choices))}
 
     def show(
         self,
@@ -119,27 +103,24 @@ class Ablations:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> dict[Any, Any]:
         """The chosen variants on the compared picture, and their recorded numbers."""
-        comparison = _compared(comparison)
+        if comparison is None:
+            raise no_comparison()
         recorded = Recorded.of(plan, table, comparison.scale) if table else None
         with errors_shown(models_folder()):
             trained = recorded.variants if recorded else []
         if recorded is None or not trained:
-            text = f"No student of this table is trained at ×{comparison.scale} here."
+            text = f"This table has no trained student at ×{comparison.scale}. Choose another scale or table."
             return {self.viewer: {"panes": []}, self.note: text, self.numbers: None, self.cost: None}
-        turns = self.shared.turns
-
-        def tell(name: str, done: int, of: int) -> None:
-            progress((done, of), desc=name, unit="models")
-
+        turns, tell = self.shared.turns, telling(progress, comparison.scale, recorded.sources)
         with errors_shown(models_folder()), turns.for_size(comparison.pixels):
-            reference = _reference(comparison, trained, Reference(against))
+            reference, note = _reference(comparison, trained, Reference(against))
             picked = [variant for variant in trained if variant.row.label in names]
             seen = _run(comparison, picked, reference, turns.between(tell), recorded.sources)
             save = turns.between(self.shared.pictures.group("variants").save)
             drawn = panes(seen, [variant.name for variant in picked], reference, _captions(seen, picked), save)
             return {
-                self.viewer: {"panes": drawn, "reference": reference},
-                self.note: recorded.note,
+                self.viewer: {"panes": drawn, "reference": TRUTH, "baseline": reference},
+                self.note: f"{note} {recorded.note}",
                 self.numbers: ablation_numbers.value(seen, picked, recorded),
                 self.cost: gain_against_cost(trained, comparison.scale, recorded.where, recorded.sources),
             }
@@ -157,28 +138,6 @@ class Ablations:
         shown = self.show(comparison, table, against, names, plan, progress)
         return shown | {self.viewer: shown[self.viewer] | {"view": {"layer": "difference"}}}
 
-    def walk(self, comparison: Comparison | None, names: list[str], place: int, plan: str) -> dict[Any, Any]:
-        """The chosen students after so many steps of their training."""
-        comparison = _compared(comparison)
-        sources = plan_choice.models_folder(plan)
-        with errors_shown(models_folder()):
-            ways = kept(comparison.scale, sources)
-        steps = _all_steps(ways)
-        names = [name for name in names if name in ways]
-        if not steps or not names:
-            why = "No student was chosen." if steps else f"No student was kept on its way at ×{comparison.scale}."
-            return {self.which: why, self.way: {"panes": []}, self.curve: None}
-        at, turns = steps[min(int(place), len(steps) - 1)], self.shared.turns
-        with errors_shown(models_folder()), turns.for_size(comparison.pixels):
-            save = turns.between(self.shared.pictures.group("steps").save)
-            drawn = training_panes(comparison, names, at, save, turns.pass_on, sources)
-        reference = TRUTH if comparison.hr_image is not None else None
-        return {
-            self.which: f"After **{at:,}** steps of {steps[-1]:,}",
-            self.way: {"panes": drawn, "reference": reference, "columns": len(drawn)},
-            self.curve: training_curve(names, comparison.scale, at, sources),
-        }
-
 
 def build(shared: Shared, tab: gr.Tab) -> None:
     """Lay out the tab and connect it; it works on the picture of the comparison that the Compare tab shows."""
@@ -190,31 +149,21 @@ def layout(shared: Shared) -> Ablations:
     gr.Markdown(_INTRO, elem_classes="help")
     with gr.Row(equal_height=False):
         plan = plan_choice.layout("ablation-plan")
-        table = gr.Radio(_tables(PLAN), value="table5", label="Table", scale=2, elem_id="ablation-table")
-        against = gr.Radio([reference.value for reference in Reference], value=Reference.MTKD.value, label="Reference",
-                           scale=2, elem_id="ablation-against")  # fmt: skip
-    # All labels there are, for programs; a page gets those that can be looked at.
+        table = gr.Radio(_tables(PLAN), value="table5", label="Table", scale=4, elem_id="ablation-table")
+        against = gr.Radio([(reference.label, reference.value) for reference in Reference], value=Reference.MTKD.value,
+                           label="Difference to", scale=3, elem_id="ablation-against")  # fmt: skip
+    # All labels there are, for programs; a page is shown those that can be looked at.
     tables = plan_choice.plan(PLAN).tables
     labels = sorted({label for _, name in _tables(PLAN) for label in tables[name].variants})
-    chosen = gr.CheckboxGroup(labels, label="Variants", elem_id="ablation-variants")
-    viewer = viewer_part.layout("ablation-viewer")
+    chosen = gr.CheckboxGroup(labels, label="Variants", elem_id="ablation-variants", visible=False)
+    viewer = viewer_part.layout("ablation-viewer", {"empty": _EMPTY})
     note = gr.Markdown(elem_classes="help", elem_id="ablation-note")
-    numbers = gr.Dataframe(interactive=False, label="Numbers", wrap=True, elem_id="ablation-numbers")
+    numbers = gr.Dataframe(headers=HEADERS, interactive=False, label="Numbers", wrap=True, elem_id="ablation-numbers")
     gr.Markdown(_COST, elem_classes="help")
-    cost = gr.Plot(show_label=False, elem_id="ablation-cost")
-    with gr.Column(elem_id="ablation-steps"):
-        gr.Markdown(_STEPS, elem_classes="help")
-        with gr.Row():
-            all_kept = sorted({name for scale in (2, 3, 4) for name in kept(scale)})
-            models = gr.CheckboxGroup(all_kept, label="Students", scale=2, elem_id="step-models")
-            step = gr.Slider(0, 1, 0, step=1, label="Along the training: the steps that were kept", scale=3,
-                             elem_id="step-slider")  # fmt: skip
-        which = gr.Markdown(elem_id="step-which")
-        way = viewer_part.layout("step-viewer")
-        curve = gr.Plot(show_label=False, elem_id="step-curve")
-    return Ablations(
-        shared, plan, table, against, chosen, viewer, note, numbers, cost, models, step, which, way, curve
-    )  # fmt: skip
+    with gr.Column(elem_classes="figures"):
+        cost = gr.Plot(show_label=False, elem_id="ablation-gains")
+    steps = training_steps.layout(shared)
+    return Ablations(shared, plan, table, against, chosen, viewer, note, numbers, cost, steps, gr.Button(visible=False))
 
 
 def connect(of: Ablations, tab: gr.Tab) -> None:
@@ -222,22 +171,24 @@ def connect(of: Ablations, tab: gr.Tab) -> None:
     comparison = of.shared.comparison
     plan_choice.connect(tab, of.plan)
     inputs, outputs = [comparison, of.table, of.against, of.chosen, of.plan], [of.viewer, of.note, of.numbers, of.cost]
-    steps, steps_out = [comparison, of.models, of.step, of.plan], [of.which, of.way, of.curve]
     shown: dict[str, Any] = {"show_progress_on": [of.viewer], **COMPUTING}
+
+    def failed(message: str) -> dict[Any, Any]:
+        return {of.viewer: viewer_part.failed(message)}
+
+    show, walk_after = errors_in(of.show, failed), training_steps.connect(of.steps, of.plan)
     news = of.shared.on_new_comparison(tab, "ablation-viewer")
     place = [comparison, of.table, of.plan]
-    filled = news.change(of.fill, place, [of.chosen, of.models, of.step], **QUIET)
-    first = filled.then(of.show_differences, inputs, outputs, **shown, **PRIVATE)
-    first.then(of.walk, steps, steps_out, show_progress_on=[of.way], **PRIVATE, **COMPUTING)
-    changed = of.plan.input(of.change_plan, [comparison, of.plan], [of.table, of.chosen, of.models, of.step],
-                            **QUIET)  # fmt: skip
-    shown_again = changed.then(of.show, inputs, outputs, **shown, **PRIVATE)
-    shown_again.then(of.walk, steps, steps_out, show_progress_on=[of.way], **PRIVATE, **COMPUTING)
-    of.table.input(of.change_table, place, of.chosen, **QUIET).then(of.show, inputs, outputs, **shown, **PRIVATE)
-    of.chosen.input(of.show, inputs, outputs, api_name="ablations", **shown)
-    of.against.input(of.show, inputs, outputs, **shown, **PRIVATE)
-    of.models.input(of.walk, steps, steps_out, api_name="training_steps", show_progress="hidden", **COMPUTING)
-    of.step.change(of.walk, steps, steps_out, **QUIET, **COMPUTING)
+    filled = news.change(errors_in(of.fill, failed), place, [of.chosen, *of.steps.choices, of.viewer], **QUIET)
+    walk_after(filled.then(errors_in(of.show_differences, failed), inputs, outputs, **shown, **PRIVATE))
+    changed = of.plan.input(errors_in(of.change_plan, failed), [comparison, of.plan],
+                            [of.table, of.chosen, *of.steps.choices, of.viewer], **QUIET)  # fmt: skip
+    walk_after(changed.then(show, inputs, outputs, **shown, **PRIVATE))
+    other_table = of.table.input(errors_in(of.change_table, failed), place, [of.chosen, of.viewer], **QUIET)
+    other_table.then(show, inputs, outputs, **shown, **PRIVATE)
+    for control in (of.chosen, of.against):
+        control.input(show, inputs, outputs, **shown, **PRIVATE)
+    of.program.click(of.show, inputs, outputs, api_name="ablations", **COMPUTING)
 
 
 def _tables(plan: str) -> list[tuple[str, str]]:
@@ -245,16 +196,6 @@ def _tables(plan: str) -> list[tuple[str, str]]:
     tables, bundled = plan_choice.plan(plan).tables, plan_choice.plan(PLAN).tables
     own = [(table.title, name) for name, table in tables.items() if table.variants and name not in bundled]
     return [*((title, name) for name, title in TABLES.items() if name in tables), *own]
-
-
-def _compared(comparison: Comparison | None) -> Comparison:
-    if comparison is None:
-        raise gr.Error("Compare something first: this tab looks at its picture.", print_exception=False)
-    return comparison
-
-
-def _all_steps(ways: Mapping[str, Sequence[int]]) -> list[int]:
-    return sorted({step for steps in ways.values() for step in steps})
 
 
 def _run(
@@ -267,17 +208,20 @@ def _run(
     return compare(image, list(dict.fromkeys(names)), comparison.scale, truth, progress, sources=sources)
 
 
-def _reference(comparison: Comparison, variants: Sequence[Variant], against: Reference) -> str:
-    """The picture to compare with; without ground truth, or where it is not trained, the first one there is."""
+def _reference(comparison: Comparison, variants: Sequence[Variant], against: Reference) -> tuple[str, str]:
+    """The picture to compare with; without ground truth, or where it is not trained, the first one there is.
+
+    With what is to be said about it.
+    """
+    named, note = {variant.row.label: variant.name for variant in variants}, ""
     if against is Reference.TRUTH and comparison.hr_image is not None:
-        return TRUTH
+        return TRUTH, note
     if against is Reference.MT:
         merged = [result.name for result in comparison.results if result.role == "aggregator"]
         if merged:
-            return merged[0]
-        gr.Warning("No aggregator is compared: check one in the Compare tab. MTKD is the reference now.")
-    named = {variant.row.label: variant.name for variant in variants}
-    return named.get("mtkd", variants[0].name)
+            return merged[0], note
+        note = "No combined teacher is compared: the reference is MTKD. Add one to the models above."
+    return named.get("mtkd", variants[0].name), note
 
 
 def _captions(seen: Comparison, picked: Sequence[Variant]) -> dict[str, str]:
@@ -285,4 +229,4 @@ def _captions(seen: Comparison, picked: Sequence[Variant]) -> dict[str, str]:
     return quality | {variant.name: f"{variant.title} · {quality[variant.name]}" for variant in picked}
 
 
-TAB = Tab("Ablations", order=50, build=build)
+TAB = Tab("Ablations", order=70, build=build, within="Evidence")

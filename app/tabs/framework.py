@@ -1,4 +1,4 @@
-"""The framework tab: Fig. 1 with the images, features and losses of the picture that is compared."""
+"""The Framework view: Fig. 1 with the images, features and losses of the picture that is compared."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from mtkd.explore.inside.framework import Place, Step, busiest_window, run, step
 from mtkd.explore.inside.trace import Windows
 
 from ..parts.diagram import drawing
+from ..parts.messages import alert, errors_in, notice, telling
 from ..server.queue import COMPUTING
 from ..server.session_files import PictureGroup
-from ..state import QUIET, Shared, Tab, errors_shown
+from ..state import PRIVATE, QUIET, Shared, Tab, errors_shown
 
 _SCRIPT = (Path(__file__).parents[1] / "assets" / "framework.js").read_text(encoding="utf-8")
-_HELP = (
-    "Fig. 1 of the paper with the picture of the Compare tab. Click a box, or go to it with Tab and press Enter, to "
-    "see what it holds."
-)
-_WAIT = '<p class="fw-wait">The first comparison is still running; the framework appears when it is done.</p>'
+_WAIT = '<p class="fw-wait">The framework appears here when the comparison is done.</p>'
+_ABOUT = """Fig. 1 of the paper with the picture and the models that are compared. Select a box, or go to it with Tab
+and press Enter, to see what it holds; Escape closes it. Play walks through both stages."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,15 +72,17 @@ def _saved(step: Step, group: PictureGroup) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class Framework:
-    """The components of the tab; its methods answer their events.
+    """The components of the view; its methods answer their events.
 
     Attributes:
         shown: state: what ``view`` shows, a :class:`Shown`, or None.
+        note: under the diagram: why another window could not be shown.
     """
 
     shared: Shared
     view: gr.HTML
     shown: gr.State
+    note: gr.HTML
 
     def show(
         self,
@@ -92,11 +93,7 @@ class Framework:
         """The steps of the framework for the image compared last: shapes, texts, numbers."""
         if comparison is None or (before and before.of is comparison):
             return {self.view: gr.skip()}
-        turns = self.shared.turns
-
-        def tell(name: str, done: int, of: int) -> None:
-            progress((done, of), desc=name, unit="networks")
-
+        turns, tell = self.shared.turns, telling(progress, comparison.scale)
         with errors_shown(), turns:
             outcome = run(comparison, turns.between(tell))
         windows = outcome.trace.windows if outcome.trace else None
@@ -117,7 +114,7 @@ class Framework:
         return self._showing(replace(before, place=place, steps=with_it, addresses=addresses))
 
     def _showing(self, shown: Shown) -> dict[Any, Any]:
-        return {self.view: shown.value(), self.shown: shown}
+        return {self.view: shown.value(), self.shown: shown, self.note: notice("")}
 
 
 def build(shared: Shared, tab: gr.Tab) -> None:
@@ -126,8 +123,7 @@ def build(shared: Shared, tab: gr.Tab) -> None:
 
 
 def layout(shared: Shared) -> Framework:
-    """Lay out the tab: the diagram alone."""
-    gr.Markdown(_HELP, elem_classes="help")
+    """Lay out the view: the diagram."""
     view = gr.HTML(
         {"html": _WAIT},
         html_template='<div class="fw"></div>',
@@ -136,16 +132,22 @@ def layout(shared: Shared) -> Framework:
         min_height=300,
         elem_id="framework",
     )
-    return Framework(shared, view, gr.State(None))
+    note = gr.HTML(visible=False, apply_default_css=False)
+    with gr.Accordion("About this view", open=False):
+        gr.Markdown(_ABOUT, elem_classes="help")
+    return Framework(shared, view, gr.State(None), note)
 
 
 def connect(of: Framework, tab: gr.Tab) -> None:
     """Connect the tab's events."""
-    results = [of.view, of.shown]
+    results = [of.view, of.shown, of.note]
     news = of.shared.on_new_comparison(tab, "framework")
-    news.change(of.show, [of.shared.comparison, of.shown], results, api_name="framework", show_progress_on=[of.view],
-                **COMPUTING)  # fmt: skip
-    of.view.select(of.choose, of.shown, results, **QUIET)
+    inputs = [of.shared.comparison, of.shown]
+    show = errors_in(of.show, lambda message: {of.view: {"html": alert(message)}})
+    news.change(show, inputs, results, show_progress_on=[of.view], **PRIVATE, **COMPUTING)
+    gr.Button(visible=False).click(of.show, inputs, results, api_name="framework", **COMPUTING)
+    choose = errors_in(of.choose, lambda message: {of.note: notice(message)})
+    of.view.select(choose, of.shown, results, **QUIET)
 
 
-TAB = Tab("The framework", order=10, build=build)
+TAB = Tab("Framework", order=20, build=build, within="How it works")

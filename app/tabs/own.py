@@ -1,9 +1,8 @@
-"""The Bring your own tab: a checkpoint from elsewhere becomes a model of all tabs."""
+"""Models: a checkpoint from elsewhere becomes a model of all views, and is removed again."""
 
 from __future__ import annotations
 
 import html
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,37 +11,36 @@ import gradio as gr
 
 from mtkd.errors import UserError
 from mtkd.zoo import imports
-from mtkd.zoo.catalogue import catalogue
-from mtkd.zoo.detect import candidates
-from mtkd.zoo.model import Model
+from mtkd.zoo.fitting import candidates
 
-from ..state import PRIVATE, QUIET, Shared, Tab, errors_shown, scale_choices
+from ..parts import own_api, own_models
+from ..parts.messages import alert, live
+from ..parts.own_models import DETECT
+from ..state import PRIVATE, QUIET, Shared, Tab, scale_choices
 
-DETECT = ("as detected", "detect")
-"""Among the networks; of the scales, 0 is."""
 _OFF = (
-    "Checkpoints can be added where the explorer serves one computer alone: install it there, and start it with "
-    "`mtkd demo` (or here with `--trust`, where all who come may do so)."
+    "Models can be added only where the explorer serves one computer: install it there and start it with `mtkd demo`. "
+    "With `--trust`, every visitor can add models here."
 )
 _HELP = (
-    "EDSR, RCAN and SwinIR: safetensors, BasicSR's `.pth`, the original programs' `.pt`; with the extra `community` "
-    "also what spandrel detects. Files of more than 64 MB (the full EDSR has 172) are given by their path. Nothing in "
-    "a file is executed."
+    "EDSR, RCAN, SwinIR, SPAN and Compact of any size as `.safetensors`, `.pth`, `.pt` or `.ckpt`; with the extra "
+    "`community` also what spandrel detects. No code in a file is executed. For a file over 64 MB, give its path."
 )
-_ROLES = "A model's role is its network's in the paper; training accepts any model as teacher, by its name."
-_NOTHING = '<p class="own-nothing">Drop a checkpoint: what it holds is shown here before anything is kept.</p>'
-_COLUMNS = ["model", "scale", "role", "network", "parameters", "from the file", "added"]
 
 
 @dataclass(frozen=True, eq=False)
 class Own:
-    """The components of the tab; its methods answer their events.
+    """The components of the view; its methods answer their events.
 
     Attributes:
-        look, put, show, drop: the buttons that look into a checkpoint, add it, open it in Compare, and remove one.
-        found: what a checkpoint holds.
+        found: what a checkpoint holds, or what is wrong with it.
+        ready: what asks for a name; seen once a checkpoint is known to be a model.
+        done: what came of adding or removing.
+        show: opens the model added last in Compare.
+        listed: your models; one of them is chosen to be removed.
+        key, settings: which of several networks in the file, and what weights do not tell; seen where there is such.
+        inspected: state: the file, path, network, scale, key and settings that ``found`` tells of.
         added: state: name and scale of the model added last.
-        chosen: the model that is to be removed.
     """
 
     shared: Shared
@@ -50,208 +48,210 @@ class Own:
     path: gr.Textbox
     network: gr.Dropdown
     scale: gr.Dropdown
-    look: gr.Button
     found: gr.HTML
+    key: gr.Dropdown
+    settings: gr.Textbox
+    ready: gr.Column
     name: gr.Textbox
-    put: gr.Button
     replace: gr.Checkbox
-    done: gr.Markdown
+    add: gr.Button
+    done: gr.HTML
     show: gr.Button
-    models: gr.Dataframe
+    none: gr.Markdown
+    listed: gr.Radio
     unread: gr.HTML
-    chosen: gr.Dropdown
     drop: gr.Button
+    removed: gr.HTML
+    inspected: gr.State
     added: gr.State
 
-    def forget(self) -> dict[Any, Any]:
-        """Something else is asked for: nothing of it is known yet."""
-        return {self.found: _NOTHING, self.put: gr.Button(interactive=False)}
+    @property
+    def asked(self) -> list[Any]:
+        """What names a checkpoint."""
+        return [self.file, self.path, self.network, self.scale]
 
-    def receive(self, file: str) -> dict[Any, Any]:
-        """A file was dropped: it takes the path's place."""
+    def receive(self, file: str, network: str, scale: int) -> dict[Any, Any]:
+        """A file was dropped: it takes the path's place, and is inspected."""
         self.shared.keep_upload(file)
-        return {self.path: "", **self.forget()}
+        return {self.path: "", **self.inspect(file, "", network, scale)}
 
-    def type_path(self, path: str) -> dict[Any, Any]:
-        """A path was typed: it takes the file's place."""
-        return {self.file: None, **self.forget()} if path else {self.file: gr.skip()}
+    def take_path(self, path: str, network: str, scale: int, before: tuple[Any, ...]) -> dict[Any, Any]:
+        """A path was typed: it takes the file's place, and is inspected."""
+        if not path.strip() or before[:4] == (None, path, network, scale):
+            return {self.inspected: before}
+        return {self.file: None, **self.inspect(None, path, network, scale)}
 
-    def inspect(self, file: str | None, path: str, network: str, scale: int) -> dict[Any, Any]:
-        """Say which network and scale a checkpoint holds; nothing is kept."""
-        seen = _seen(file, path, network, scale)
-        return {self.found: _table(seen), self.name: seen.header.name, self.put: gr.Button(interactive=True)}
+    def take_settings(
+        self, file: str | None, path: str, network: str, scale: int, key: str | None, settings: str,
+        before: tuple[Any, ...],
+    ) -> dict[Any, Any]:  # fmt: skip
+        """What weights do not tell was typed: the checkpoint is inspected with it; name and outcome stay."""
+        if before == (file, path, network, scale, key, settings):
+            return {self.inspected: before}
+        stay = {self.name, self.replace, self.done, self.show}
+        answer = self.inspect(file, path, network, scale, key, settings)
+        return {part: value for part, value in answer.items() if part not in stay}
 
-    def add(
+    def inspect(
+        self, file: str | None, path: str, network: str, scale: int, key: str | None = None,
+        settings: str | None = None,
+    ) -> dict[Any, Any]:  # fmt: skip
+        """Say which network and scale a checkpoint holds, or what is wrong with it; nothing is kept.
+
+        Without ``key`` and ``settings`` their usual values are shown, where there is a choice."""
+        asked = {
+            self.inspected: (file, path, network, scale, key, settings),
+            self.done: "",
+            self.show: gr.Button(visible=False),
+        }
+        no_choice = {self.key: gr.Dropdown([], value=None, visible=False), self.settings: gr.Textbox("", visible=False)}
+        source = path.strip() or file
+        if not source:
+            return {**asked, **no_choice, self.found: "", self.ready: gr.Column(visible=False)}
+        try:
+            known = own_models.found(Path(source), network, scale, key, settings)
+        except UserError as error:
+            left = {} if key or settings else no_choice
+            return {**asked, **left, self.found: alert(error, source), self.ready: gr.Column(visible=False)}
+        text, places = own_models.settings_of(known), own_models.places(known)
+        return {
+            **asked,
+            self.inspected: (file, path, network, scale, known.key, text),
+            self.found: own_models.table(known),
+            self.key: gr.Dropdown(places, value=known.key, visible=len(places) > 1),
+            self.settings: gr.Textbox(text, visible=bool(text)),
+            self.ready: gr.Column(visible=True),
+            self.name: known.header.name,
+            self.replace: False,
+        }
+
+    def keep(
         self,
         file: str | None,
         path: str,
         network: str,
         scale: int,
+        key: str | None,
+        settings: str,
         name: str,
         replace: bool,
         now: int,
         checked: list[str],
     ) -> dict[Any, Any]:
-        """Keep a checkpoint under a name, as a model of all tabs."""
-        seen = _seen(file, path, network, scale)
-        with errors_shown(str(_source(file, path))):
-            model = imports.add(seen, name.strip(), replace)
+        """Keep the checkpoint under a name, as a model of all views."""
+        source = path.strip() or file or ""
+        try:
+            known = own_models.found(Path(source), network, scale, key, settings)
+            model = imports.add(known, name.strip(), replace)
+        except UserError as error:
+            return {self.done: alert(error, source)}
+        text = f"<p><b>{html.escape(model.name)}</b> ×{model.scale} is now in all lists, as a {model.role}.</p>"
         return {
-            self.done: f"**{model.name}** ×{model.scale} is now in the lists of all tabs, as a {model.role}.",
+            self.done: text,
             self.added: (model.name, model.scale),
             self.show: gr.Button(visible=True),
             self.replace: False,
+            self.removed: "",
             **self.lists(now, [*checked, model.name]),
         }
 
-    def remove(self, label: str | None, now: int, checked: list[str]) -> dict[Any, Any]:
+    def choose(self) -> dict[Any, Any]:
+        """A model is chosen, which can be removed."""
+        return {self.drop: gr.Button(interactive=True), self.removed: ""}
+
+    def remove(self, chosen: str, now: int, checked: list[str]) -> dict[Any, Any]:
         """Take one of your models out of all lists; its file is kept in a folder `removed`."""
-        if not label:
-            raise gr.Error("Choose one of your models first, as NAME ×4.", print_exception=False)
-        with errors_shown():
-            model = next((model for model in imports.own() if _label(model) == label), None)
-            if model is None:
-                raise UserError(f"no model of your own is called '{label}'; name it as NAME ×4")
-            kept = imports.remove(model.name, model.scale)
-        return {
-            self.done: f"{label} is out of all lists. Its file is kept: `{kept}`",
-            self.show: gr.Button(visible=False),
-            **self.lists(now, checked),
-        }
+        try:
+            place = own_models.remove(chosen)
+        except UserError as error:
+            return {self.removed: alert(error)}
+        text = f"<p>{html.escape(chosen)} is removed. Its file is now <code>{html.escape(str(place))}</code>.</p>"
+        return {self.removed: text, self.done: "", self.show: gr.Button(visible=False), **self.lists(now, checked)}
 
     def open_compare(self, added: tuple[str, int], now: int, checked: list[str]) -> dict[Any, Any]:
         """The Compare tab with the model added last."""
         return self.shared.open_in_compare(*added, now, checked)
 
     def lists(self, now: int, checked: list[str]) -> dict[Any, Any]:
-        """The table, what is left out of it, and both lists of models as they are now; what is checked stays so."""
+        """The lists of models as they are now; what is checked stays so."""
+        choices = own_models.choices()
         return {
-            self.models: _rows(),
-            self.unread: _unread(),
-            self.chosen: gr.Dropdown(_labels(), value=None),
+            self.none: gr.Markdown(visible=not choices),
+            self.listed: gr.Radio(choices, value=None, visible=bool(choices)),
+            self.drop: gr.Button(interactive=False, visible=bool(choices)),
+            self.unread: own_models.unreadable(),
             **self.shared.list_models(now, checked),
         }
 
 
 def build(shared: Shared, tab: gr.Tab) -> None:
-    """Lay out the tab and connect it; where strangers may come, it only says why it is off."""
-    if shared.trusted:
-        connect(layout(shared), tab)
-    else:
+    """Lay out the view and connect it; where strangers may come, it only says why it is off."""
+    if not shared.trusted:
         gr.Markdown(_OFF)
+        return
+    connect(layout(shared), tab)
+    own_api.connect()
 
 
 def layout(shared: Shared) -> Own:
-    """Lay out the tab: a checkpoint left; what it holds, and the models that there are, right."""
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=0, min_width=380):
-            gr.Markdown(_HELP, elem_classes="help")
-            file = gr.File(file_types=[".safetensors", ".pth", ".pt"], label="Checkpoint", height=130,
-                           elem_id="own-file")  # fmt: skip
-            path = gr.Textbox(label="or its path on this computer", placeholder="/home/…/EDSR_x4.pt",
-                              elem_id="own-path")  # fmt: skip
-            with gr.Row():
-                networks = [DETECT, *((name, name) for name in candidates())]
-                network = gr.Dropdown(networks, value=DETECT[1], label="Network", min_width=120)
-                scales = [(DETECT[0], 0), *scale_choices((2, 3, 4))]
-                scale = gr.Dropdown(scales, value=0, label="Scale", min_width=120, elem_id="own-scale")
-            look = gr.Button("Look into it", elem_id="own-look")
-        with gr.Column(scale=1, min_width=560):
-            found = gr.HTML(_NOTHING, elem_id="own-found", apply_default_css=False)
-            with gr.Row(elem_classes="own-row"):
-                name = gr.Textbox(label="Name in all tabs", elem_id="own-name", scale=3)
-                put = gr.Button("Add", variant="primary", interactive=False, elem_id="own-add", scale=1, min_width=140)
-            replace = gr.Checkbox(False, label="Replace your model of that name (its file is kept)",
-                                  elem_id="own-replace", container=False)  # fmt: skip
-            done = gr.Markdown(elem_id="own-done")
-            show = gr.Button("Open in Compare", visible=False, elem_id="own-compare")
-            models = gr.Dataframe(headers=_COLUMNS, value=_rows(), interactive=False, label="Your models",
-                                  elem_id="own-models", wrap=True)  # fmt: skip
-            unread = gr.HTML(_unread(), elem_id="own-unread", apply_default_css=False)
-            with gr.Row(elem_classes="own-row"):
-                chosen = gr.Dropdown(_labels(), label="Take out of all lists", allow_custom_value=True,
-                                     elem_id="own-chosen", scale=3)  # fmt: skip
-                drop = gr.Button("Remove", elem_id="own-remove", scale=1, min_width=140)
-            gr.Markdown(_ROLES, elem_classes="help")
+    """Lay out the view in one column: a checkpoint, what it is, its name; then your models."""
+    with gr.Column(elem_id="own"):
+        gr.Markdown("### Add a model")
+        gr.Markdown(_HELP, elem_classes="help")
+        file = gr.File(
+            file_types=[".safetensors", ".pth", ".pt", ".ckpt"], label="Checkpoint", height=120, elem_id="own-file"
+        )
+        path = gr.Textbox(label="Or its path on this computer, then Enter", placeholder="/home/…/EDSR_x4.pt",
+                          elem_id="own-path")  # fmt: skip
+        found = live("own-found")
+        key = gr.Dropdown([], label="Weights in the file", visible=False, elem_id="own-key")
+        settings = gr.Textbox(label="What the weights do not tell", info="One NAME=VALUE a line.", visible=False,
+                              lines=2, max_lines=6, elem_id="own-settings")  # fmt: skip
+        with gr.Column(visible=False) as ready:
+            name = gr.Textbox(label="Name", elem_id="own-name")
+            replace = gr.Checkbox(False, label="Replace existing model (its file is kept)", elem_id="own-replace",
+                                  container=False)  # fmt: skip
+            add = gr.Button("Add", variant="primary", elem_id="own-add")
+        done = live("own-done")
+        show = gr.Button("Open in Compare", visible=False, elem_id="own-compare")
+        with gr.Accordion("Advanced: choose network and scale", open=False), gr.Row():
+            names = [("Detect", DETECT), *((name, name) for name in candidates())]
+            network = gr.Dropdown(names, value=DETECT, label="Network", min_width=120)
+            scales = [("Detect", 0), *scale_choices((2, 3, 4))]
+            scale = gr.Dropdown(scales, value=0, label="Scale", min_width=120, elem_id="own-scale")
+        gr.Markdown("### Your models")
+        choices = own_models.choices()
+        none = gr.Markdown("None yet.", visible=not choices, elem_id="own-none")
+        listed = gr.Radio(choices, label="Your models", show_label=False, visible=bool(choices), elem_id="own-models")
+        drop = gr.Button("Remove", interactive=False, visible=bool(choices), elem_id="own-remove", size="sm")
+        removed = live("own-removed")
+        unread = gr.HTML(own_models.unreadable(), elem_id="own-unread", apply_default_css=False)
     return Own(
-        shared, file, path, network, scale, look, found, name, put, replace, done, show, models, unread, chosen, drop,
-        gr.State(None),
+        shared, file, path, network, scale, found, key, settings, ready, name, replace, add, done, show, none, listed,
+        unread, drop, removed, gr.State(()), gr.State(None),
     )  # fmt: skip
 
 
 def connect(of: Own, tab: gr.Tab) -> None:
-    """Connect the tab's events."""
-    asked, seen = [of.file, of.path, of.network, of.scale], [of.found, of.name, of.put]
-    unknown = [of.found, of.put]
-    compared = [of.shared.scale, of.shared.models]
-    lists = [of.models, of.unread, of.chosen, of.shared.models]
-    inspecting: dict[str, Any] = {"show_progress_on": [of.found]}
-    gr.on([of.file.clear, of.network.input, of.scale.input], of.forget, None, unknown, **PRIVATE)
-    of.path.change(of.type_path, of.path, [of.file, *unknown], **PRIVATE)
-    received = of.file.upload(of.receive, of.file, [of.path, *unknown], **PRIVATE)
-    received.then(of.inspect, asked, seen, **inspecting, **PRIVATE)
-    gr.on([of.look.click, of.path.submit], of.inspect, asked, seen, api_name="inspect_checkpoint", **inspecting)
-    of.put.click(of.add, [*asked, of.name, of.replace, *compared], [of.done, of.added, of.show, of.replace, *lists],
-                 api_name="add_checkpoint", show_progress_on=[of.done])  # fmt: skip
-    of.drop.click(of.remove, [of.chosen, *compared], [of.done, of.show, *lists], api_name="remove_model",
-                  show_progress_on=[of.done])  # fmt: skip
-    of.show.click(of.open_compare, [of.added, *compared], [*compared, of.shared.tabs], **PRIVATE)
+    """Connect the view's events."""
+    shared, compared = of.shared, [of.shared.scale, of.shared.models]
+    told = [of.inspected, of.found, of.key, of.settings, of.ready, of.name, of.replace, of.done, of.show]
+    lists = [of.none, of.listed, of.drop, of.unread, *shared.listed]
+    inspecting: dict[str, Any] = {"show_progress_on": [of.found], **PRIVATE}
+    of.file.upload(of.receive, [of.file, of.network, of.scale], [of.path, *told], **inspecting)
+    gr.on([of.path.submit, of.path.blur], of.take_path, [of.path, of.network, of.scale, of.inspected],
+          [of.file, *told], **inspecting)  # fmt: skip
+    gr.on([of.file.clear, of.network.input, of.scale.input], of.inspect, of.asked, told, **inspecting)
+    of.key.input(of.inspect, [*of.asked, of.key], told, **inspecting)
+    of.settings.blur(of.take_settings, [*of.asked, of.key, of.settings, of.inspected], told, **inspecting)
+    of.add.click(of.keep, [*of.asked, of.key, of.settings, of.name, of.replace, *compared],
+                 [of.done, of.added, of.show, of.replace, of.removed, *lists], show_progress_on=[of.done],
+                 **PRIVATE)  # fmt: skip
+    of.listed.input(of.choose, None, [of.drop, of.removed], **QUIET)
+    of.drop.click(of.remove, [of.listed, *compared], [of.removed, of.done, of.show, *lists],
+                  show_progress_on=[of.removed], **PRIVATE)  # fmt: skip
+    of.show.click(of.open_compare, [of.added, *compared], shared.opened, **PRIVATE)
     tab.select(of.lists, compared, lists, **QUIET)
 
 
-def _source(file: str | None, path: str) -> Path:
-    """The path where one is given, else the dropped file (which clears the path when it is dropped)."""
-    if not (path.strip() or file):
-        raise gr.Error("Drop a checkpoint, or give its path, first.", print_exception=False)
-    return Path(path.strip() or file or "").expanduser()
-
-
-def _seen(file: str | None, path: str, network: str, scale: int) -> imports.Found:
-    source = _source(file, path)
-    with errors_shown(str(source)):
-        return imports.inspect(source, None if network == DETECT[1] else network, scale or None)
-
-
-def _label(model: Model) -> str:
-    """How one of the models is named, on the page and by programs."""
-    return f"{model.name} ×{model.scale}"
-
-
-def _labels() -> list[str]:
-    return [_label(model) for model in imports.own()]
-
-
-def _rows() -> list[list[Any]]:
-    rows = []
-    for model in imports.own():
-        card, summary = model.card, model.summary()
-        origin, day = card.get("source", {}).get("file", ""), card.get("imported", "")[:10]
-        numbers = f"{summary['parameters']:,}"
-        rows.append([model.name, f"×{model.scale}", model.role, summary["network"], numbers, origin, day])
-    return rows
-
-
-def _unread() -> str:
-    """The files among your models that are none, and why."""
-    left_out = {path: error for path, error in catalogue().unreadable.items() if path.parent == imports.folder()}
-    reasons = (str(error).replace(f"{path.parent}{os.sep}", "") for path, error in left_out.items())
-    return "".join(f'<p class="own-nothing">Left out: {html.escape(reason)}</p>' for reason in reasons)
-
-
-def _table(found: imports.Found) -> str:
-    """What was detected, for people."""
-    dropped = f"{len(found.dropped)}: {', '.join(found.dropped[:4])}{' …' if len(found.dropped) > 4 else ''}"
-    rows = {
-        "Architecture": found.family,
-        "Network": f"{found.header.network} ({found.role})",
-        "Scale": f"×{found.header.scale}",
-        "Parameters": f"{found.parameters:,}",
-        "Names of its weights": found.form,
-        "Left out (no weights)": dropped if found.dropped else "nothing",
-        "Taken as published": " ".join(found.notes),
-    }
-    cells = "".join(f"<tr><th>{k}</th><td>{html.escape(v)}</td></tr>" for k, v in rows.items() if v)
-    return f'<table class="own-table">{cells}</table>'
-
-
-TAB = Tab("Bring your own", order=80, build=build)
+TAB = Tab("Models", order=100, build=build, within="Train")

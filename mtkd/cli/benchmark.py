@@ -1,4 +1,4 @@
-"""``mtkd benchmark``: PSNR and SSIM of models on benchmark sets, and whether they are the known ones."""
+"""``mtkd benchmark``: metrics of models on benchmark sets, and a comparison with the expected numbers."""
 
 from __future__ import annotations
 
@@ -9,44 +9,47 @@ from typing import Annotated, Any
 import typer
 
 from mtkd.cli.console import (
+    DataFolder,
+    Device,
     Json,
     Metrics,
     Scale,
     check_scale,
-    device_called,
     metric_cells,
     metric_names,
     metric_titles,
     print_json,
     print_table,
     progress_bar,
+    tell_device,
+    torch_device,
 )
 from mtkd.errors import UserError
 from mtkd.home import found_data
+from mtkd.numbers import signed
 
 
 def benchmark(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL...", help="Models; all of that scale if none.")
+        list[str] | None,
+        typer.Argument(metavar="MODEL", help="Models (see `mtkd models`) [default: all models of the scale]."),
     ] = None,
     scale: Scale = 4,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of benchmark sets [default: MTKD_DATA, else what was fetched].")
-    ] = None,
+    data: DataFolder = None,
     sets: Annotated[
-        str, typer.Option(help="Names of sets, separated by commas [default: Set5,Set14; --check: all that are there].")
+        str, typer.Option(help="Benchmark sets, separated by commas [default: Set5,Set14; with --check all].")
     ] = "",
     check: Annotated[
-        bool, typer.Option("--check", help="Compare with the model's card, or with what its authors published.")
+        bool, typer.Option("--check", help="Compare PSNR with the model's card or the published numbers.")
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+    device: Device = "auto",
     metrics: Metrics = "",
     json_: Json = False,
 ) -> None:
-    """PSNR, SSIM or other metrics of models on benchmark sets, by the paper's protocol.
+    """Measure models on benchmark sets, by the paper's protocol.
 
-    The sets may lie as SelfExSR, BasicSR or EDSR lay them out, or as folders of HR images. With --check, exit code 1
-    says that a number is not the known one.
+    A set is a folder of HR images, or is laid out as by SelfExSR, BasicSR or EDSR. With --check, the exit code is 1
+    if a number differs from the expected one.
     """
     from mtkd import networks, verify, zoo
     from mtkd.data.benchmarks import NO_SETS
@@ -57,20 +60,21 @@ def benchmark(
     if root is None:
         raise UserError(NO_SETS)
     chosen = names or [*networks.baselines(), *(m.name for m in zoo.models(scale))]
-    for name in chosen:  # a misspelt name is told before minutes of work, not after
+    for name in chosen:  # report a misspelt name before minutes of work, not after
         if name not in networks.baselines():
             zoo.find(name, scale)
-    wanted = [part.strip() for part in sets.split(",") if part.strip()]
-    where, measured = device_called(device), metric_names(metrics)
+    set_names = [part.strip() for part in sets.split(",") if part.strip()]
+    where, measured = torch_device(device), metric_names(metrics)
     if check:
         if not names:
             chosen = [name for name in chosen if verify.expected(name, scale)]
-        _check(chosen, scale, root, wanted, where, json_)
+        _check(chosen, scale, root, set_names, where, json_)
         return
-    rows = _measure(chosen, scale, root, wanted or default_sets(), where, measured)
+    rows = _measure(chosen, scale, root, set_names or default_sets(), where, measured)
     if json_:
         print_json(rows)
         return
+    tell_device(where)
     print_table(
         ("model", "set", *metric_titles(measured), "images"),
         [[row["model"], row["set"], *metric_cells(row, measured), str(row["images"])] for row in rows],
@@ -94,7 +98,7 @@ def _measure(
             network = zoo.load(name, scale, device)
             for set_name, images in of_set.items():
                 result = evaluate(network, images, scale, device, lambda done, of: advance(), metrics)
-                rows.append({"model": name, "scale": scale, "set": set_name, **result.row()})
+                rows.append({"model": name, "scale": scale, "set": set_name, **result.row(), "device": str(device)})
     return rows
 
 
@@ -102,19 +106,21 @@ def _check(names: Sequence[str], scale: int, root: Path, sets: Sequence[str], de
     from mtkd import verify
 
     with progress_bar("check", 1) as advance:
-        found = verify.check(names, scale, root, sets, device, lambda name, done, of: advance(done / of))
-    told = verify.explanations(found)
+        verdicts = verify.check(names, scale, root, sets, device, lambda name, done, of: advance(done / of))
+    notes = verify.explanations(verdicts)
+    holds = all(verdict.holds for verdict in verdicts)
     if json_:
-        print_json({"holds": all(one.holds for one in found), "rows": [one.row() for one in found], "notes": told})
+        print_json({"holds": holds, "rows": [verdict.row() for verdict in verdicts], "notes": notes})
     else:
+        tell_device(device)
         print_table(
-            ("model", "set", "measured", "known", "difference", "allowed", ""),
+            ("model", "set", "measured", "expected", "difference", "allowed", ""),
             [
-                [one.model, one.set_name, f"{one.measured:.4f}", f"{one.expected:g}", f"{one.difference:+.4f}",
-                 f"{one.allowed:g}", "as known" if one.holds else "DIFFERS"]
-                for one in found
+                [row.model, row.set_name, f"{row.measured:.4f}", f"{row.expected:g}", signed(row.difference, "+.4f"),
+                 f"{row.allowed:g}", "ok" if row.holds else "DIFFERS"]
+                for row in verdicts
             ],
         )  # fmt: skip
-        print("\n".join(told))
-    if not all(one.holds for one in found):
+        print("\n".join(notes))
+    if not holds:
         raise SystemExit(1)

@@ -1,4 +1,4 @@
-"""``mtkd data``: the public image sets; which are there, fetching them, what their LR files were made with."""
+"""``mtkd data``: list, fetch and check the public image sets."""
 
 from __future__ import annotations
 
@@ -8,28 +8,30 @@ from typing import Annotated, Any
 
 import typer
 
-from mtkd.cli.console import ByteCount, Json, cell, check_scale, print_json, print_table, progress_bar
+from mtkd.cli.console import STOPPED, ByteCount, Json, cell, check_scale, print_json, print_table, progress_bar
+from mtkd.cli.help import Command, Group
 from mtkd.cli.models import Mirror, Silence
 from mtkd.errors import UserError
 from mtkd.home import data_folder
 
-data_app = typer.Typer(rich_markup_mode=None)
+data_app = typer.Typer(cls=Group, rich_markup_mode=None, epilog="mtkd data fetch set5 set14")
 
-Folder = Annotated[
-    Path | None, typer.Option("--data", help="The data folder [default: MTKD_DATA, else MTKD_HOME/data].")
-]
+Folder = Annotated[Path | None, typer.Option("--data", help="Data folder [default: MTKD_DATA, else MTKD_HOME/data].")]
 
 
 @data_app.callback(invoke_without_command=True)
 def data(context: typer.Context, folder: Folder = None, json_: Json = False) -> None:
-    """Tell which image sets are there, how they lie, and at which scales; or fetch and check them."""
+    """List, fetch and check image sets."""
     if context.invoked_subcommand is None:
         list_(folder, json_)
 
 
-@data_app.command("list")
+@data_app.command("list", cls=Command, epilog="mtkd data list")
 def list_(folder: Folder = None, json_: Json = False) -> None:
-    """Tell which image sets are there, how they lie, and at which scales."""
+    """List image sets.
+
+    Shows which files are present, how they are laid out, and for which scales there are LR files.
+    """
     from mtkd.data.sources import sources
 
     root = data_folder(folder)
@@ -46,44 +48,46 @@ def list_(folder: Folder = None, json_: Json = False) -> None:
     print_table(("set", "public files", "layout", "LR files", "LR derived", "folder"), cells)
 
 
-@data_app.command()
+@data_app.command(cls=Command, epilog="mtkd data fetch set5 set14\nmtkd data fetch div2k --only 'DIV2K_train_HR*'")
 def fetch(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="Sets as `mtkd data` names them (set5, div2k), or all.")
+        list[str], typer.Argument(metavar="SET", help="Names from `mtkd data` (set5, div2k, ...), or all.")
     ],
     folder: Folder = None,
     only: Annotated[
-        str, typer.Option(help="Only files whose paths match: '*train*', '*SRF_4*', 'DIV2K_train_HR*'.")
+        str, typer.Option(help="Fetch only files whose paths match: '*train*', '*SRF_4*', 'DIV2K_train_HR*'.")
     ] = "*",
     keep: Annotated[bool, typer.Option("--keep", help="Keep archives (DIV2K) after they are unpacked.")] = False,
-    workers: Annotated[int, typer.Option(help="Files fetched at once.", min=1, max=32)] = 4,
+    workers: Annotated[int, typer.Option(help="Number of parallel downloads.", min=1, max=32)] = 4,
     mirror: Mirror = None,
     silence: Silence = 30.0,
     json_: Json = False,
 ) -> None:
-    """Fetch public image sets: side by side, each file checked; what was stopped goes on, what is there is left alone.
+    """Fetch public image sets.
 
-    Archives that you bring yourself (DIV2K_train_HR.zip in DATA/DIV2K) are checked and unpacked like fetched ones.
+    Each file is checked. Files that are present are kept, and a stopped download continues. Archives that you put
+    into the folder yourself (DATA/DIV2K/DIV2K_train_HR.zip) are checked and unpacked in the same way.
     """
     from mtkd.data.sources import missing, source, sources
 
     root = data_folder(folder)
-    public = [name for name, one in sources().items() if one.files]
+    public = [name for name, entry in sources().items() if entry.files]
     chosen = [source(name) for name in (public if list(names) == ["all"] else dict.fromkeys(names))]
     rows = []
-    for one in chosen:
-        left = missing(one.remotes(root, only, mirror), keep)
-        if left:
-            _fetch(one.name, left, keep, workers, silence)
-        rows.append({**_row(one.name, root), "fetched": len(left)})
+    for entry in chosen:
+        remotes = missing(entry.remotes(root, only, mirror), keep)
+        if remotes:
+            _fetch(entry.name, remotes, keep, workers, silence)
+        rows.append({**_row(entry.name, root), "fetched": len(remotes)})
         if not json_:
-            print(f"{one.name}: {f'{len(left)} files fetched' if left else 'nothing to fetch'}; {rows[-1]['state']}")
-            print(f"  {root / one.folder}")
+            done = f"{len(remotes)} files fetched" if remotes else "nothing to fetch"
+            print(f"{entry.name}: {done}; {rows[-1]['state']}")
+            print(f"  {root / entry.folder}")
     if json_:
         print_json(rows)
 
 
-def _fetch(name: str, left: list[Any], keep: bool, workers: int, silence: float) -> None:
+def _fetch(name: str, remotes: list[Any], keep: bool, workers: int, silence: float) -> None:
     from mtkd.data import sources
     from mtkd.downloads import Patience
 
@@ -92,42 +96,55 @@ def _fetch(name: str, left: list[Any], keep: bool, workers: int, silence: float)
             print(f"unpacking {archive}", file=sys.stderr)
 
     try:
-        with progress_bar(name, sum(remote.size or 0 for remote in left), of_bytes=True) as advance:
-            sources.fetch(left, ByteCount(advance), unpacking, keep, workers, Patience(silence=silence))
+        with progress_bar(name, sum(remote.size or 0 for remote in remotes), of_bytes=True) as advance:
+            sources.fetch(remotes, ByteCount(advance), unpacking, keep, workers, Patience(silence=silence))
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from there", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         raise SystemExit(130) from None
 
 
-@data_app.command()
+@data_app.command(cls=Command, epilog="mtkd data check div2k --scale 4")
 def check(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="div2k, or a benchmark set (Set5).")],
+    name: Annotated[str, typer.Argument(metavar="SET", help="div2k, or a benchmark set (Set5).")],
     scale: Annotated[
-        list[int] | None, typer.Option(help="2, 3 or 4; repeatable [default: all that are there].")
+        list[int] | None, typer.Option(metavar="SCALE", help="2, 3 or 4; repeatable [default: all scales present].")
     ] = None,
-    images: Annotated[int, typer.Option(help="How many images, spread over the set; 0: all.", min=0)] = 20,
+    images: Annotated[int, typer.Option(help="Number of images, spread over the set; 0: all.", min=0)] = 20,
     folder: Folder = None,
     json_: Json = False,
 ) -> None:
-    """Tell by which border rule (clamp or mirror) a set's LR files were made from its HR files, bit for bit."""
+    """Check how the LR files of a set were made.
+
+    Downscales the HR files with both border rules (clamp and mirror) and compares the results with the LR files, bit
+    for bit.
+    """
     from mtkd.data.div2k import check_border
 
     root = data_folder(folder)
-    for one in scale or ():
-        check_scale(one)
+    for value in scale or ():
+        check_scale(value)
     of_scale = {s: pairs for s in (2, 3, 4) if s in (scale or (2, 3, 4)) and (pairs := _official(name, s, root))}
     if not of_scale:
-        raise UserError(f"{root}: {name} has no LR files with HR files there; mtkd data fetch {name.lower()}")
+        raise UserError(f"{root}: no LR files with HR files for {name}; run `mtkd data fetch {name.lower()}`")
     rows = []
     for s, pairs in of_scale.items():
         count = min(images or len(pairs), len(pairs))
-        some = [pairs[i * len(pairs) // count] for i in range(count)]
+        sample = [pairs[i * len(pairs) // count] for i in range(count)]
         with progress_bar(f"{name} x{s}", count) as advance:
-            rows.append({"set": name, "scale": s, **check_border(some, s, advance).row()})
+            rows.append({"set": name, "scale": s, **check_border(sample, s, advance).row()})
     if json_:
         print_json(rows)
         return
-    header = ("set", "scale", "images", "clamp exact", "mirror exact", "clamp: samples off, by up to", "mirror", "rule")
+    header = (
+        "set",
+        "scale",
+        "images",
+        "clamp exact",
+        "mirror exact",
+        "clamp: samples off, at most by",
+        "mirror",
+        "rule",
+    )
     cells = [
         [name, f"x{row['scale']}", cell(row["images"]), *(cell(row["exact"][rule]) for rule in ("clamp", "mirror")),
          *(f"{row['differing_samples'][rule]:,}, {row['greatest_difference'][rule]}" for rule in ("clamp", "mirror")),
@@ -138,7 +155,7 @@ def check(
 
 
 def _official(name: str, scale: int, root: Path) -> list[Any]:
-    """The HR files of a set that have LR files."""
+    """The images of a set whose LR files are its own, not derived from the HR files."""
     from mtkd.data import div2k
     from mtkd.data.benchmarks import benchmark
     from mtkd.data.sources import benchmark_sets
@@ -146,7 +163,7 @@ def _official(name: str, scale: int, root: Path) -> list[Any]:
     if name.lower() == "div2k":
         hr = div2k.hr_folder(root, "DIV2K_train_HR")
         return div2k.pairs(hr, scale) if hr and div2k.official_lr(hr, scale) else []
-    titles = {one.name: one.title for one in benchmark_sets()}
+    titles = {entry.name: entry.title for entry in benchmark_sets()}
     try:
         return [image for image in benchmark(root, titles.get(name.lower(), name), scale) if not image.derived]
     except UserError:
@@ -156,30 +173,30 @@ def _official(name: str, scale: int, root: Path) -> list[Any]:
 
 
 def _row(name: str, root: Path) -> dict[str, Any]:
-    """How much of a set is there, and how it lies."""
+    """The state of a set: files present, folder, layout and scales."""
     from mtkd.data import benchmarks, div2k
     from mtkd.data.sources import presence, source
 
-    found = presence(source(name), root)
-    official, derived, layout, folder = list[int](), list[int](), None, found.folder
+    present = presence(source(name), root)
+    official, derived, layout, folder = list[int](), list[int](), None, present.folder
     if name == "div2k":
         hr = div2k.hr_folder(root, "DIV2K_train_HR")
         if hr:
             folder, layout = hr.parent, "DIV2K"
             official = [s for s in (2, 3, 4) if div2k.official_lr(hr, s)]
-    elif found.source.kind == "benchmark":
-        there = benchmarks.set_folder(root, found.source.title)
-        if there:
-            folder, layout = there, benchmarks.layout(there)
+    elif present.source.kind == "benchmark":
+        set_folder = benchmarks.set_folder(root, present.source.title)
+        if set_folder:
+            folder, layout = set_folder, benchmarks.layout(set_folder)
             for scale in (2, 3, 4):
-                images = benchmarks.pairs(there, scale)
+                images = benchmarks.pairs(set_folder, scale)
                 if images:
                     (derived if images[0].derived else official).append(scale)
-    state = "complete" if found.complete else f"{found.files} of {found.of}" if found.files else "none"
-    if not found.of:
+    state = "complete" if present.complete else f"{present.files} of {present.of}" if present.files else "none"
+    if not present.of:
         state = "cannot be fetched: no files listed"
     return {
-        **found.row(),
+        **present.row(),
         "folder": str(folder),
         "state": state,
         "layout": layout,

@@ -1,4 +1,4 @@
-"""``mtkd models``: what is there, weights from elsewhere, the published ones."""
+"""``mtkd models``: list models, import checkpoints, fetch published weights."""
 
 from __future__ import annotations
 
@@ -8,78 +8,107 @@ from typing import Annotated, Any
 
 import typer
 
-from mtkd.cli.console import ByteCount, Json, Scale, cell, check_scale, print_json, print_table, progress_bar
+from mtkd.cli.console import STOPPED, ByteCount, Json, Scale, cell, check_scale, print_json, print_table, progress_bar
+from mtkd.cli.help import Command, Group
 from mtkd.errors import UserError
 
-models_app = typer.Typer(rich_markup_mode=None)
+models_app = typer.Typer(
+    cls=Group, rich_markup_mode=None, epilog="mtkd models\nmtkd models import rcan_x4.pth --name my_rcan"
+)
 
 Mirror = Annotated[
-    str | None, typer.Option(help="Fetch from MIRROR/HOST/PATH (as wget -x lays files out) [default: MTKD_MIRROR].")
+    str | None,
+    typer.Option(help="Mirror to fetch from, with files at MIRROR/HOST/PATH (as by `wget -x`) [default: MTKD_MIRROR]."),
 ]
-Silence = Annotated[float, typer.Option(help="Seconds of silence after which a connection is tried anew.", min=0.1)]
+Silence = Annotated[float, typer.Option(help="Seconds without data before a connection is retried.", min=0.1)]
 
 
 @models_app.callback(invoke_without_command=True)
 def models(context: typer.Context, json_: Json = False) -> None:
-    """List the trained models: those of MTKD_ZOO, your own, and the bundled ones; or add some."""
+    """List models; import or fetch more.
+
+    Without a command, lists the models in MTKD_ZOO, the imported and fetched models, and the bundled models.
+    """
     if context.invoked_subcommand is not None:
         return
     from mtkd import zoo
 
-    rows = [model.summary() for model in zoo.models()]
+    rows = [{**model.summary(), "title": model.title} for model in zoo.models()]
     if json_:
         print_json(rows)
         return
-    header = ("name", "role", "scale", "parameters", "iterations", "bundled")
+    header = ("name", "title", "role", "scale", "parameters", "iterations", "bundled")
     print_table(header, [[cell(row[key]) for key in header] for row in rows])
 
 
-@models_app.command("import")
+@models_app.command("import", cls=Command, epilog="mtkd models import rcan_x4.pth --name my_rcan")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Weights: .safetensors, .pth or .pt.")],
-    name: Annotated[str | None, typer.Option(help="What to call the model [default: made of the file's name].")] = None,
-    network: Annotated[str | None, typer.Option(help="Take it as this network [default: detected].")] = None,
-    scale: Annotated[int | None, typer.Option(help="Take it as this scale, 2, 3 or 4 [default: detected].")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Set a model of your own of that name aside.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint: .safetensors, .pth or .pt.")],
+    name: Annotated[str | None, typer.Option(help="Name of the model [default: from the file name].")] = None,
+    network: Annotated[str | None, typer.Option(help="Network of the checkpoint [default: detected].")] = None,
+    scale: Annotated[int | None, typer.Option(help="Scale of the checkpoint: 2, 3 or 4 [default: detected].")] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="Where the weights are in the file [default: an average (EMA), else the first that fit]."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="What weights do not tell: res_scale, value_range, mean, image_skip [default: the usual ones].",
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace an imported model of the same name; its file is kept.")
+    ] = False,
     json_: Json = False,
 ) -> None:
-    """Add weights from elsewhere to your own models: EDSR, RCAN or SwinIR in any public form.
+    """Import a checkpoint of EDSR, RCAN or SwinIR.
 
-    With the extra 'community' also what spandrel knows. Nothing in the file is executed.
+    Networks of any size in all public formats are recognised, at any depth of the file. With the extra 'community',
+    architectures that spandrel supports can be imported too. No code in the file is executed.
     """
+    from mtkd.config import assign
     from mtkd.zoo import imports
 
     if scale is not None:
         check_scale(scale)
-    found = imports.inspect(file, network, scale)
-    model = imports.add(found, name, replace)
+    options: dict[str, Any] = {}
+    for assignment in set_ or ():
+        assign(options, assignment)
+    checkpoint = imports.inspect(file, network, scale, key, options)
+    model = imports.add(checkpoint, name, replace)
     if json_:
         print_json(model.summary())
         return
-    print(f"{model.name} x{model.scale}: {found.family} ({model.header.network}, {found.parameters:,} parameters)")
-    print("\n".join([*found.notes, str(model.path)]))
+    about = f"{checkpoint.family} ({model.header.network}, {checkpoint.parameters:,} parameters)"
+    print(f"{model.name} x{model.scale}: {about}")
+    print("\n".join([*checkpoint.notes, str(model.path)]))
 
 
-@models_app.command()
+@models_app.command(cls=Command, epilog="mtkd models fetch\nmtkd models fetch edsr rcan swinir --scale 4")
 def fetch(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME...", help="Published models; without names they are listed.")
+        list[str] | None, typer.Argument(metavar="NAME", help="Published models [default: list them].")
     ] = None,
     scale: Scale = 4,
-    all_: Annotated[bool, typer.Option("--all", help="All that can be fetched at that scale.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Fetch every model that can be downloaded.")] = False,
     file: Annotated[
-        Path | None, typer.Option(help="A file brought by hand (weights, or an archive that holds them); one NAME.")
+        Path | None,
+        typer.Option(help="Use this local file (weights, or an archive that contains them); for a single NAME."),
     ] = None,
     sha256: Annotated[
-        str | None, typer.Option(help="The file's SHA-256, where you know better than what is known here.")
+        str | None, typer.Option(help="Expected SHA-256, in place of the recorded one; for a single NAME.")
     ] = None,
     mirror: Mirror = None,
     silence: Silence = 30.0,
     json_: Json = False,
 ) -> None:
-    """Fetch published weights, check them and keep them as models of yours: edsr, rcan, swinir, ... (--scale 4).
+    """Fetch published weights: edsr, rcan, swinir, ...
 
-    What was fetched before is left alone; a download that was stopped goes on.
+    Each file is checked and added to your models. Models that are present are not fetched again, and a stopped
+    download continues.
     """
     from mtkd.zoo import public, published
 
@@ -87,7 +116,9 @@ def fetch(
     chosen = list(dict.fromkeys(names or ()))
     if all_:
         chosen = [
-            name for name in published.names() if published.entry(name).files[scale].url or public.there(name, scale)
+            name
+            for name in published.names()
+            if published.entry(name).files[scale].url or public.installed(name, scale)
         ]
     if not chosen:
         _list(json_)
@@ -95,14 +126,14 @@ def fetch(
     for name in chosen:
         published.entry(name)
     if (file or sha256) and len(chosen) != 1:
-        raise UserError("--file and --sha256 are for one NAME at a time")
+        raise UserError(f"--file and --sha256: {len(chosen)} names; give a single NAME with them")
     rows = []
     for name in chosen:
-        found = _fetch(name, scale, file, sha256, mirror, silence)
-        rows.append({**found.model.summary(), "new": found.new, "notes": list(found.notes)})
+        result = _fetch(name, scale, file, sha256, mirror, silence)
+        rows.append({**result.model.summary(), "new": result.new, "notes": list(result.notes)})
         if not json_:
-            print(f"{name} x{scale}: {'checked and kept as' if found.new else 'is there already:'} {found.model.path}")
-            print("\n".join(found.notes), end="\n" if found.notes else "")
+            print(f"{name} x{scale}: {'saved as' if result.new else 'already present:'} {result.model.path}")
+            print("\n".join(result.notes), end="\n" if result.notes else "")
     if json_:
         print_json(rows)
         return
@@ -110,7 +141,7 @@ def fetch(
         if name not in chosen:
             print(published.by_hand(name, scale))
     if any(row["new"] for row in rows):
-        print(f"numbers as published? mtkd benchmark {' '.join(chosen)} --scale {scale} --check")
+        print(f"to compare with the published numbers: mtkd benchmark {' '.join(chosen)} --scale {scale} --check")
 
 
 def _fetch(name: str, scale: int, file: Path | None, sha256: str | None, mirror: str | None, silence: float) -> Any:
@@ -122,12 +153,12 @@ def _fetch(name: str, scale: int, file: Path | None, sha256: str | None, mirror:
         with progress_bar(f"{name} x{scale}", 0, of_bytes=True) as advance:
             return public.fetch(name, scale, file, sha256, mirror, ByteCount(advance), patience)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from there", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         raise SystemExit(130) from None
 
 
 def _list(json_: bool) -> None:
-    """Every published model, and where it comes from."""
+    """Print the published models and their sources."""
     from mtkd.zoo import catalogue, published
 
     present = {(model.name, model.scale) for model in catalogue.models() if "public" in model.card}
@@ -138,21 +169,21 @@ def _list(json_: bool) -> None:
             "here": (name, scale) in present,
             "sha256": file.sha256,
             "sha256_known_from": file.says or None,
-            "trained_on": one.trained_on,
-            "licence": one.licence,
+            "trained_on": entry.trained_on,
+            "licence": entry.licence,
             "address": file.url,
-            "page": one.page,
+            "page": entry.page,
         }
         for name in published.names()
-        for one in (published.entry(name),)
-        for scale, file in one.files.items()
+        for entry in (published.entry(name),)
+        for scale, file in entry.files.items()
     ]
     if json_:
         print_json(rows)
         return
     cells = [
-        [row["name"], f"x{row['scale']}", cell(row["here"]), row["trained_on"], row["sha256_known_from"] or "not known",
-         row["address"] or f"by hand: {row['page']}"]
+        [row["name"], f"x{row['scale']}", cell(row["here"]), row["trained_on"],
+         row["sha256_known_from"] or "not recorded", row["address"] or f"by hand: {row['page']}"]
         for row in rows
     ]  # fmt: skip
-    print_table(("name", "scale", "here", "trained on", "SHA-256", "from"), cells)
+    print_table(("name", "scale", "present", "trained on", "SHA-256", "source"), cells)

@@ -1,1 +1,8 @@
-"""What the course's notebooks show and nothing else needs: pictures and tables a lesson, and what all lessons share."""
+"""The course: pictures and tables of the notebooks, exercises and their grading."""
+
+from mtkd.course import alt
+from mtkd.course.grade import Grade, check, grade, progress
+
+__all__ = ["Grade", "check", "grade", "progress"]
+
+alt.register()

@@ -1,4 +1,4 @@
-"""Pictures of the aggregator's inside for the course: one window on its way, attention between frequencies."""
+"""Pictures of the aggregator for the course: one window step by step, attention between frequencies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def window_sheet(photo: UInt8Image, windows: Windows, row: int, column: int, cha
     Frequencies are drawn on a log scale; red is positive, blue negative, and the range stands under each picture.
 
     Args:
-        photo: the HR image (H, W, 3) that the windows were made from, in which the window is outlined.
+        photo: HR image (H, W, 3) of the windows, in which the window is outlined.
         windows: of :func:`mtkd.explore.inside.trace.trace`, of an aggregator with DCT.
         row, column, channel: which one, counted from 0.
     """
@@ -56,13 +56,13 @@ def attention_sheet(weights: Tensor, zoom: int = 2) -> Image.Image:
     cells = []
     for number, head in enumerate(weights.double().numpy(), 1):
         logs = np.log2(np.maximum(head * len(head), 1e-9))
-        said = f"{head.min():.3f} to {head.max():.3f}"
-        cells.append((f"head {number}", said, _rounded(logs / reach(logs, 98))))
+        caption = f"{head.min():.3f} to {head.max():.3f}"
+        cells.append((f"head {number}", caption, _rounded(logs / reach(logs, 98))))
     return sheet(cells, zoom, columns=len(cells))
 
 
 def difference_map(first: Tensor, second: Tensor, full: float) -> UInt8Image:
-    """First less second, images (1, 3, H, W) in [0, 1], mean over colours: red where first is brighter.
+    """First minus second, images (1, 3, H, W) in [0, 1], mean over colours: red where the first is brighter.
 
     Args:
         full: levels, of 255, at full colour. The picture has 16 steps of it, so that the PNG is small.

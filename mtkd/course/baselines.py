@@ -1,4 +1,4 @@
-"""What the lesson on the compared methods shows: maps of features, upcycled patches, costs, and tables of records."""
+"""The lesson on the compared methods: maps of features, upcycled patches, costs, and tables of records."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def affinity_picture(features: Tensor, row: int | None = None) -> UInt8Image:
 def upcycled(
     student: nn.Module, teacher: nn.Module, lr_image: Tensor, hr_image: Tensor, names: Sequence[str], zoom: int = 2
 ) -> Image.Image:
-    """What DUKD makes of a pair (1, 3, h, w) and (1, 3, sh, sw): a tile, its augmentations, the student's answers.
+    """DUKD on a pair (1, 3, h, w) and (1, 3, sh, sw): a tile, its augmentations, the outputs of the student.
 
     Args:
         names: of the augmentations, in their order.
     """
     side, scale = lr_image.shape[-1], hr_image.shape[-1] // lr_image.shape[-1]
     tile = hr_image[..., side : 2 * side, side : 2 * side]
-    wanted = to_uint8(teacher(tile))
+    target = to_uint8(teacher(tile))
     chosen = {"g, a tile of HR": 0} | {f"F(g): {name}": 1 << bit for bit, name in enumerate(names)}
     inputs, outputs, errors = [], [], []
     for title, bits in chosen.items():
@@ -56,15 +56,15 @@ def upcycled(
         outputs.append(("S(F(g))", "output", to_uint8(answer)))
         away = (back - teacher(tile)).abs().mean()
         errors.append(
-            ("F undone, error to T(g)", f"mean {away:.4f}", heat_map(np.abs(luma_error(to_uint8(back), wanted)) / 8))
+            ("F undone, error to T(g)", f"mean {away:.4f}", heat_map(np.abs(luma_error(to_uint8(back), target)) / 8))
         )
     return sheet([*inputs, *outputs, *errors], zoom, columns=len(chosen))
 
 
 def training_flops(network: str, methods: Sequence[str], size: str = "mini", scale: int = 4) -> dict[str, float]:
-    """Floating-point operations of one training step of a student under each method, by the plan's own recipes.
+    """Floating-point operations of one training step of a student with each method, by the recipes of the plan.
 
-    Outputs of teachers that can be kept are counted as kept: they cost nothing.
+    Outputs of teachers that can be cached are not counted.
     """
     estimator = Estimator({}, None, torch.device("cpu"))
     return {name: estimator.step(load_recipe(f"{size}/{network}-{name}_x{scale}")) for name in methods}

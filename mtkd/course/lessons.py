@@ -1,4 +1,4 @@
-"""What the lessons share: controls under a picture, small trainings seen as they go (extra ``notebooks``)."""
+"""Shared by the lessons: controls under a picture, small trainings with live curves (extra ``notebooks``)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ from mtkd.training.request import shortened
 
 
 class Controls(interactive):  # type: ignore[misc]
-    """A picture (PIL) or markdown that a function returns, under a control for each of its arguments.
+    """A picture (PIL) or markdown returned by a function, with a control for each of its arguments.
 
-    Its ``result`` is what is shown. (ipywidgets' own way, an Output widget, stays empty when a notebook is run by
-    nbclient.)
+    ``result`` is what is shown. (The Output widget of ipywidgets stays empty when a notebook is run by nbclient.)
 
     Args:
         choices: of each argument, as :class:`ipywidgets.interactive` takes them: a list, a range (least, most), a bool.
@@ -41,7 +40,7 @@ class Controls(interactive):  # type: ignore[misc]
         self.children = (*self.kwargs_widgets, self._shown)
 
     def update(self, *_: Any) -> None:
-        """Show what the function returns for the present choices."""
+        """Show the function's result for the current choices."""
         self.result = self.f(**{control._kwarg: control.value for control in self.kwargs_widgets})
         if isinstance(self.result, Image.Image):
             address = data_uri("", np.asarray(self.result.convert("RGB")))
@@ -51,14 +50,14 @@ class Controls(interactive):  # type: ignore[misc]
 
 
 def lesson(name: str, steps: int, assignments: Sequence[str] = (), scale: int = 4) -> Recipe:
-    """A bundled recipe in ``steps`` steps on the bundled example images, of which one is held out.
+    """A bundled recipe with ``steps`` steps on the bundled example images, one of which is held out.
 
     Args:
         name: of the model, as in "edsr_tiny-mtkd".
         assignments: changes, as ``mtkd train --set`` takes them: "method.options.alpha=0.3".
 
     Raises:
-        UserError: no such recipe, or a change that it does not take.
+        UserError: no such recipe, or an invalid change.
     """
     folder = EXAMPLES[0].path.parent
     given = [f"data.train={folder}", "data.holdout=1", "batch=4", "lr_patch=24", *assignments]
@@ -70,26 +69,26 @@ def lesson(name: str, steps: int, assignments: Sequence[str] = (), scale: int = 
 
 
 class Lessons:
-    """What several trainings measured: curves by name of the training, then of the number; and their networks."""
+    """Results of several trainings: curves by training and number, and the networks."""
 
     def __init__(self) -> None:
         self.curves: dict[str, dict[str, Curve]] = {}
         self.networks: dict[str, Any] = {}
 
     def of(self, number: str) -> dict[str, Curve]:
-        """One number's curve of every training that has it."""
+        """The curves of one number, by training."""
         return {title: curves[number] for title, curves in self.curves.items() if number in curves}
 
 
 def study(recipes: Mapping[str, Recipe], watched: str = HELD_OUT_PSNR) -> Lessons:
-    """Train one recipe after the other, in a folder of its own that is deleted afterwards.
+    """Train recipes one after another, in temporary folders.
 
-    In a notebook the curve of ``watched`` is drawn as it comes.
+    In a notebook, the curve of ``watched`` is drawn live.
 
     Raises:
         UserError: as :func:`mtkd.training.loop.train`.
     """
-    figure, found = _live(list(recipes), watched), Lessons()
+    figure, lessons = _live(list(recipes), watched), Lessons()
     with TemporaryDirectory() as folder:
         for number, (title, recipe) in enumerate(recipes.items()):
             trace = figure.data[number]
@@ -102,9 +101,9 @@ def study(recipes: Mapping[str, Recipe], watched: str = HELD_OUT_PSNR) -> Lesson
             train(recipe, run, False, report, cache=Path(folder) / "cache")
             measured = Measured(run)
             measured.read()
-            found.curves[title] = measured.curves()
-            found.networks[title] = zoo.load(recipe.name, recipe.scale, sources=[run])
-    return found
+            lessons.curves[title] = measured.curves()
+            lessons.networks[title] = zoo.load(recipe.name, recipe.scale, sources=[run])
+    return lessons
 
 
 def _live(titles: Sequence[str], watched: str) -> Any:

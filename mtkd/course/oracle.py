@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 
 def oracle_gain(residuals: NDArray[np.float64], block: int = 1, over: NDArray[np.float64] | None = None) -> float:
-    """What taking the best of several images in every block of ``block`` x ``block`` pixels gains, in dB.
+    """Gain in dB of taking the best of several images in every block of ``block`` x ``block`` pixels.
 
-    Rows and columns that fill no block are left out.
+    Rows and columns beyond the last whole block are ignored.
 
     Args:
         residuals: (n, H, W), each image minus the ground truth.
-        over: (H, W), the residual of the image that is compared with; by default the best of the n as a whole.
+        over: (H, W), residual of the image to compare with; the best of the n images by default.
 
     Raises:
         ValueError: the block is larger than the image, or smaller than a pixel.

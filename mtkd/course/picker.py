@@ -1,4 +1,4 @@
-"""A picture to click on: attribution maps of the clicked window, in a notebook (needs the extra ``notebooks``)."""
+"""A clickable picture in a notebook that shows attribution maps of the clicked window (extra ``notebooks``)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mtkd.explore.viewer.widget import Viewer
 from mtkd.images import to_uint8
 
 WIDTH, LARGEST = 460, 8
-"""Pixels that the maps of an answer share, side by side, and how many times a small map is enlarged at most."""
+"""Total width of the maps of an answer in pixels, and the maximum magnification of a small map."""
 
 
 def answer_sheet(found: Explanation, images: Mapping[str, Any]) -> Image.Image:
     """The maps of an answer over their input images, labelled with DI and share: a PIL image.
 
-    Of an aggregator a map a teacher, else one that bears the model's name.
+    One map per teacher for an aggregator, else one map with the name of the model.
     """
     cells = []
     for one, about in zip(found.maps, found.row()["inputs"], strict=True):
@@ -41,7 +41,7 @@ class AttributionPicker(widgets.VBox):  # type: ignore[misc]
     """Click in the picture: ``answer`` is the LAM of that window for the chosen model, and is drawn beside it.
 
     Args:
-        comparison: whose models can be asked.
+        comparison: comparison of the models to choose from.
         size: side of the window, pixels of the SR image.
         steps: of the path.
     """

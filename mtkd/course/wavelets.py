@@ -1,4 +1,4 @@
-"""Subbands on sheets, and errors of one size but of different kinds, for the course."""
+"""Sheets of subbands, and errors of equal size but different kinds, for the course."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from mtkd.networks.dct import dct_matrix
 def bands_sheet(image: Tensor, levels: int = 1, wavelet: str = "haar") -> Image.Image:
     """The bands of an image (3, H, W), a row a level, each as large as the image; LL is divided by 2^level.
 
-    Red is positive, blue negative; the value of full colour stands under each detail band. The LL of a level before the
-    last is shown, though the transform goes on from it and does not keep it.
+    Red is positive, blue negative; the value of full colour is below each detail band. LL bands before the last level
+    are intermediate results of the transform.
     """
     cells = []
     for level in range(1, levels + 1):
         for name, band in transform(image, level, wavelet).items():
             if name.endswith(str(level)):
-                kept = name[:2] != "LL" or level == levels
+                final = name[:2] != "LL" or level == levels
                 below, picture = _draw(name, band)
-                cells.append((name if kept else f"({name})", below, enlarged(picture, level, image)))
+                cells.append((name if final else f"({name})", below, enlarged(picture, level, image)))
     return sheet(cells, columns=4)
 
 
 def pair_sheet(pair: Pair) -> Image.Image:
-    """Each band of two pictures and of their difference, a row a band, all detail bands of a row on one scale."""
+    """The bands of two pictures and of their difference, one row per band; detail bands of a row share a scale."""
     cells = []
     for band in pair.bands:
         full = max(reach(values.mean(0).numpy(), 99.5) for values in (band.first, band.second))
@@ -44,13 +44,13 @@ def pair_sheet(pair: Pair) -> Image.Image:
             "difference": _draw("", band.difference),
         }
         for title, (below, picture) in drawn.items():
-            said = f"{below}, contributes {band.contribution:.5f}" if title == "difference" else below
-            cells.append((title, said, enlarged(picture, band.level, pair.images[0])))
+            caption = f"{below}, contributes {band.contribution:.5f}" if title == "difference" else below
+            cells.append((title, caption, enlarged(picture, band.level, pair.images[0])))
     return sheet(cells, columns=3)
 
 
 def equal_errors(image: Tensor, rms: float) -> dict[str, Tensor]:
-    """Four errors of an image (3, H, W) that have one root mean square, each (3, H, W).
+    """Four errors of an image (3, H, W) with the same root mean square, each (3, H, W).
 
     "blur" is towards a Gaussian blur of sigma 1; "shift" towards the image moved by one pixel to the right; "ringing"
     towards a low-pass with a hard edge, which keeps a quarter of the frequencies along each axis and leaves waves
@@ -65,8 +65,13 @@ def equal_errors(image: Tensor, rms: float) -> dict[str, Tensor]:
     for axis in (-1, -2):
         matrix = dct_matrix(image.shape[axis]).to(image.dtype)[: image.shape[axis] // 4]
         low = (low.transpose(axis, -1) @ matrix.T @ matrix).transpose(axis, -1)
-    made = {"blur": blurred - image, "shift": shifted - image, "ringing": low - image, "offset": torch.ones_like(image)}
-    return {name: error * (rms / error.square().mean().sqrt()) for name, error in made.items()}
+    errors = {
+        "blur": blurred - image,
+        "shift": shifted - image,
+        "ringing": low - image,
+        "offset": torch.ones_like(image),
+    }
+    return {name: error * (rms / error.square().mean().sqrt()) for name, error in errors.items()}
 
 
 def errors_sheet(image: Tensor, errors: dict[str, Tensor], full: float) -> Image.Image:

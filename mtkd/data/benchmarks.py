@@ -1,9 +1,9 @@
-"""Benchmark sets on disk, in the layouts that are common.
+"""Benchmark sets on disk, in the common layouts.
 
 SelfExSR: ``Set5/image_SRF_4/img_001_SRF_4_{HR,LR}.png``; BasicSR: ``Set5/GTmod12/baby.png`` with
 ``Set5/LRbicx4/baby.png``; EDSR and SwinIR: ``Set5/HR/baby.png`` with ``Set5/LR_bicubic/X4/babyx4.png``; or a folder of
-HR images alone. LR images that a layout lacks are made from its HR images with the exact kernel, and every number
-measured on them says so.
+HR images alone. Missing LR images are derived from the HR images with the exact kernel; numbers measured on them are
+marked.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class BenchmarkImage:
 
     @property
     def derived(self) -> bool:
-        """Whether the LR image is not official but made from the HR image."""
+        """Whether the LR image is derived from the HR image."""
         return False
 
     def read(self) -> tuple[UInt8Image, UInt8Image]:
-        """LR and HR, (H, W, 3) uint8; HR is cut right and bottom to a multiple of LR, if a layout has not done so."""
+        """Read LR and HR, (H, W, 3) uint8; HR is cropped at the right and bottom to a multiple of LR if necessary."""
         lr, hr = read_image(self.lr), read_image(self.hr)
         scale = hr.shape[0] // lr.shape[0]
         height, width = scale * lr.shape[0], scale * lr.shape[1]
@@ -43,7 +43,8 @@ class BenchmarkImage:
 
 @dataclass(frozen=True)
 class DerivedImage(BenchmarkImage):
-    """One without an LR file: HR cut to multiples of ``scale``, LR made of it as the official ones are (clamp)."""
+    """An image without an LR file: HR is cropped to multiples of ``scale``, and LR derived from it as for official
+    files (clamp)."""
 
     scale: int
 
@@ -59,34 +60,34 @@ class DerivedImage(BenchmarkImage):
         return imresize(chw(hr), 1 / self.scale).permute(1, 2, 0).contiguous().numpy(), hr
 
 
-NO_SETS = "where are the benchmark sets? give --data FOLDER or set MTKD_DATA; or fetch them: mtkd data fetch set5"
+NO_SETS = "no benchmark sets; give --data FOLDER, set MTKD_DATA, or fetch them: mtkd data fetch set5"
 LAYOUTS = {"SelfExSR": "image_SRF_2", "BasicSR": "GTmod12", "HR and LR_bicubic": "HR"}
-"""By what each layout is known; anything else is a folder of HR images."""
+"""The subfolder that marks each layout; anything else is a folder of HR images."""
 
 
 def set_folder(root: Path, name: str) -> Path | None:
-    """The folder of a set in ``root``, or in ``root/benchmarks``; None where it is in neither."""
-    aliases = next((one.aliases for one in benchmark_sets() if one.title == name), ())
+    """The folder of a set in ``root`` or ``root/benchmarks``; None if there is none."""
+    aliases = next((entry.aliases for entry in benchmark_sets() if entry.title == name), ())
     tried = [parent / alias for parent in (root, root / "benchmarks") for alias in (name, *aliases)]
     return next((folder for folder in tried if folder.is_dir()), None)
 
 
 def layout(folder: Path) -> str:
-    """How the images of a set's folder are laid out, for people."""
+    """The layout of a set's folder, in words."""
     if any(folder.glob("image_SRF_*")):
         return "SelfExSR"
     return next((name for name, part in LAYOUTS.items() if (folder / part).is_dir()), "HR images alone")
 
 
 def present(root: Path, scale: int) -> list[str]:
-    """Which benchmark sets a folder of them has at a scale, with official or with derived LR images."""
+    """The benchmark sets in a folder that have official or derived LR images at a scale."""
     return [name for name in set_names() if (folder := set_folder(root, name)) and pairs(folder, scale)]
 
 
 def benchmark(root: Path, name: str, scale: int) -> list[BenchmarkImage]:
     """The images of one set at one scale, sorted by name.
 
-    ``root`` is the folder that holds the sets, or one that holds it as ``benchmarks``.
+    ``root`` is the folder of the sets, or contains it as ``benchmarks``.
 
     Raises:
         UserError: no such folder, set or scale, or an LR file without its HR file.
@@ -101,14 +102,14 @@ def benchmark(root: Path, name: str, scale: int) -> list[BenchmarkImage]:
     images = pairs(folder, scale)
     for image in images:
         if not image.hr.is_file():
-            raise UserError(f"{image.hr}: missing, but {image.lr.name} is there")
+            raise UserError(f"{image.hr}: no such file, but {image.lr.name} exists")
     if not images:
         raise UserError(f"{folder}: the set has no images for scale {scale}")
     return images
 
 
 def pairs(folder: Path, scale: int) -> list[BenchmarkImage]:
-    """A set's images at a scale: those with LR files, else HR images to derive LR from."""
+    """The images of a set at a scale: those with LR files, else HR images from which LR is derived."""
     official = sorted(_official(folder, scale), key=lambda image: image.name)
     if official:
         return official

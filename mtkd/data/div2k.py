@@ -1,4 +1,4 @@
-"""DIV2K's folders: which LR images belong to which HR images, and by which border rule they were made."""
+"""The folders of DIV2K: pairs of LR and HR images, and the border rule of the LR files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mtkd.resize import Border, imresize
 
 
 def hr_folder(root: Path, name: str) -> Path | None:
-    """The folder of that name in a data folder, where DIV2K's usually lie; None where there is none."""
+    """The folder ``name`` of DIV2K in a data folder; None if there is none."""
     return next((f for f in (root / "DIV2K" / name, root / name, root / "train" / name) if f.is_dir()), None)
 
 
@@ -32,32 +32,32 @@ def pairs(hr: Path, scale: int) -> list[BenchmarkImage]:
     """The HR images of a folder with their official LR files.
 
     Raises:
-        UserError: no LR folder beside it, or an LR file is missing.
+        UserError: no LR folder beside ``hr``, or a missing LR file.
     """
     lr = official_lr(hr, scale)
     if lr is None:
         beside = hr.with_name(hr.name.removesuffix("_HR") + "_LR_bicubic")
         raise UserError(f"{beside / f'X{scale}'}: no such folder of LR images beside {hr.name}")
-    found = [BenchmarkImage(path.stem, lr_file(lr, path, scale), path) for path in find_images(hr)]
-    if lacking := [image.lr for image in found if not image.lr.exists()]:
-        raise UserError(f"{lacking[0]}: missing")
-    return found
+    images = [BenchmarkImage(path.stem, lr_file(lr, path, scale), path) for path in find_images(hr)]
+    if lacking := [image.lr for image in images if not image.lr.exists()]:
+        raise UserError(f"{lacking[0]}: no such file; every HR image needs its LR image")
+    return images
 
 
 @dataclass(frozen=True)
 class BorderCheck:
-    """How many of ``images`` LR files each border rule reproduces bit for bit, and by how much it misses the rest."""
+    """How many of ``images`` LR files each border rule reproduces exactly, and its differences from the others."""
 
     images: int
     exact: dict[str, int]
     pixels: dict[str, int]
-    """Samples that differ, over all images."""
+    """Number of differing samples over all images."""
     worst: dict[str, int]
     """The greatest difference, in levels."""
 
     @property
     def rule(self) -> str:
-        """``clamp``, ``mirror``, ``both`` (no image tells them apart) or ``neither``."""
+        """``clamp``, ``mirror``, ``both`` (no image distinguishes them) or ``neither``."""
         fits = [rule for rule, count in self.exact.items() if count == self.images]
         return "both" if len(fits) > 1 else fits[0] if fits else "neither"
 
@@ -75,7 +75,7 @@ class BorderCheck:
 def check_border(
     images: Sequence[BenchmarkImage], scale: int, progress: Callable[[], None] = lambda: None
 ) -> BorderCheck:
-    """Make LR images of HR images by either rule and compare them with the LR files.
+    """Derive LR images from the HR images with both rules and compare them with the LR files.
 
     Raises:
         UserError: an unreadable image, or an LR file that is not 1/scale of its HR image.

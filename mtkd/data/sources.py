@@ -1,6 +1,6 @@
-"""The public image sets: what they consist of, where that comes from, and where it lies on this computer.
+"""The public image sets: their files, sources, and folders on this computer.
 
-``manifests/NAME.json`` is a :class:`Source`: what a set is called, where it lies, and its files.
+Each set is a :class:`Source`, described by ``manifests/NAME.json``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MANIFESTS = Path(__file__).parent / "manifests"
 
 @dataclass(frozen=True)
 class SetFile(Remote):
-    """A file of a set; an archive is one that holds ``images``, which lie in ``folder`` once it is unpacked."""
+    """A file of a set. An archive contains ``images`` images, which are unpacked to ``folder``."""
 
     images: int | None = None
 
@@ -40,12 +40,13 @@ class SetFile(Remote):
 
     @property
     def folder(self) -> Path:
-        """Where images appear together."""
+        """The folder of the images."""
         return self.path.parent if self.images is None else self.path.parent / self.inner
 
     @property
     def staged(self) -> Path:
-        """Where the file lies until all of its folder are there: nobody measures on half a set."""
+        """Temporary place of the file until all files of its folder are present, so that nobody measures on half a
+        set."""
         return self.folder.with_name(f".{self.folder.name}.fetching") / self.path.name
 
     @property
@@ -60,18 +61,18 @@ class Source(Strict):
     """One public image set, as its manifest describes it.
 
     Attributes:
-        name: as commands call it; by default the manifest's file name.
-        title: as people do; of a benchmark set also the name of its folder.
-        kind: benchmark sets are measured, training sets are not.
-        order: place among the sets of its kind, in lists and tables.
+        name: name in commands; the manifest's file name by default.
+        title: name for readers; for a benchmark set also the name of its folder.
+        kind: benchmark or training set.
+        order: position among the sets of its kind in lists and tables.
         aliases: other names of a benchmark set's folder.
-        default: whether a benchmark set is measured where none is named: by ``mtkd benchmark``, for models' cards.
-        folder: where its files lie, under the data folder.
-        flat: whether all lie in that one folder, whatever their paths say.
-        base_url: what its files' paths are appended to.
+        default: whether a benchmark set is measured by default: by ``mtkd benchmark``, for cards.
+        folder: folder of its files, below the data folder.
+        flat: put all files directly into that folder, without the folders in their paths.
+        base_url: prefix of the files' addresses.
         files: path, size and SHA-256 of each; a set without them cannot be fetched.
-        images: of those that are archives, by path, the number of images.
-        source, commit, checksums_from: where the files and their SHA-256 come from, for people.
+        images: number of images in each archive, by path.
+        source, commit, checksums_from: origin of the files and of their SHA-256, for readers.
     """
 
     name: str
@@ -93,19 +94,21 @@ class Source(Strict):
         """The files whose paths match the pattern ``only``.
 
         Raises:
-            UserError: none does, or the manifest lists none.
+            UserError: no file matches, or the manifest lists none.
         """
         if not self.files:
             place = root / self.folder / self.title
-            raise UserError(f"{self.name}: its manifest lists no files to fetch; put its images into {place}")
-        found = [
+            raise UserError(f"{self.name}: cannot be fetched, its manifest lists no files; put its images into {place}")
+        matching = [
             SetFile(mirrored(self.base_url + path, mirror), self.place(root, path), size, digest, self.images.get(path))
             for path, size, digest in self.files
             if fnmatch.fnmatchcase(path, only)
         ]
-        if not found:
-            raise UserError(f"--only {only}: no file of {self.name} matches; they are called e.g. {self.files[0][0]}")
-        return found
+        if not matching:
+            raise UserError(
+                f"--only {only}: no file of {self.name} matches; give a pattern for paths such as {self.files[0][0]}"
+            )
+        return matching
 
     def place(self, root: Path, path: str) -> Path:
         """Where one of the files lies."""
@@ -114,7 +117,7 @@ class Source(Strict):
 
 @dataclass(frozen=True)
 class Presence:
-    """How much of a set is there: of its files (of an archive: unpacked), by name and size."""
+    """How many files of a set are present (for an archive: unpacked), by name and size."""
 
     source: Source
     folder: Path
@@ -139,13 +142,13 @@ class Presence:
 
 @cache
 def sources() -> dict[str, Source]:
-    """Every public set by name: benchmark sets, then training sets, in their order.
+    """All public sets by name: benchmark sets, then training sets, each in order.
 
     Raises:
         UserError: a manifest with an unknown, missing or wrong key.
     """
-    found = [_read(path) for path in MANIFESTS.glob("*.json")]
-    return {one.name: one for one in sorted(found, key=lambda one: (one.kind, one.order, one.name))}
+    entries = [_read(path) for path in MANIFESTS.glob("*.json")]
+    return {entry.name: entry for entry in sorted(entries, key=lambda entry: (entry.kind, entry.order, entry.name))}
 
 
 def _read(path: Path) -> Source:
@@ -158,18 +161,18 @@ def _read(path: Path) -> Source:
 
 
 def benchmark_sets() -> list[Source]:
-    """The sets that are measured, in the order of tables."""
-    return [one for one in sources().values() if one.kind == "benchmark"]
+    """The benchmark sets, in the order of tables."""
+    return [entry for entry in sources().values() if entry.kind == "benchmark"]
 
 
 def set_names() -> list[str]:
     """The titles of the benchmark sets, in the order of tables."""
-    return [one.title for one in benchmark_sets()]
+    return [entry.title for entry in benchmark_sets()]
 
 
 def default_sets() -> list[str]:
-    """The titles of those that are measured where none is named."""
-    return [one.title for one in benchmark_sets() if one.default]
+    """The titles of the benchmark sets that are measured by default."""
+    return [entry.title for entry in benchmark_sets() if entry.default]
 
 
 def source(name: str) -> Source:
@@ -184,35 +187,35 @@ def source(name: str) -> Source:
 
 
 def presence(one: Source, root: Path) -> Presence:
-    """How much of a set is there, by names and sizes alone; ``mtkd data fetch`` looks at the contents too."""
-    there = sum(remote.present for remote in one.remotes(root)) if one.files else 0
-    return Presence(one, root / one.folder, there, len(one.files))
+    """How many files of a set are present, by name and size only; ``mtkd data fetch`` also checks the contents."""
+    files = sum(remote.present for remote in one.remotes(root)) if one.files else 0
+    return Presence(one, root / one.folder, files, len(one.files))
 
 
 def missing(remotes: Sequence[SetFile], keep: bool = False) -> list[SetFile]:
-    """Those that are not there; archives that are unpacked are not wanted, unless they are to be kept.
+    """The files to fetch; archives that are unpacked are needed only with ``keep``.
 
     Raises:
-        UserError: a file or a folder of that name is there, with other content: named, not touched.
+        UserError: a file or folder with other content exists; it is named and not changed.
     """
     from pooch import file_hash
 
-    left, other = [], []
+    needed, conflicting = [], []
     for remote in remotes:
         if remote.path.exists() and file_hash(remote.path) != remote.sha256:
-            other.append(remote.path)
+            conflicting.append(remote.path)
         elif remote.images is None and not remote.path.exists():
-            left.append(remote)
+            needed.append(remote)
         elif remote.images is not None and (not remote.present or (remote.path.exists() and not keep)):
             if not remote.present and remote.folder.exists():
-                raise UserError(f"{remote.folder}: is there, but is not what {remote.path.name} holds; move it away")
-            left.append(remote)  # one brought by hand is unpacked like a fetched one
-    if other:
+                raise UserError(f"{remote.folder}: exists, but is not the content of {remote.path.name}; move it away")
+            needed.append(remote)  # one brought by hand is unpacked like a fetched one
+    if conflicting:
         raise UserError(
-            f"{other[0]}: not the public file of that name (another SHA-256){_and_more(len(other) - 1)}; move "
-            "it away, then the same command fetches it"
+            f"{conflicting[0]}: differs from the public file (SHA-256){_and_more(len(conflicting) - 1)}; move it away, "
+            "then run the same command again"
         )
-    return left
+    return needed
 
 
 def fetch(
@@ -223,21 +226,21 @@ def fetch(
     workers: int = 4,
     patience: Patience = PATIENCE,
 ) -> None:
-    """Fetch what :func:`missing` says of files of one set; archives are unpacked, and removed unless ``keep``.
+    """Fetch the :func:`missing` files of one set; archives are unpacked, and removed unless ``keep``.
 
-    A folder of images appears once all of its files have come. Of two processes the second waits.
+    A folder of images appears once all of its files are received. A second process waits for the first.
 
     Raises:
-        UserError: some files could not be fetched; the others are kept, and not fetched again.
+        UserError: some files could not be fetched; the others are kept and not fetched again.
     """
     if not remotes:
         return
     with lock(lock_for(Path(os.path.commonpath([remote.path.parent for remote in remotes]), ".fetching"))):
-        left = missing(remotes, keep)  # another process may have been at it
-        staged = [replace(remote, path=remote.staged) for remote in left if not remote.path.exists()]
+        needed = missing(remotes, keep)  # another process may have been at it
+        staged = [replace(remote, path=remote.staged) for remote in needed if not remote.path.exists()]
         failed = download_all(staged, progress, workers, patience)
-        for folder in dict.fromkeys(remote.folder for remote in left):
-            files = [remote for remote in left if remote.folder == folder]
+        for folder in dict.fromkeys(remote.folder for remote in needed):
+            files = [remote for remote in needed if remote.folder == folder]
             if files[0].images is not None:
                 _settle_archive(files[0], unpacking, keep)
             elif all(remote.staged.exists() for remote in files):

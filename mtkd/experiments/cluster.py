@@ -21,14 +21,14 @@ from mtkd.training.checkpoint import Busy
 from mtkd.training.progress import Silent
 
 PATIENCE = 5.0
-"""Seconds between looks at a task that another process is at."""
+"""Seconds between checks of a task that another process works on."""
 
 
 def _on_worker(task: Task, place: Place, folder: str, variables: Mapping[str, str], *needs: Outcome) -> Outcome:
     os.environ.update(variables)
     os.chdir(folder)  # the one of the command: paths may be relative to it
     if stopped := [outcome for outcome in needs if outcome.state != "done"]:
-        return Outcome(task.key, "skipped", f"{task}: needs {stopped[0].key}, which was not done")
+        return Outcome(task.key, "skipped", f"{task}: needs {stopped[0].key}, which did not finish")
 
     while True:
         try:
@@ -45,7 +45,7 @@ def _check_address(address: str | None) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
     except (OSError, ValueError) as error:
-        raise UserError(f"--ray-address {address}: nothing answers there ({error})") from error
+        raise UserError(f"--ray-address {address}: no response ({error})") from error
 
 
 def run_on_ray(

@@ -1,4 +1,4 @@
-"""What a graph will take, before it is started: floating-point operations counted, seconds estimated.
+"""The cost of a graph before it runs: counted floating-point operations and estimated seconds.
 
 Operations are counted by PyTorch on tensors without memory, exactly: one step of forward, backward and teacher, times
 the steps. Seconds come from finished runs of the same network, method and patch where the records have any, else from
@@ -14,7 +14,6 @@ from functools import lru_cache
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from mtkd import networks, zoo
 from mtkd.data.patches import Batch
@@ -26,6 +25,7 @@ from mtkd.methods import Method, create, runs_teacher
 from mtkd.networks.aggregator import MultiTeacher
 from mtkd.plugins import METHODS
 from mtkd.training.recipe import Recipe, parse
+from mtkd.zoo.costs import FlopCounter
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Estimator:
         with torch.device("meta"):
             hr_image = torch.empty(recipe.batch, 3, scale * side, scale * side)
             batch = Batch(torch.empty(recipe.batch, 3, side, side), hr_image, dict.fromkeys(teachers, hr_image))
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounter() as counter:
             if recipe.teacher_outputs == "online" and not runs_teacher(recipe.method.name):
                 for teacher in teachers.values():
                     (SelfEnsemble(teacher) if recipe.self_ensemble else teacher)(batch.lr_image)
@@ -133,7 +133,7 @@ class Estimator:
         with torch.device("meta"):
             network = self._network(run.name, run.scale)
             image = torch.empty(1, 3, side, side)
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
+        with FlopCounter() as counter, torch.no_grad():
             network(image)
         return float(counter.get_total_flops()) / side**2
 
@@ -163,7 +163,7 @@ def _speed(device: str) -> float:
     try:
         network = networks.build("edsr_mini", 4).to(device)
         image = torch.rand(2, 3, 32, 32, device=device)
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounter() as counter:
             network(image).sum().backward()
         seconds = []
         for _ in range(3):

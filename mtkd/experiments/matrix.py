@@ -23,7 +23,7 @@ from mtkd.training.recipe import Data, Recipe
 
 @dataclass(frozen=True)
 class Run:
-    """One model of the graph: trained by ``recipe``, or given by the zoo where that is None.
+    """One model of the graph: trained by ``recipe``, or taken from the zoo if that is None.
 
     ``digest`` identifies it: a hash of all in the resolved recipe that decides the result, of the training images and
     of the digests of ``inputs``, the runs that it learns from; of a given model, of its weights file and its inputs.
@@ -36,11 +36,11 @@ class Run:
     recipe: Recipe | None
     inputs: tuple[str, ...] = ()
     missing: str = ""
-    """Why a given model is not there, in words for people."""
+    """Why a model of the zoo is missing, in words."""
 
     @property
     def trained(self) -> bool:
-        """Whether it is the graph's to make: trained, or missing; other models of the zoo need nothing done."""
+        """Whether the graph has to provide it (trained, or missing); models of the zoo need nothing."""
         return self.recipe is not None or bool(self.missing)
 
     @property
@@ -55,7 +55,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table, whatever the scale and the seed: the name of its model."""
+    """One line of a table, for all scales and seeds: the name of its model."""
 
     label: str
     model: str
@@ -78,9 +78,9 @@ Kind = Literal["train", "cache", "measure"]
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to do: train a run, cache its outputs on the training images, or measure it on the benchmark sets.
+    """One task: train a run, cache its outputs on the training images, or measure it on the benchmark sets.
 
-    ``inputs`` are the runs that must be loaded with this one, ``needs`` the keys of the tasks that come first.
+    ``inputs`` are the runs to load with this one, ``needs`` the keys of the tasks to do first.
     """
 
     kind: Kind
@@ -117,6 +117,7 @@ class Matrix:
     runs: dict[str, Run] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     _known: dict[tuple[str, int, int | None], str] = field(default_factory=dict)
+    _in_order: set[tuple[str, int, tuple[str, ...]]] = field(default_factory=set)
 
     def add(self, table: str, scales: Sequence[int], seeds: Sequence[int], only: Sequence[str] = ()) -> None:
         """Add the rows of one table, and the runs that they need.
@@ -171,10 +172,10 @@ class Matrix:
         return models + [Line(variant, f"{network}-{variant}", "student") for variant in table.variants]
 
     def run(self, name: str, scale: int, seed: int | None = None, above: tuple[str, ...] = ()) -> Run:
-        """The run that gives the model ``name``, added to the graph together with its inputs.
+        """The run of the model ``name``, added to the graph together with its inputs.
 
         Raises:
-            UserError: it is its own input, in however many steps.
+            UserError: a cycle of inputs.
         """
         if name in above:
             raise UserError(f"the graph has a cycle: {' -> '.join([*above[above.index(name) :], name])}")
@@ -182,17 +183,19 @@ class Matrix:
             return self.runs[known]
         recipe = self.plan.recipe(name, scale, seed)
         if recipe is None:
-            made = self._given(name, scale)
+            run = self._given(name, scale)
         else:
             inputs = tuple(self.run(t, scale, above=(*above, name)).digest for t in recipe.teachers)
-            if recipe.stage == "aggregate":
-                _check_order(name, scale, recipe.teachers)
+            if recipe.stage == "aggregate" and (order := (name, scale, recipe.teachers)) not in self._in_order:
+                _check_order(*order)
+                self._in_order.add(order)
             images = self.images if isinstance(self.images, str) else self.images(scale)
-            identity = json.dumps([what_decides(recipe), inputs, images], sort_keys=True)
-            made = Run(_sha(identity.encode()), name, scale, recipe.seed, recipe, inputs)
-        self.runs.setdefault(made.digest, made)
-        self._known[name, scale, seed] = made.digest
-        return self.runs[made.digest]
+            begins = [self._given(recipe.init, scale).digest] if recipe.init else []
+            identity = json.dumps([what_decides(recipe), inputs, images, *begins], sort_keys=True)
+            run = Run(_sha(identity.encode()), name, scale, recipe.seed, recipe, inputs)
+        self.runs.setdefault(run.digest, run)
+        self._known[name, scale, seed] = run.digest
+        return self.runs[run.digest]
 
     def _given(self, name: str, scale: int) -> Run:
         if name in networks.baselines():
@@ -206,20 +209,20 @@ class Matrix:
         return Run(_sha(identity), name, scale, None, None, inputs)
 
     def missing(self) -> list[Run]:
-        """Models that the graph needs, and that it neither trains nor finds."""
+        """Models that the graph needs, but can neither train nor find."""
         return [run for run in self.runs.values() if run.missing]
 
     def closure(self, run: Run) -> tuple[Run, ...]:
         """A run's inputs, their inputs and so on."""
-        found: dict[str, Run] = {}
+        runs: dict[str, Run] = {}
         for digest in run.inputs:
-            found[digest] = self.runs[digest]
-            found |= {deeper.digest: deeper for deeper in self.closure(self.runs[digest])}
-        return tuple(found.values())
+            runs[digest] = self.runs[digest]
+            runs |= {deeper.digest: deeper for deeper in self.closure(self.runs[digest])}
+        return tuple(runs.values())
 
     def tasks(self) -> dict[str, Task]:
-        """Everything to do by key, in an order in which it can be done: train, cache outputs, measure."""
-        found: dict[str, Task] = {}
+        """All tasks by key, in an order in which they can be done: train, cache outputs, measure."""
+        tasks: dict[str, Task] = {}
         for run in self.runs.values():
             inputs = self.closure(run)
             needs = [_key("train", r) for r in inputs if r.trained]
@@ -233,18 +236,18 @@ class Matrix:
                         tuple(_key("train", r) for r in (teacher, *within) if r.trained),
                         run.recipe.self_ensemble,
                     )
-                    found[cache.key] = cache
+                    tasks[cache.key] = cache
                     needs.append(cache.key)
             if run.trained:
                 task = Task("train", run, inputs, tuple(needs))
-                found[task.key] = task
+                tasks[task.key] = task
         for run in (self.runs[d] for d in dict.fromkeys(row.digest for row in self.rows)):
             inputs = self.closure(run)
             needs = [_key("train", r) for r in (run, *inputs) if r.trained]
             task = Task("measure", run, inputs, tuple(needs))
-            found[task.key] = task
-        order = TopologicalSorter({key: task.needs for key, task in found.items()}).static_order()
-        return {key: found[key] for key in order}
+            tasks[task.key] = task
+        order = TopologicalSorter({key: task.needs for key, task in tasks.items()}).static_order()
+        return {key: tasks[key] for key in order}
 
 
 def _check_order(name: str, scale: int, teachers: tuple[str, ...]) -> None:
@@ -254,7 +257,7 @@ def _check_order(name: str, scale: int, teachers: tuple[str, ...]) -> None:
         if model.name == name and stored != teachers and sorted(stored) == sorted(teachers):
             raise UserError(
                 f"{model.path}: aggregator '{name}' has the teachers in the order {', '.join(stored)}, the plan in "
-                f"the order {', '.join(teachers)}; give the plan's aggregator that order, or another name"
+                f"the order {', '.join(teachers)}; use that order in the plan, or name its aggregator differently"
             )
 
 
@@ -263,7 +266,7 @@ def _cached(recipe: Recipe) -> bool:
 
 
 def what_decides(recipe: Recipe) -> dict[str, Any]:
-    """All in a recipe that decides what comes out: not what is logged and kept on the way, nor where its images lie."""
+    """The parts of a recipe that decide the result: not logging and snapshots, nor the place of its images."""
     return recipe.model_dump(mode="json", exclude={**dict.fromkeys(REPORTING, True), "data": PLACES})
 
 
@@ -294,8 +297,8 @@ def images_by_scale(
 
     def of(scale: int | None) -> str:
         known = recorded(scale)
-        found = images_hash(images, known, scale or 4)
-        return known[0] if elsewhere and found not in known and len(known) == 1 else found
+        digest = images_hash(images, known, scale or 4)
+        return known[0] if elsewhere and digest not in known and len(known) == 1 else digest
 
     return cache(of) if images.lr else of(None)
 
@@ -305,5 +308,5 @@ def _sha(content: bytes) -> str:
 
 
 def run_folder(out: Path, run: Run) -> Path:
-    """Where a run is kept."""
+    """The folder of a run."""
     return out / run.folder

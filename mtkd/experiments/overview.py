@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from PIL import Image
-
 from mtkd.experiments.cost import Estimator, lr_pixels
 from mtkd.experiments.matrix import Task, run_folder
 from mtkd.experiments.runner import Place, done, from_zoo, lock_file, needed, recorded
 from mtkd.files import is_locked
+from mtkd.images import image_size
 from mtkd.training.dataset import Dataset, find_folder
 from mtkd.training.recipe import Data
 
@@ -46,16 +45,16 @@ class Standing:
 
 def overview(tasks: Mapping[str, Task], place: Place, estimator: Estimator | None = None) -> list[Standing]:
     """The state of all tasks in order; with an estimator also their cost."""
-    left = needed(tasks, place)
+    pending = needed(tasks, place)
     pixels: dict[int, int] = {}
     rows = []
     for key, task in tasks.items():
         run, folder = task.run, run_folder(place.out, task.run)
-        state, note = _state(task, place, folder, left)
+        state, note = _state(task, place, folder, pending)
         iterations = run.recipe.iterations if run.recipe and task.kind == "train" else None
         iteration = iterations if state == "done" else _iteration(folder) if iterations else None
         cost = None
-        if estimator is not None and key in left and state not in ("missing", "in the zoo"):
+        if estimator is not None and key in pending and state not in ("missing", "in the zoo"):
             if run.scale not in pixels:
                 pixels[run.scale] = _pixels(place.images, run.scale)
             cost = estimator.cost(task, pixels[run.scale])
@@ -79,12 +78,12 @@ def overview(tasks: Mapping[str, Task], place: Place, estimator: Estimator | Non
     return rows
 
 
-def _state(task: Task, place: Place, folder: Path, left: Mapping[str, Task]) -> tuple[State, str]:
+def _state(task: Task, place: Place, folder: Path, pending: Mapping[str, Task]) -> tuple[State, str]:
     if task.run.missing:
         return "missing", task.run.missing
     if done(task, place):
         return "recorded" if recorded(task, place) else "done", ""
-    if task.key not in left:
+    if task.key not in pending:
         return "not needed", ""
     if from_zoo(task, place):
         return "in the zoo", ""
@@ -93,13 +92,13 @@ def _state(task: Task, place: Place, folder: Path, left: Mapping[str, Task]) -> 
     failure = folder / "failed.json"
     if failure.is_file():
         try:
-            told = json.loads(failure.read_text(encoding="utf-8"))
-            failed, message = told["task"], str(told["message"])
+            content = json.loads(failure.read_text(encoding="utf-8"))
+            failed, message = content["task"], str(content["message"])
         except (ValueError, KeyError, TypeError):
             failed, message = task.key, f"{failure} is damaged"
         if failed == task.key:
             return "failed", message
-    waiting = [need for need in task.needs if need in left]
+    waiting = [need for need in task.needs if need in pending]
     return ("waiting", "") if waiting else ("ready", "")
 
 
@@ -119,11 +118,7 @@ def _iteration(folder: Path) -> int | None:
 def _pixels(images: Data, scale: int) -> int:
     if find_folder(images) is None:
         return 0
-    sizes = []
-    for path in Dataset(images, scale).split()[0]:
-        with Image.open(path) as image:
-            sizes.append(image.size)
-    return lr_pixels(sizes, scale)
+    return lr_pixels([image_size(path) for path in Dataset(images, scale).split()[0]], scale)
 
 
 def totals(rows: Sequence[Standing]) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""What is to be trained and compared: sizes, variants and tables, read from ``plans/*.yaml``.
+"""Plans: what to train and compare (networks, variants, tables), read from ``plans/*.yaml``.
 
-A plan file ``extends`` another one; a user's own file extends a bundled one in the same way and adds variants and
-tables to it. Everything ends as a :class:`~mtkd.training.recipe.Recipe` a run.
+A plan file ``extends`` another one; a user's file extends a bundled one in the same way and adds variants and tables.
+Every run becomes a :class:`~mtkd.training.recipe.Recipe`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -34,7 +36,7 @@ DECIDED = {
         "the plan decides this for each run; write a plan file that extends it, and give its name with --size",
     ),
 }
-"""Keys of a recipe that are not for the command line to set for all runs of a plan, and what to do instead."""
+"""Keys of a recipe that ``--set`` cannot change for all runs of a plan, and what to do instead."""
 Scale = Literal[2, 3, 4]
 
 
@@ -44,10 +46,12 @@ class Aggregator(Strict):
     teachers: tuple[str, ...] = Field(min_length=1)
     network: str = ""
     title: str = ""
+    note: str = ""
+    """What its network differs in, in a few words."""
 
 
 class Training(Strict):
-    """How a student is trained: its method, the networks that it learns from, other keys of its recipe."""
+    """How a student is trained: method, networks to learn from, other keys of the recipe."""
 
     teachers: tuple[str, ...] | None = None
     method: dict[str, Any] = Field({})
@@ -55,16 +59,19 @@ class Training(Strict):
 
 
 class Variant(Training):
-    """One way to train a student; ``like`` another one, but for what it says itself."""
+    """One way to train a student; ``like`` names another variant that it modifies."""
 
     title: str = ""
+    """Without one: that of the variant which it is like, and its note."""
+    note: str = ""
+    """What it differs in, in a few words."""
     like: str | None = None
     for_: dict[str, Training] = Field({}, alias="for")
-    """What is different for one architecture, "rcan", or for one at one scale, "rcan x3"."""
+    """Changes for one architecture, "rcan", or for one architecture and scale, "rcan x3"."""
 
 
 class Table(Strict):
-    """Rows of a comparison: ``models`` as they are, and one student under each of ``variants``."""
+    """Rows of a comparison: ``models``, and one student with each of ``variants``."""
 
     title: str
     student: str | None = None
@@ -72,21 +79,23 @@ class Table(Strict):
     models: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     scales: tuple[Scale, ...] | None = None
-    """The only scales that the table has; None: all that are asked for."""
+    """The scales of the table; None: all requested scales."""
     tradeoff: bool = True
-    """Whether its models stand in the picture of PSNR against cost: not those of other lengths and data."""
+    """Whether its models appear in the plot of PSNR against cost; not for other training lengths or data."""
     losses: bool = False
-    """Whether it compares distillation losses: every declared one that no variant of the plan has is in it too."""
+    """Whether it compares distillation losses: declared losses that no variant uses are then added."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.variants or "full" in self.models) and not self.student:
-            raise UserError(f"table '{self.title}' has variants of a student; name the student")
+            raise UserError(
+                f"table '{self.title}' has variants of a student but no student; add its name under 'student'"
+            )
         return self
 
 
 class AtScale(Strict):
-    """Keys of recipes that are different at one scale."""
+    """Changes of recipes at one scale."""
 
     teachers: dict[str, dict[str, Any]] = Field({})
     aggregator: dict[str, Any] = Field({})
@@ -94,19 +103,20 @@ class AtScale(Strict):
 
 
 class Plan(Strict):
-    """One size with everything that can be trained at it."""
+    """A plan: one size with everything that can be trained at it."""
 
     aggregators: dict[str, Aggregator]
     variants: dict[str, Variant]
     tables: dict[str, Table]
     defaults: dict[str, Any]
     teachers: dict[str, str | dict[str, Any]] = Field(min_length=1)
-    """By family: a recipe's keys, or the name of a model of the zoo."""
+    """By family: keys of a recipe, or the name of a model in the zoo."""
     best: str
     """The family of the best teacher."""
     aggregator: dict[str, Any]
     students: dict[str, str | dict[str, Any]]
-    """By a name of the plan's own: a network, or a recipe's keys. Its "own" teacher is that of its family."""
+    """By a name of the plan's own: a network, or a recipe's keys. Its "own" teacher is that of its family, else the
+    best."""
     student: dict[str, Any]
     """Keys of every student's recipe."""
     at: dict[Literal["x2", "x3", "x4"], AtScale] = Field({})
@@ -114,8 +124,10 @@ class Plan(Strict):
     seeds: tuple[int, ...] = Field(min_length=1)
     metrics: tuple[str, ...] = ()
     """Measured on benchmark sets beside PSNR and SSIM, for instance a plugin's."""
+    second_look: dict[str, dict[str, int]] = Field({})
+    """Seeds of comparisons at their second look, by the day on which they were fixed; see :meth:`fixed_seeds`."""
     overrides: dict[str, Any] = Field({})
-    """Keys of every recipe that win over all of the plan's."""
+    """Keys that override those of every recipe of the plan."""
 
     @model_validator(mode="after")
     def _names(self) -> Self:
@@ -149,7 +161,7 @@ class Plan(Strict):
         return self
 
     def with_declared_losses(self) -> Plan:
-        """The plan with a variant for every declared loss that none of its variants has: MTKD with that loss.
+        """The plan with an additional variant for every declared loss that no variant uses: MTKD with that loss.
 
         It is called as the loss, learns from what the first MTKD variant learns from, and stands in the tables that
         compare losses.
@@ -190,10 +202,10 @@ class Plan(Strict):
         return [*self.teachers, "own", "best", "full", *self.aggregators]
 
     def variant(self, name: str) -> Variant:
-        """One variant with all that it is like, without ``for``.
+        """One variant, with ``like`` resolved and without ``for``.
 
         Raises:
-            UserError: unknown (the nearest is suggested), or like itself.
+            UserError: unknown (the nearest is suggested), or a cycle of ``like``.
         """
         return Variant.model_validate(self._variant(name))
 
@@ -202,21 +214,34 @@ class Plan(Strict):
         if name not in self.variants:
             raise unknown_name("method or variant", name, self.variants)
         if name in above:
-            raise UserError(f"variant '{above[0]}' is like itself: {' -> '.join([*above, name])}")
-        own = self.variants[name]
-        below = self._variant(own.like, *keys, above=(*above, name)) if own.like else {}
-        content = merge(below, own.model_dump(exclude_unset=True, exclude={"like", "for_"}))
+            raise UserError(f"variant '{above[0]}' refers to itself with 'like': {' -> '.join([*above, name])}")
+        stated = self.variants[name]
+        below = self._variant(stated.like, *keys, above=(*above, name)) if stated.like else {}
+        content = merge(below, stated.model_dump(exclude_unset=True, exclude={"like", "for_"}))
         for key in keys:
-            if key in own.for_:
-                content = merge(content, own.for_[key].model_dump(exclude_unset=True))
+            if key in stated.for_:
+                content = merge(content, stated.for_[key].model_dump(exclude_unset=True))
         return content
 
+    def fixed_seeds(self, comparison: str) -> int | None:
+        """The number of seeds that was fixed for a comparison, "MODEL - MODEL x4"; None where none was yet."""
+        return next((seeds[comparison] for seeds in self.second_look.values() if comparison in seeds), None)
+
     def title(self, name: str) -> str:
-        """What a table calls a model or a variant."""
-        known: Mapping[str, Variant | Aggregator] = {**self.aggregators, **self.variants}
+        """The title of a model or variant in tables."""
         if name == "full":
-            return "Full (the teacher)"
+            return "Teacher"
+        if (variant := self.variants.get(name)) and not variant.title and variant.note and variant.like:
+            return f"{self.title(variant.like)}, {variant.note}"
+        known: Mapping[str, Variant | Aggregator] = {**self.aggregators, **self.variants}
         return (known[name].title if name in known else networks.family_title(name)) or name
+
+    def difference(self, name: str) -> str:
+        """What a variant differs in from its training method as it is, in a few words; nothing of that one itself."""
+        variant = self.variants[name]
+        if variant.note:
+            return ", ".join(filter(None, [self.difference(variant.like) if variant.like else "", variant.note]))
+        return "" if self.variant(name).method.get("name") == name else self.title(name)
 
     def teacher_name(self, architecture: str) -> str:
         """The model name of one of the three teachers."""
@@ -238,7 +263,12 @@ class Plan(Strict):
         return base + role.removeprefix("MT")
 
     def model_name(self, role: str, architecture: str | None = None) -> str:
-        """The name under which the catalogue knows what a plan calls "own", "best", "edsr", "MT", ..."""
+        """The name under which the catalogue knows what a plan calls "own", "best", "edsr", "MT", ...
+
+        The "own" teacher of a family that has none is the best one.
+        """
+        if role == "own" and architecture not in self.teachers:
+            role = "best"
         if role in ("own", "full"):
             role = architecture or role
             if role not in self.teachers:
@@ -251,7 +281,7 @@ class Plan(Strict):
         return self.aggregator_name(role) if role in self.aggregators else role
 
     def recipe_content(self, name: str, scale: int, seed: int | None = None) -> dict[str, Any] | None:
-        """The recipe of a model that this plan trains, by its model name; None where it trains none of that name.
+        """The content of the recipe of a model that this plan trains; None if it trains no such model.
 
         Students are called ``NETWORK-VARIANT``, e.g. ``rcan_tiny-mtkd``.
 
@@ -311,7 +341,7 @@ class Plan(Strict):
         """The training images of all runs.
 
         Raises:
-            UserError: ``defaults`` has none, or they are described wrongly.
+            UserError: ``defaults`` does not describe them correctly.
         """
         try:
             return Data.model_validate(merge(self.defaults, self.overrides).get("data", {}))
@@ -331,13 +361,16 @@ class Plan(Strict):
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Two nested mappings as one; ``above`` wins, mappings in both are merged in turn."""
+    """Merge two nested mappings; values of ``above`` win, mappings in both are merged recursively."""
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
         both = isinstance(under, Mapping) and isinstance(value, Mapping)
         merged[key] = merge(under, value) if both else value  # type: ignore[arg-type]
     return merged
+
+
+_bundled = cache(read_yaml)  # what comes with the package does not change
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -348,7 +381,7 @@ def _read(path: Path) -> dict[str, Any]:
     Raises:
         UserError: not YAML, ``plugins`` is no list of names, or a plugin that :func:`mtkd.plugins.load` refuses.
     """
-    content = read_yaml(path)
+    content = deepcopy(_bundled(path)) if path.parent == PLANS else read_yaml(path)
     names = content.pop("plugins", []) if isinstance(content, dict) else []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{path}: plugins: give a list of files or modules, e.g. plugins: [my_network.py]")
@@ -361,7 +394,7 @@ def _content(name: str, reading: tuple[str, ...] = ()) -> dict[str, Any]:
     if not path.is_file():
         path = PLANS / f"{name}.yaml"
     if not path.is_file():
-        raise unknown_name("size (a bundled one, or a plan file)", name, SIZES)
+        raise unknown_name("plan (bundled, or a file)", name, SIZES)
     if str(path.resolve()) in reading:
         raise UserError(f"{path}: extends itself")
     content = _read(path)
@@ -373,7 +406,8 @@ def _content(name: str, reading: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def available_plans() -> dict[str, str]:
-    """The plans that there are, and what :func:`load_plan` takes: the bundled ones, then those with runs of yours."""
+    """The available plans, with the argument of :func:`load_plan`: the bundled ones, then those with the user's
+    runs."""
     files = {file.parent.name: str(file) for file in sorted(runs_folder().glob(f"*/{PLAN_FILE}"))}
     return {**{size: size for size in SIZES}, **{name: file for name, file in files.items() if name not in SIZES}}
 

@@ -1,7 +1,7 @@
-"""The table of all runs: one SQLite file, made anew from the run folders at any time.
+"""The table of all runs: one SQLite file, which can be rebuilt from the run folders at any time.
 
-Table ``runs`` has a line a run, table ``scores`` a line an image of a benchmark set; app, notebooks and reports read
-them. Nothing is kept there alone.
+Table ``runs`` has a line per run, table ``scores`` a line per image of a benchmark set. App, notebooks and reports read
+them. They contain nothing that the run folders do not.
 """
 
 from __future__ import annotations
@@ -51,9 +51,11 @@ RUNS = {
     "curve": "TEXT",
     "weights": "TEXT",
     "measured_with": "TEXT",
+    "curve_note": "TEXT",
 }
-"""Columns of ``runs``. From ``teachers`` to ``curve`` they are JSON, and so is the last, the versions that its scores
-were measured with; ``curve`` is [[iteration, held-out PSNR], ...], ``weights`` the hash of what was measured."""
+"""Columns of ``runs``. From ``teachers`` to ``curve`` they are JSON, and so is ``measured_with``, the versions that its
+scores were measured with; ``curve`` is [[iteration, held-out PSNR], ...], ``weights`` the hash of what was measured.
+``curve_note`` says what is wrong with a curve; records of before it have none."""
 
 SCORES = {
     "digest": "TEXT",
@@ -100,7 +102,7 @@ def rebuild(out: Path, damaged: Callable[[str], None] = _refuse, known: Path | N
         for name, columns, rows in (("runs", RUNS, runs), ("scores", SCORES, scores)):
             table.execute(f"CREATE TABLE {name} ({', '.join(f'{c} {kind}' for c, kind in columns.items())})")
             places = ", ".join("?" * len(columns))
-            table.executemany(f"INSERT INTO {name} VALUES ({places})", [[row[c] for c in columns] for row in rows])
+            table.executemany(f"INSERT INTO {name} VALUES ({places})", [[row.get(c) for c in columns] for row in rows])
     return path
 
 
@@ -117,7 +119,7 @@ def _run(folder: Path) -> dict[str, Any]:
         curve = [[r["iteration"], round(r[HELD_OUT_PSNR], 4)] for r in rows if HELD_OUT_PSNR in r]
     weights = folder / "model.safetensors"
     model = Model(read_header(weights), weights, bundled=False) if weights.is_file() else None
-    made = {
+    record = {
         "digest": identity["digest"],
         "parameters": None if model is None else model.summary()["parameters"],
         "folder": folder.name,
@@ -129,10 +131,10 @@ def _run(folder: Path) -> dict[str, Any]:
         "curve": json.dumps(curve),
     }
     for key in ("teachers", "versions", "recipe", "deviations"):
-        made[key] = json.dumps(card.get(key))
+        record[key] = json.dumps(card.get(key))
     measured = dict(next(iter(read_scores(folder).values()), {}))
-    made |= {"weights": measured.get("weights"), "measured_with": json.dumps(measured.get("versions"))}
-    return {column: card.get(column) for column in RUNS} | made
+    record |= {"weights": measured.get("weights"), "measured_with": json.dumps(measured.get("versions"))}
+    return {column: card.get(column) for column in RUNS} | record
 
 
 def _scores(folder: Path) -> Iterator[dict[str, Any]]:
@@ -202,12 +204,19 @@ def read(path: Path) -> Records:
     """Read ``records.sqlite``.
 
     Raises:
-        UserError: missing, not such a file, or of another format.
+        UserError: missing, not such a file, damaged, or of another format.
     """
-    runs, rows = _rows(path)
+    try:
+        return _decoded(*_rows(path))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _decoded(runs: list[dict[str, Any]], rows: list[dict[str, Any]]) -> Records:
     for run in runs:
         for column in ("teachers", "versions", "recipe", "deviations", "curve", "measured_with"):
             run[column] = json.loads(run[column])
+        run.setdefault("curve_note", None)
     scores: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
     for row in rows:
         scores.setdefault((row["digest"], row["set_name"]), {})[row["image"]] = json.loads(row["metrics"])
@@ -222,19 +231,25 @@ def read(path: Path) -> Records:
 def _rows(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The lines of both tables as they are stored."""
     if not path.is_file():
-        raise UserError(f"{path}: no records there; run `mtkd matrix` first")
+        raise UserError(f"{path}: no records; run `mtkd matrix` first")
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as table:
-            (found,) = table.execute("PRAGMA user_version").fetchone()
-            if found > FORMAT:
-                raise UserError(f"{path}: records of format {found}, this version reads {FORMAT}; update mtkd")
-            if found < FORMAT:
+            (version,) = table.execute("PRAGMA user_version").fetchone()
+            if version > FORMAT:
+                raise UserError(f"{path}: records of format {version}, this version reads {FORMAT}; update mtkd")
+            if version < FORMAT:
                 again = f"mtkd matrix status --out {path.parent}"
-                raise UserError(f"{path}: records of format {found}, this version reads {FORMAT}; run `{again}`")
+                raise UserError(f"{path}: records of format {version}, this version reads {FORMAT}; run `{again}`")
             table.row_factory = sqlite3.Row
             runs, scores = (
                 [dict(row) for row in table.execute(f"SELECT * FROM {name}")] for name in ("runs", "scores")
             )
             return runs, scores
     except sqlite3.Error as error:
-        raise UserError(f"{path}: not a table of runs ({error})") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    """What is wrong with a file of records, and the way out."""
+    again = "install mtkd again" if path.parent == MEASURED else "move it away: the next `mtkd matrix` makes it anew"
+    return UserError(f"{path}: not a table of runs, or damaged ({error}); {again}")

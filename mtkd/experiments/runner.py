@@ -1,4 +1,4 @@
-"""Doing the tasks of a graph: in order in this process, or on Ray (:mod:`mtkd.experiments.cluster`).
+"""Run the tasks of a graph: in order in this process, or on Ray (:mod:`mtkd.experiments.cluster`).
 
 A folder of runs holds, beside the run folders, ``cache/`` and the table of all runs (:mod:`~mtkd.experiments.records`).
 Each run folder also has ``run.json`` (what identifies it), ``scores.json`` (its benchmark numbers, image by image)
@@ -39,21 +39,21 @@ from mtkd.training.stop import Interrupted, Stop, stop_on_signal
 from mtkd.zoo.checkpoints import weights_hash
 
 HELD_OUT = "held out"
-"""The benchmark "set" of the held-out training images, on which everything is chosen."""
+"""The name of the held-out training images as a set; all choices are made on it."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where tasks are done.
+    """Where tasks run.
 
     Attributes:
         out: the folder of runs.
-        data: the folder with benchmark sets, if there is one.
+        data: the folder of benchmark sets, if there is one.
         images: the plan's training images, and those of them that are held out.
-        threads: of the CPU, a task. One is fastest for small networks, and makes runs repeatable.
-        anew: train also the runs that the zoo holds.
+        threads: CPU threads per task. One is fastest for small networks, and makes runs repeatable.
+        anew: train runs even if the zoo holds them.
         recorded: runs that were measured elsewhere: by digest and set, the hash of the set's HR files.
-        metrics: what is measured on benchmark sets.
+        metrics: metrics to measure on benchmark sets.
     """
 
     out: Path
@@ -75,7 +75,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a task ended; ``message`` says why, where it was not done."""
+    """The outcome of a task; ``message`` says why it was not done."""
 
     key: str
     state: Literal["done", "failed", "skipped"]
@@ -87,7 +87,7 @@ class Outcome:
 
 
 def done(task: Task, place: Place) -> bool:
-    """Whether nothing is left to do of a task."""
+    """Whether a task is done."""
     folder = run_folder(place.out, task.run)
     if task.kind == "train":
         return all((folder / name).exists() for name in ("finished.json", "run.json", "model.safetensors"))
@@ -99,17 +99,17 @@ def done(task: Task, place: Place) -> bool:
 
 
 def recorded(task: Task, place: Place) -> bool:
-    """Whether a measurement is known from elsewhere alone, and nothing of it lies in the folder of runs."""
+    """Whether a measurement comes from the bundled records and is not in the folder of runs."""
     return task.kind == "measure" and done(task, place) and not done(task, replace(place, recorded={}))
 
 
 def needed(tasks: Mapping[str, Task], place: Place) -> dict[str, Task]:
-    """The tasks that are left to do: measurements, and what those that are not done need, in the same order."""
-    left: set[str] = set()
+    """The tasks to do: measurements that are not done and what they need, in the same order."""
+    pending: set[str] = set()
 
     def visit(key: str) -> None:
-        if key not in left and not done(tasks[key], place):
-            left.add(key)
+        if key not in pending and not done(tasks[key], place):
+            pending.add(key)
             taken = from_zoo(tasks[key], place)
             for need in tasks[key].needs:
                 if not (taken and tasks[need].kind == "cache"):  # what is not trained needs no teachers' outputs
@@ -118,7 +118,7 @@ def needed(tasks: Mapping[str, Task], place: Place) -> dict[str, Task]:
     for key, task in tasks.items():
         if task.kind == "measure":
             visit(key)
-    return {key: task for key, task in tasks.items() if key in left}
+    return {key: task for key, task in tasks.items() if key in pending}
 
 
 def read_scores(folder: Path) -> dict[str, Any]:
@@ -143,12 +143,11 @@ def _marker(task: Task, place: Place) -> Path:
 
 
 def perform(task: Task, place: Place, report: Report) -> None:
-    """Do one task, or find it done.
+    """Do one task, unless it is done.
 
     Raises:
-        Busy: another process is at it.
-        Interrupted: a signal arrived; what was done is kept.
-        UserError: it cannot be done, and why.
+        Busy: another process is working on it.
+        Interrupted: a signal arrived; finished work is kept. UserError: it cannot be done, and why.
     """
     torch.set_num_threads(place.threads)
     place.out.mkdir(parents=True, exist_ok=True)
@@ -157,11 +156,11 @@ def perform(task: Task, place: Place, report: Report) -> None:
             if not done(task, place):
                 {"train": _train, "cache": _cache, "measure": _measure}[task.kind](task, place, report)
     except Locked:
-        raise Busy(f"{task}: another process is at it") from None
+        raise Busy(f"{task}: another process is working on it") from None
 
 
 def lock_file(task: Task, place: Place) -> Path:
-    """What the process that is at a task holds."""
+    """The lock file of a task, held by the process that works on it."""
     return place.out / ".locks" / f"{task.key}.lock"
 
 
@@ -183,7 +182,7 @@ def _train(task: Task, place: Place, report: Report) -> None:
 
 
 def in_zoo(run: Run, place: Place) -> zoo.Model | None:
-    """The model of the zoo whose card says that it is this run: the same recipe on the same images."""
+    """The model of the zoo that is this run according to its card: the same recipe on the same images."""
     if run.recipe is None or place.anew or find_folder(place.images) is None:
         return None
     for model in zoo.models(run.scale):
@@ -200,7 +199,7 @@ def in_zoo(run: Run, place: Place) -> zoo.Model | None:
 
 
 def from_zoo(task: Task, place: Place) -> bool:
-    """Whether a run is not to be trained but taken from the zoo; so only are those whose teachers are."""
+    """Whether a run is taken from the zoo instead of being trained; only if its teachers are, too."""
 
     def taken(run: Run) -> bool:
         folder = run_folder(place.out, run)
@@ -296,7 +295,7 @@ class _HeldOut(BenchmarkImage):
 
 @lru_cache(maxsize=256)
 def images_of(name: str, scale: int, data: Path | None, images: Data) -> Sequence[BenchmarkImage]:
-    """A benchmark set of the folder ``data``, or the held-out ones of the training images.
+    """The images of a benchmark set in the folder ``data``, or the held-out training images.
 
     Raises:
         UserError: no such set or folder.
@@ -323,7 +322,7 @@ def _sets(scale: int, data: Path | None, images: Data) -> dict[str, str]:
 
 
 Announce = Callable[[Outcome, int, int], None]
-"""Called with how a task ended, how many have ended, and of how many."""
+"""Called with (outcome of a task, tasks ended, number of tasks)."""
 
 
 def run_here(
@@ -334,14 +333,14 @@ def run_here(
     waits: Callable[[int], None] = lambda count: None,
     patience: float = 5.0,
 ) -> list[Outcome]:
-    """Do all tasks in this process, in order; a failed one is noted and stops those alone that need it.
+    """Do all tasks in this process, in order. A failed task is recorded; only tasks that need it are skipped.
 
-    Several processes may do the same graph in the same folder: each takes what no other is at.
+    Several processes can work on the same graph and folder: each takes tasks that no other works on.
 
     Args:
-        reporter: gives, for a task, a context whose ``report`` shows its progress.
-        waits: called once when nothing is left but what other processes are at, with the number of such tasks.
-        patience: seconds between looks at what other processes are at.
+        reporter: returns, for a task, a context whose ``report`` shows its progress.
+        waits: called once, with the number of tasks, when all remaining tasks belong to other processes.
+        patience: seconds between checks of the tasks of other processes.
 
     Raises:
         Interrupted: a signal arrived; what was done is kept.
@@ -376,11 +375,11 @@ def _next(
     reporter: Callable[[Task], Any],
     stop: Stop,
 ) -> Outcome | None:
-    """Do the first task that can be done; None where other processes are at all of them."""
+    """Do the first possible task; None if other processes work on all of them."""
     for key, task in pending.items():
         blocked = [outcomes[n] for n in task.needs if n in outcomes and outcomes[n].state != "done"]
         if blocked:
-            return Outcome(key, "skipped", f"{task}: needs {tasks[blocked[0].key]}, which was not done")
+            return Outcome(key, "skipped", f"{task}: needs {tasks[blocked[0].key]}, which did not finish")
         if any(need in pending for need in task.needs):
             continue
         try:
@@ -391,9 +390,9 @@ def _next(
 
 
 def attempt(task: Task, place: Place, reporter: Callable[[Task], Any], stop: Stop | None = None) -> Outcome:
-    """Do one task and say how it ended; a failure is kept in ``failed.json`` until the task succeeds.
+    """Do one task and return its outcome; a failure is recorded in ``failed.json`` until the task succeeds.
 
-    Caching and measuring end where ``stop`` is requested; a training sees to its signals itself.
+    Caching and measuring end if ``stop`` is requested; a training handles signals itself.
 
     Raises:
         Busy, Interrupted: as :func:`perform`.
@@ -405,7 +404,7 @@ def attempt(task: Task, place: Place, reporter: Callable[[Task], Any], stop: Sto
             def report(event: Mapping[str, Any]) -> None:
                 progress.report(event)
                 if stop and stop.requested:
-                    raise Interrupted(f"stopped at {task}; what is done is kept")
+                    raise Interrupted(f"stopped at {task}; finished work is kept")
 
             perform(task, place, report)
     except (Busy, Interrupted):

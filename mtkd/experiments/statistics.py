@@ -1,4 +1,23 @@
-"""Paired comparisons of runs: same seed, same images. How large a difference is, and whether seeds bear it out."""
+"""Paired comparisons of runs: same seed, same images. How large a difference is, and what the seeds say about it.
+
+A *comparison* is of two models of one scale, a difference a seed, on the primary endpoint
+(:data:`~mtkd.experiments.tables.PRIMARY`). Its 97.5 % interval over the seeds (Student's t) decides, since it is looked
+at twice: each look errs with 2.5 %, both together with 5 % at most.
+
+===========================  =========================================================
+better                       the interval lies above 0
+better by less than 0.02 dB  ... and below +0.02 dB
+level                        it lies within +-0.02 dB (as two one-sided tests), not above 0
+worse                        it lies below 0 and reaches below -0.02 dB
+undecided                    anything else, or fewer than three seeds
+===========================  =========================================================
+
+0.02 dB is the smallest difference of interest: about the spread of one student over its seeds (0.01 to 0.05 dB), a
+tenth of the smallest gains that the paper prints, and seen by nobody.
+
+Nothing is tested after every added seed. There are two looks: at three seeds, and at a number that is fixed once for
+the comparison, from the spread of the first three (:func:`seeds_to_decide`, at most ten).
+"""
 
 from __future__ import annotations
 
@@ -7,15 +26,32 @@ import math
 import random
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
-Verdict = Literal["holds", "does not hold", "not enough seeds", "not measured"]
+Verdict = Literal["better", "better by less than 0.02 dB", "level", "worse", "undecided"]
+"""Of a comparison: what the first model is beside the second."""
+Finding = Literal["holds", "does not hold", "undecided"]
+"""Of a claim."""
 Scores = Mapping[str, Mapping[str, float]]
 """Image -> its metrics by name."""
 
-LEAST_SEEDS = 3
+MARGIN = 0.02
+"""The smallest difference of interest, dB."""
+FIRST_LOOK, MOST_SEEDS = 3, 10
+ALPHA = 0.025
+"""Of each of the two looks, both sides together."""
+VERDICTS = (
+    "A comparison is of two models at one scale, paired by seed, on the images of Set14 and the held-out images "
+    "together. It is *better* where the 97.5 % interval over the seeds lies above 0, *worse* where below, *level* "
+    "where within ±0.02 dB (two one-sided tests), else *undecided*. It is looked at twice, each time at 2.5 %: at "
+    "three seeds, and at a number of seeds that was fixed once from the spread of the first three. A claim *holds* "
+    "where all comparisons that it needs are better, and *does not hold* where one is level or worse (Holm's "
+    "correction over the claim's comparisons). Seeds are the students': they share their teachers and, of each kind, "
+    "one aggregator, so that claims about aggregators need several aggregators of each kind."
+)
+"""How verdicts are reached, for people."""
 
 
 @dataclass(frozen=True)
@@ -44,39 +80,120 @@ class Paired:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % confidence interval of the mean difference over seeds (Student's t); infinite with one seed."""
+        return self._interval(0.05)
+
+    @property
+    def tested(self) -> tuple[float, float]:
+        """The 97.5 % interval, from which the verdict of a look is."""
+        return self._interval(ALPHA)
+
+    def _interval(self, alpha: float) -> tuple[float, float]:
         count = len(self.differences)
         if count < 2:
             return -math.inf, math.inf
-        half = _t_95(count - 1) * statistics.stdev(self.differences) / math.sqrt(count)
+        half = quantile(count - 1, alpha) * statistics.stdev(self.differences) / math.sqrt(count)
         return self.mean - half, self.mean + half
 
-    @property
-    def p(self) -> float:
-        """Two-sided p of a mean difference as large as this by chance (Student's t over seeds); 1 with one seed."""
-        from scipy import stats
+    def p_above(self, bound: float = 0.0) -> float:
+        """One-sided p of "the mean difference lies above ``bound``" (Student's t over seeds); 1 with one seed."""
+        return self._p(self.mean - bound)
+
+    def p_below(self, bound: float = 0.0) -> float:
+        """One-sided p of "the mean difference lies below ``bound``"."""
+        return self._p(bound - self.mean)
+
+    def _p(self, distance: float) -> float:
+        from scipy.special import stdtr
 
         count, deviation = len(self.differences), self.spread
         if deviation is None:
             return 1.0
         if deviation == 0:
-            return 1.0 if self.mean == 0 else 0.0
-        return float(2 * stats.t.sf(abs(self.mean) / (deviation / math.sqrt(count)), count - 1))
+            return 0.0 if distance > 0 else 1.0
+        return float(stdtr(count - 1, -distance / (deviation / math.sqrt(count))))
 
     @property
     def verdict(self) -> Verdict:
-        """Of "the first is better than the second": the interval lies above 0, below it, or holds it."""
-        low, high = self.interval
-        if len(self.differences) < LEAST_SEEDS or low <= 0 <= high:
-            return "not enough seeds"
-        return "holds" if low > 0 else "does not hold"
+        """Of these seeds, as if they were a look; see the module."""
+        low, high = self.tested
+        if len(self.differences) < FIRST_LOOK:
+            return "undecided"
+        if low > 0:
+            return "better by less than 0.02 dB" if high < MARGIN else "better"
+        if low > -MARGIN and high < MARGIN:
+            return "level"
+        return "worse" if high < 0 else "undecided"
+
+    def look(self, fixed: int | None = None) -> Paired:
+        """The seeds that a verdict may use: the first three, or the ``fixed`` number once they are there."""
+        count = fixed if fixed and len(self.differences) >= fixed else FIRST_LOOK
+        return replace(self, differences=self.differences[:count])
+
+    def needed(self, fixed: int | None = None) -> int:
+        """Seeds still needed for the next look; 0 where the verdict is there, or the last look was taken."""
+        count = len(self.differences)
+        if count < FIRST_LOOK:
+            return FIRST_LOOK - count
+        if self.look(fixed).verdict != "undecided":
+            return 0
+        return max((fixed or self.planned or 0) - count, 0)
+
+    @property
+    def planned(self) -> int | None:
+        """Seeds of the second look, from the spread of the first three; None before these, or where they decide."""
+        first = self.look()
+        if len(first.differences) < FIRST_LOOK or first.verdict != "undecided":
+            return None
+        return min(seeds_to_decide(first.spread or 0.0), MOST_SEEDS)
+
+    @property
+    def p_against(self) -> float:
+        """p of "level" or "worse", where that is the verdict; else 1."""
+        if self.verdict == "level":
+            return max(self.p_above(-MARGIN), self.p_below(MARGIN))
+        return self.p_below() if self.verdict == "worse" else 1.0
+
+
+def seeds_to_decide(deviation: float) -> int:
+    """The smallest number of seeds, from three on, at which every mean would be decided, were this their spread.
+
+    The 97.5 % interval then is no wider than 0.01 dB to each side: where it holds 0, it lies within +-0.02 dB. 100
+    stands for any larger number.
+    """
+    counts = range(FIRST_LOOK, 100)
+    return next((n for n in counts if quantile(n - 1, ALPHA) * deviation / math.sqrt(n) <= MARGIN / 2), counts.stop)
+
+
+def conclude(comparisons: Sequence[tuple[Verdict, float]]) -> tuple[Finding, tuple[int, ...]]:
+    """The finding on "the first is better in all of these", and which of them decide it, or leave it open.
+
+    Args:
+        comparisons: the verdict and :attr:`Paired.p_against` of each; "undecided" and 1 of one that was not measured.
+
+    No correction is needed where all must be better; one that is level or worse must be so after Holm's correction
+    (1979) over all of them.
+    """
+    if rejected := holm([p for _, p in comparisons], ALPHA / 2):  # each p is one-sided
+        return "does not hold", rejected
+    better = [verdict.startswith("better") for verdict, _ in comparisons]
+    if better and all(better):
+        return "holds", tuple(range(len(better)))
+    return "undecided", tuple(place for place, good in enumerate(better) if not good)
+
+
+def holm(p: Sequence[float], alpha: float) -> tuple[int, ...]:
+    """Places of the hypotheses that Holm's step-down procedure rejects at ``alpha``."""
+    order = sorted(range(len(p)), key=lambda place: p[place])
+    passed = itertools.takewhile(lambda step: p[order[step]] <= alpha / (len(p) - step), range(len(p)))
+    return tuple(sorted(order[step] for step in passed))
 
 
 @cache
-def _t_95(freedom: int) -> float:
-    """Two-sided 95 % quantile of Student's t."""
-    from scipy import stats
+def quantile(freedom: int, alpha: float) -> float:
+    """Of Student's t, two-sided: ``alpha`` is what lies beyond it, both sides together."""
+    from scipy.special import stdtrit  # scipy.stats takes a second to import
 
-    return float(stats.t.ppf(0.975, freedom))
+    return float(stdtrit(freedom, 1 - alpha / 2))
 
 
 def spread(values: Sequence[float]) -> float | None:
@@ -102,21 +219,6 @@ def pair(first: Mapping[int | None, Scores], second: Mapping[int | None, Scores]
     gains = [[first[seed][image]["psnr"] - second[seed][image]["psnr"] for image in images] for seed in seeds]
     by_image = [statistics.fmean(column) for column in zip(*gains, strict=True)]
     return Paired(tuple(statistics.fmean(row) for row in gains), len(images), sum(gain > 0 for gain in by_image))
-
-
-def together(pairs: Sequence[Paired | None]) -> Verdict:
-    """The verdict on "the first is better in all of these"; None is a comparison that was not measured.
-
-    It holds where every one does. It does not where one lies below 0 by a two-sided test at 5 %, Bonferroni-corrected:
-    5 % shared among all comparisons.
-    """
-    measured = [paired for paired in pairs if paired is not None]
-    enough = [paired for paired in measured if len(paired.differences) >= LEAST_SEEDS]
-    if any(paired.mean < 0 and paired.p < 0.05 / len(measured) for paired in enough):
-        return "does not hold"
-    if len(measured) < len(pairs) or not pairs:
-        return "not measured"
-    return "holds" if all(paired.verdict == "holds" for paired in measured) else "not enough seeds"
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float], draws: int = 20_000) -> tuple[float, float]:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mtkd import networks
 from mtkd.data.sources import set_names
+from mtkd.experiments.claims import amount, check, evidence, printed_evidence
 from mtkd.experiments.matrix import Line, Matrix, images_by_scale
 from mtkd.experiments.plan import Plan
-from mtkd.experiments.published import Claim, published
+from mtkd.experiments.published import published
 from mtkd.experiments.records import Records
 from mtkd.experiments.runner import HELD_OUT
-from mtkd.experiments.statistics import LEAST_SEEDS, Paired, Scores, Verdict, pair, rank_correlation, spread, together
+from mtkd.experiments.statistics import FIRST_LOOK, VERDICTS, Paired, Scores, pair, spread
 from mtkd.metrics import DEFAULT, spec, text
+from mtkd.numbers import signed
 
-SIGNIFICANT = 0.05
+PRIMARY = ("Set14", HELD_OUT)
+"""The primary endpoint: the mean over all images of these sets together, each image with the same weight. Set14 alone
+has 14 images; Set5, with five, is shown and not tested. The held-out images are those of the training set that no
+training saw; the plan's settings were chosen on them, never one of two models that a claim compares."""
 
 
 class Tables:
@@ -26,19 +32,44 @@ class Tables:
         self.plan, self.records = plan, records
         self.matrix = Matrix(plan, images_by_scale(plan.images(), records.images, elsewhere=True))
         self.sets = [name for name in set_names() if any(measured == name for _, measured in records.scores)]
+        self._recorded = sorted({run["seed"] for run in records.runs.values() if run["seed"] is not None})
+        self._seeds: dict[tuple[Line, int], dict[int | None, str]] = {}
 
     def seeds(self, line: Line, scale: int) -> dict[int | None, str]:
         """The digests of a line's finished runs by seed."""
-        recorded = sorted({run["seed"] for run in self.records.runs.values() if run["seed"] is not None})
-        seeds: Sequence[int | None] = [None] if line.kind == "model" else recorded
-        runs = [self.matrix.run(line.model, scale, seed) for seed in seeds]
-        one = line.kind == "model"  # one run, compared with every seed of others, whatever its own
-        return {None if one else run.seed: run.digest for run in runs if run.digest in self.records.runs}
+        if (line, scale) not in self._seeds:
+            one = line.kind == "model"  # one run, compared with every seed of others, whatever its own
+            seeds: Sequence[int | None] = [None] if one else self._recorded
+            runs = [self.matrix.run(line.model, scale, seed) for seed in seeds]
+            digests = {None if one else run.seed: run.digest for run in runs if run.digest in self.records.runs}
+            self._seeds[line, scale] = digests
+        return self._seeds[line, scale]
 
     def scores(self, line: Line, scale: int, set_name: str) -> dict[int | None, Scores]:
         """The scores of a line on one set by seed, of every seed that was measured."""
         by_seed = {seed: self.records.scores.get((d, set_name)) for seed, d in self.seeds(line, scale).items()}
         return {seed: scores for seed, scores in by_seed.items() if scores}
+
+    def primary(self, line: Line, scale: int) -> dict[int | None, Scores]:
+        """The scores of a line on the images of the primary endpoint by seed, where all of its sets were measured."""
+        by_set = {name: self.scores(line, scale, name) for name in PRIMARY}
+        seeds = set.intersection(*map(set, by_set.values()))
+        return {
+            seed: {f"{name}/{image}": found for name in PRIMARY for image, found in by_set[name][seed].items()}
+            for seed in seeds
+        }
+
+    def compare(self, first: Line, second: Line, scale: int) -> dict[str, Any]:
+        """The comparison of two lines on the primary endpoint as plain data.
+
+        ``mean``, ``spread`` and the 97.5 % ``interval`` are over the ``seeds`` of the look that ``verdict`` is from, of
+        ``measured`` in all; ``needed`` more are needed until the next look. ``fixed`` is the number of seeds of the
+        second look in the plan, ``planned`` that which the spread of the first three asks for (see
+        :mod:`mtkd.experiments.statistics`).
+        """
+        paired = pair(self.primary(first, scale), self.primary(second, scale))
+        fixed = self.plan.fixed_seeds(name := f"{first.model} - {second.model} x{scale}")
+        return {"comparison": name, **_judged(paired, fixed), "fixed": fixed}
 
     def any_measured(self, name: str, scale: int) -> bool:
         """Whether a student of a table, or an aggregator where it has none, was measured at a scale."""
@@ -47,12 +78,18 @@ class Tables:
         lines = [line for line in self.matrix.lines(entry) if line.kind == kind]
         return any(self.scores(line, scale, s) for line in lines for s in (HELD_OUT, *self.sets))
 
+    def filled(self, name: str, scale: int) -> tuple[list[str], list[str]]:
+        """The sets on which any line of a table was measured, and those on which the paper prints any."""
+        lines = self.matrix.lines(self.matrix.table(name))
+        measured = [s for s in (HELD_OUT, *self.sets) if any(self.scores(line, scale, s) for line in lines)]
+        printed = [s for s in published().sets if any(published().cell(name, scale, line.label, s) for line in lines)]
+        return measured, printed
+
     def table(self, name: str, scale: int) -> dict[str, Any]:
         """One table at one scale as plain data: ``rows`` with measured and published numbers, ``differences``."""
         entry = self.matrix.table(name)
         lines = self.matrix.lines(entry)
-        measured = [s for s in (HELD_OUT, *self.sets) if any(self.scores(line, scale, s) for line in lines)]
-        printed = [s for s in published().sets if any(published().cell(name, scale, line.label, s) for line in lines)]
+        measured, printed = self.filled(name, scale)
         rows = [self._row(name, line, scale, measured, printed) for line in lines]
         return {
             "table": name,
@@ -109,15 +146,14 @@ class Tables:
                 a, b = (self.scores(by_label[label], scale, set_name) for label in (first, second))
                 if (paired := pair(a, b)) is not None:
                     found[set_name] = {
-                        "mean": round(paired.mean, 4),
-                        "spread": _rounded(paired.spread),
+                        **_measured(paired),
                         "seeds": len(paired.differences),
                         "images": paired.images,
                         "won": paired.won,
-                        "verdict": paired.verdict,
                     }
             if found:
-                yield {"first": first, "second": second, "sets": found}
+                judged = self.compare(by_label[first], by_label[second], scale)
+                yield {"first": first, "second": second, "sets": found, "primary": judged}
 
     @staticmethod
     def _scratch(label: str, students: Sequence[str]) -> str:
@@ -125,77 +161,38 @@ class Tables:
         suffixes = [label[at:] for at, sign in enumerate(label) if sign == "_"]
         return next((found for suffix in suffixes if (found := f"scratch{suffix}") in students), "scratch")
 
-    # --- the paper's claims
 
-    def claim(self, claim: Claim, scales: Sequence[int], also: Sequence[int] = ()) -> dict[str, Any]:
-        """Whether a sentence of the paper holds in the measured tables, and in the paper's own numbers.
+def _measured(paired: Paired) -> dict[str, Any]:
+    """Of one set, with the 95 % interval: nothing is tested on it."""
+    return {"mean": round(paired.mean, 4), "spread": _rounded(paired.spread), "interval": _ends(paired.interval)}
 
-        At the scales of ``also`` what was not measured is not asked for.
-        """
-        check = self._correlation if claim.grows else self._comparisons
-        return {"id": claim.id, "text": claim.text, "where": claim.where, **check(claim, scales, also)}
 
-    def _cells(self, claim: Claim, scales: Sequence[int]) -> Iterator[tuple[str, int, dict[str, Line], str]]:
-        for name in claim.tables:
-            entry = self.matrix.table(name)
-            lines = {line.label: line for line in self.matrix.lines(entry)}
-            for scale in scales:
-                for set_name in published().sets:
-                    yield name, scale, lines, set_name
+def _ends(interval: tuple[float, float]) -> list[float] | None:
+    return [round(end, 4) for end in interval] if math.isfinite(interval[0]) else None
 
-    def _comparisons(self, claim: Claim, scales: Sequence[int], also: Sequence[int]) -> dict[str, Any]:
-        found: list[tuple[str, Paired | None]] = []
-        printed = []
-        for name, scale, lines, set_name in self._cells(claim, [*scales, *also]):
-            for first, second in claim.pairs:
-                cells = [published().cell(name, scale, label, set_name) for label in (first, second)]
-                if cells[0] and cells[1]:
-                    printed.append(cells[0][0] > cells[1][0])
-                if set_name in self.sets and first in lines and second in lines:
-                    paired = pair(*(self.scores(lines[label], scale, set_name) for label in (first, second)))
-                    if paired is not None or scale in scales:
-                        found.append((f"{first} - {second}, {name} x{scale}, {set_name}", paired))
-        measured = [(where, paired) for where, paired in found if paired is not None]
-        worst = min(measured, key=lambda item: item[1].mean, default=None)
-        verdict = together([paired for _, paired in found])
+
+def _judged(paired: Paired | None, fixed: int | None) -> dict[str, Any]:
+    if paired is None:
         return {
-            "verdict": "not enough seeds" if claim.aggregators and verdict != "not measured" else verdict,
-            "one_aggregator_each": claim.aggregators,
-            "wanted": len(found),
-            "comparisons": len(measured),
-            "positive": sum(paired.mean > 0 for _, paired in measured),
-            "least": worst and {"of": worst[0], "mean": round(worst[1].mean, 4), "seeds": len(worst[1].differences)},
-            "printed": [sum(printed), len(printed)],
+            "verdict": "undecided",
+            "seeds": 0,
+            "measured": 0,
+            "needed": FIRST_LOOK,
+            "planned": None,
+            "p_against": 1.0,
         }
-
-    def _correlation(self, claim: Claim, scales: Sequence[int], also: Sequence[int]) -> dict[str, Any]:
-        """Students at one scale are the points, each the mean over its sets.
-
-        A scratch run that happens to be weak would raise gap and gain alike: the gap takes the first seed of the
-        undistilled student, the gain the others.
-        """
-        assert claim.grows is not None
-        measured: dict[tuple[str, int], list[list[float]]] = {}
-        printed: dict[tuple[str, int], list[list[float]]] = {}
-        seeds = []
-        for name, scale, lines, set_name in self._cells(claim, [*scales, *also]):
-            labels = (claim.grows["gap"], claim.grows["gain"])
-            cells = [[published().cell(name, scale, label, set_name) for label in pair_] for pair_ in labels]
-            if all(a and b for a, b in cells):
-                printed.setdefault((name, scale), []).append([a[0] - b[0] for a, b in cells if a and b])
-            if set_name not in self.sets:
-                continue
-            scores = {label: self.scores(lines[label], scale, set_name) for pair_ in labels for label in pair_}
-            below = scores[labels[0][1]]
-            first = min(below, default=None, key=lambda seed: seed or 0)
-            rest = {seed: found for seed, found in below.items() if seed != first} or below
-            gap = pair(scores[labels[0][0]], {s: f for s, f in below.items() if s == first})
-            gain = pair(scores[labels[1][0]], rest)
-            if gap and gain:
-                measured.setdefault((name, scale), []).append([gap.mean, gain.mean])
-                seeds.append(len(below))
-        enough = bool(seeds) and min(seeds) >= LEAST_SEEDS
-        return {**_correlated(measured, enough), "printed": _correlated(printed, True)}
+    look = paired.look(fixed)
+    return {
+        "verdict": look.verdict,
+        **_measured(look),
+        "interval": _ends(look.tested),
+        "seeds": len(look.differences),
+        "measured": len(paired.differences),
+        "needed": paired.needed(fixed),
+        "planned": paired.planned,
+        "first_spread": _rounded(spread(paired.differences[:FIRST_LOOK])),
+        "p_against": round(look.p_against, 6),
+    }
 
 
 def _means(by_seed: Sequence[Scores]) -> dict[str, float | None]:
@@ -208,19 +205,6 @@ def _means(by_seed: Sequence[Scores]) -> dict[str, float | None]:
         found[name] = round(statistics.fmean(means), digits)
         found[f"{name}_spread"] = _rounded(spread(means), digits)
     return found
-
-
-def _correlated(points: Mapping[tuple[str, int], Sequence[Sequence[float]]], enough: bool) -> dict[str, Any]:
-    gaps, gains = ([statistics.fmean(row[k] for row in rows) for rows in points.values()] for k in (0, 1))
-    verdict: Verdict = "not enough seeds" if points else "not measured"
-    try:
-        correlation, p = rank_correlation(gaps, gains)
-    except ValueError:  # fewer than three points, or all alike
-        return {"verdict": verdict, "points": len(points)}
-    against = rank_correlation(gaps, [-gain for gain in gains])[1]
-    if enough and min(p, against) <= SIGNIFICANT:
-        verdict = "holds" if p <= against else "does not hold"
-    return {"verdict": verdict, "points": len(points), "rank_correlation": round(correlation, 3), "p": round(p, 4)}
 
 
 def _rounded(value: float | None, digits: int = 4) -> float | None:
@@ -243,7 +227,7 @@ def report(plan: Plan, records: Records, names: Sequence[str], scales: Sequence[
     also = [] if scales else sorted({table["scale"] for table in filled} - {*asked})
     at = sorted([*asked, *also])
     known = [claim for claim in published().claims if set(claim.tables) <= plan.tables.keys()]
-    claims = [tables.claim(claim, asked, also) for claim in known]
+    claims = [check(tables, claim, asked, also) for claim in known]
     footnotes = [note.model_dump() for note in published().footnotes if note.table in names]
     corrections = [note.model_dump() for note in published().corrections if note.table in names]
     return {"tables": filled, "claims": claims, "claims_at": at, "footnotes": footnotes, "corrections": corrections}
@@ -274,9 +258,8 @@ def sentence(content: Mapping[str, Any], table: str, first: str, second: str, sc
             for name, cell in sets.items():
                 plus_minus = "" if cell["spread"] is None else f" ± {cell['spread']:.3f}"
                 images = "" if parts else " images"
-                parts.append(
-                    f"{cell['mean']:+.3f}{plus_minus} dB on {name} ({cell['won']} of {cell['images']}{images})"
-                )
+                mean, won = signed(cell["mean"], "+.3f"), f"{cell['won']} of {cell['images']}{images}"
+                parts.append(f"{mean}{plus_minus} dB on {name} ({won})")
             seeds = max(cell["seeds"] for cell in sets.values())
             return ", ".join([*parts, _seeds(seeds)])
     return "not measured"
@@ -316,6 +299,7 @@ def markdown(content: Mapping[str, Any], size: str) -> str:
         f"## What the paper says, checked on what was measured at {at}",
         "",
         *_claim_lines(content["claims"]),
+        *_comparison_lines(content["claims"]),
         "",
     ]
     return "\n".join(parts)
@@ -330,7 +314,13 @@ def excerpt(content: Mapping[str, Any]) -> str:
             parts += [*_rows(table, [s for s in table["printed_sets"] if s in table["measured_sets"]]), ""]
     at = ", ".join(f"x{scale}" for scale in content["claims_at"])
     return "\n".join(
-        [*parts, f"**What the paper says, checked on what was measured at {at}**", "", *_claim_lines(content["claims"])]
+        [
+            *parts,
+            f"**What the paper says, checked on what was measured at {at}**",
+            "",
+            *_claim_lines(content["claims"]),
+            *_comparison_lines(content["claims"]),
+        ]
     )
 
 
@@ -372,10 +362,10 @@ def _difference_lines(table: Mapping[str, Any]) -> list[str]:
     titles = {row["label"]: row["title"] for row in table["rows"]}
     sets = table["measured_sets"]
     lines = [
-        "Differences in dB, same seed and same images (images won):",
+        "Differences in dB, same seed and same images (images won); tested on Set14 and the held-out images together:",
         "",
-        f"| | seeds | {' | '.join(sets)} |",
-        f"|---|--:|{'--:|' * len(sets)}",
+        f"| | seeds | {' | '.join(sets)} | together, 97.5 % interval | |",
+        f"|---|--:|{'--:|' * len(sets)}--:|---|",
     ]
     for row in table["differences"]:
         cells = []
@@ -383,42 +373,29 @@ def _difference_lines(table: Mapping[str, Any]) -> list[str]:
             found = row["sets"].get(set_name)
             cells.append(_difference(found) if found else "")
         seeds = max(found["seeds"] for found in row["sets"].values())
+        cells += [amount(row["primary"], count=False), row["primary"]["verdict"]]
         lines.append(f"| {titles[row['first']]} − {titles[row['second']]} | {seeds} | {' | '.join(cells)} |")
     return [*lines, ""]
 
 
 def _difference(found: Mapping[str, Any]) -> str:
     plus_minus = "" if found["spread"] is None else f" ± {found['spread']:.3f}"
-    return f"{found['mean']:+.3f}{plus_minus} ({found['won']}/{found['images']})"
+    return f"{signed(found['mean'], '+.3f')}{plus_minus} ({found['won']}/{found['images']})"
 
 
 def _claim_lines(claims: Sequence[Mapping[str, Any]]) -> list[str]:
-    lines = [
-        "*Holds*: with three seeds or more, the 95 % interval of every difference lies above 0. *Does not hold*: one "
-        "lies below 0 by a two-sided test at 5 %, Bonferroni-corrected: 5 % shared among all differences. Otherwise "
-        "more seeds are needed. "
-        "Seeds are the students': all of them learn from the same teachers and, of each kind, the same one aggregator, "
-        "so that claims about aggregators are not decided by students' seeds alone.",
-        "",
-        "| claim | measured | evidence | in the paper's own numbers |",
-        "|---|---|---|---|",
-    ]
+    lines = [VERDICTS, "", "| claim | measured | evidence | in the paper's own numbers |", "|---|---|---|---|"]
     for claim in claims:
-        if "points" in claim:
-            evidence, printed = _correlation_text(claim), _correlation_text(claim["printed"])
-        else:
-            evidence, least = "", claim["least"]
-            if least:
-                evidence = f"{claim['positive']} of {claim['comparisons']} differences positive"
-                if claim["wanted"] > claim["comparisons"]:
-                    evidence += f", {claim['wanted'] - claim['comparisons']} not measured"
-                evidence += f"; least {least['mean']:+.3f} dB ({least['of']}, {_seeds(least['seeds'])})"
-            printed = f"{claim['printed'][0]} of {claim['printed'][1]}"
-        lines.append(f"| {claim['text']} ({claim['where']}) | {claim['verdict']} | {evidence} | {printed} |")
+        cells = (f"{claim['text']} ({claim['where']})", claim["verdict"], evidence(claim), printed_evidence(claim))
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
-def _correlation_text(found: Mapping[str, Any]) -> str:
-    if "rank_correlation" not in found:
-        return f"{found['points']} points"
-    return f"rank correlation {found['rank_correlation']:+.2f} over {found['points']} points (p = {found['p']:.2g})"
+def _comparison_lines(claims: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = ["", "The comparisons behind each claim, in dB:", ""]
+    lines += ["| comparison | difference, 97.5 % interval | verdict | seeds still needed |", "|---|--:|---|--:|"]
+    for claim in claims:
+        for found in claim.get("comparisons", ()):
+            needed = str(found["needed"] or "")
+            lines.append(f"| {found['of']} | {amount(found)} | {found['verdict']} | {needed} |")
+    return lines

@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mtkd.explain._lam import LocalAttributionMap
     from mtkd.explain.answer import Attributions, Explanation, explain
-    from mtkd.explain.lam import LocalAttributionMap
     from mtkd.explain.question import Question, Window, ask
 
 __all__ = ["Attributions", "Explanation", "LocalAttributionMap", "Question", "Window", "ask", "explain"]
@@ -20,7 +20,7 @@ __all__ = ["Attributions", "Explanation", "LocalAttributionMap", "Question", "Wi
 _HOMES = {
     "Attributions": "answer",
     "Explanation": "answer",
-    "LocalAttributionMap": "lam",
+    "LocalAttributionMap": "_lam",
     "Question": "question",
     "Window": "question",
     "ask": "question",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from mtkd.errors import UserError
-from mtkd.explain._captum import ShapleyValues
+from mtkd.explain.curves import Curves, Removal, random_maps
 from mtkd.explain.maps import attribution_maps, diffusion_index, shares
+from mtkd.explain.neighbourhood import Neighbourhood, context_of, near
 from mtkd.explain.options import RESERVED, read_options
 from mtkd.explain.question import Question, Window, ask
 from mtkd.files import atomic_write, write_json
@@ -51,10 +52,13 @@ class Explanation:
         model: its name; ``weights`` is the hash of its weights.
         inputs: "LR", or an aggregator's teachers in order.
         method: of attribution; ``details`` are its options, and what it says itself.
-        attributions: one an input, (3, H, W): LR size, or HR size for teachers.
+        attributions: one an input, (3, H, W): LR size, or HR size for teachers; 0 outside of the part.
+        part: of the inputs that the answer was computed from.
         before: F at the method's baselines (of LAM the blurred inputs), None without; ``after`` at the inputs.
         shapley: exact Shapley value of each input, "absent" being its baseline, as a share of after - before; None
             for a single input, without baselines, or where F does not change.
+        curves: deletion and insertion curves of the map, where they were asked for; ``random_curves`` are those of
+            pixels by chance. A text says why there are none.
     """
 
     model: str
@@ -65,14 +69,22 @@ class Explanation:
     method: str
     details: Mapping[str, Any]
     attributions: tuple[Tensor, ...]
+    part: Neighbourhood
     before: float | None
     after: float
     shapley: tuple[float, ...] | None
+    curves: Curves | str | None = None
+    random_curves: Curves | None = None
 
     @property
     def maps(self) -> list[Tensor]:
         """(H, W) each, 0 to 1, scaled together."""
         return attribution_maps(self.attributions)
+
+    @property
+    def signed(self) -> bool:
+        """The maps are drawn with their signs."""
+        return ATTRIBUTIONS[self.method].signed
 
     @property
     def change(self) -> float | None:
@@ -109,12 +121,21 @@ class Explanation:
             "window": {"top": self.window.top, "left": self.window.left, "size": self.window.size},
             "method": self.method,
             **self.details,
+            "part": self.part.row(),
             "before": self.before,
             "after": self.after,
             "completeness_error": error,
             "completeness_error_relative": None if change is None or error is None else error / change,
             "inputs": inputs,
+            **self._curves_row(),
         }
+
+    def _curves_row(self) -> dict[str, Any]:
+        if self.curves is None:
+            return {}
+        if isinstance(self.curves, str) or self.random_curves is None:
+            return {"curves": None, "no_curves": self.curves}
+        return {"curves": {**self.curves.row(), "random": self.random_curves.row()}}
 
     def save(self, folder: Path) -> list[Path]:
         """Write ``explanation.json`` and each input's attribution (``.npy``, float32) and map (``.png``, 0 to 255).
@@ -133,11 +154,22 @@ class Explanation:
         return [*written, folder / "explanation.json"]
 
 
-def answer(question: Question, method: str = "lam", *, progress: Progress | None = None, **options: Any) -> Explanation:
+def answer(
+    question: Question,
+    method: str = "lam",
+    *,
+    whole: bool = False,
+    curves: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Explanation:
     """Attribute the detail that a question asks for to its inputs.
 
     Args:
         method: the name of an attribution method (:data:`mtkd.plugins.ATTRIBUTIONS`).
+        whole: answer from the whole image, not from the part of it that the window's detail draws on
+            (:mod:`mtkd.explain.neighbourhood`): the same where that part is exact, much slower for photos.
+        curves: also take the marked pixels away and put them back (:mod:`mtkd.explain.curves`).
         progress: called with (steps done, of how many); an exception that it raises stops the work.
         options: those of the method; see :class:`mtkd.explain.lam.LamOptions`.
 
@@ -145,23 +177,25 @@ def answer(question: Question, method: str = "lam", *, progress: Progress | None
         UserError: unknown method or option, a value out of range, a window outside of the SR image, or a plugin's
             method that fails or returns something else than attributions: its file and line are named.
     """
-    chosen = read_options(method, options)
+    chosen, progress = read_options(method, options), _Repeating(progress or _nobody)
+    asked, part = near(question, context_of(chosen), whole)
     with torch.no_grad():
-        after = float(question.objective(*question.images))
+        after = float(asked.objective(*asked.images))
     with ATTRIBUTIONS.blaming(method):
-        returned = ATTRIBUTIONS[method].attribute(question, chosen, progress or _nobody)
-    result = _checked(method, returned, question)
+        returned = ATTRIBUTIONS[method].attribute(asked, chosen, progress)
+    result = _checked(method, returned, asked)
     before, shapley = None, None
     if result.baselines is not None:
         with torch.no_grad():
-            before = float(question.objective(*result.baselines))
+            before = float(asked.objective(*result.baselines))
         change = _change(before, after, question.window)
-        if len(question.images) > 1 and change is not None:
-            shapley = _shapley(question, tuple(result.baselines), change)
-    tensors = tuple(tensor.reshape(tensor.shape[-3:]).detach().cpu() for tensor in result.tensors)
+        if len(asked.images) > 1 and change is not None:
+            shapley = _shapley(asked, tuple(result.baselines), change)
+    measured = _curves(asked, result.tensors, progress.again) if curves else (None, None)
+    tensors = tuple(part.paste(tensor.reshape(tensor.shape[-3:]).detach().cpu()) for tensor in result.tensors)
     return Explanation(
         question.model, question.scale, question.weights, question.window, question.inputs, method,
-        {**asdict(chosen), **result.details}, tensors, before, after, shapley,
+        {**asdict(chosen), **result.details}, tensors, part, before, after, shapley, *measured,
     )  # fmt: skip
 
 
@@ -172,6 +206,9 @@ def explain(
     window: Window,
     *,
     method: str = "lam",
+    whole: bool = False,
+    curves: bool = False,
+    hr_image: UInt8Image | None = None,
     device: str | torch.device = "cpu",
     sources: Sequence[Path] = (),
     progress: Progress | None = None,
@@ -185,7 +222,33 @@ def explain(
     Raises:
         UserError: as those two.
     """
-    return answer(ask(name, lr_image, scale, window, device, sources), method, progress=progress, **options)
+    asked = ask(name, lr_image, scale, window, device, sources, hr_image=hr_image)
+    return answer(asked, method, whole=whole, curves=curves, progress=progress, **options)
+
+
+class _Repeating:
+    """Passes progress on. ``again`` repeats the last: it keeps a page alive and lets people cancel."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.last = progress, (0, 1)
+
+    def __call__(self, done: int, of: int) -> None:
+        self.last = done, of
+        self.again()
+
+    def again(self) -> None:
+        self.progress(*self.last)
+
+
+def _curves(
+    question: Question, attributions: Sequence[Tensor], step: Callable[[], None]
+) -> tuple[Curves | str, Curves | None]:
+    """Those of a map and of chance, or why there are none."""
+    try:
+        removal = Removal.of(question, step)
+        return removal.curves([one.sum(-3).abs() for one in attributions]), removal.curves(random_maps(question))
+    except UserError as error:
+        return str(error), None
 
 
 def _nobody(done: int, of: int) -> None:
@@ -238,6 +301,8 @@ def _check_tensors(method: str, what: str, tensors: Any, question: Question) -> 
 
 @torch.no_grad()
 def _shapley(question: Question, baselines: tuple[Tensor, ...], change: float) -> tuple[float, ...]:
+    from mtkd.explain._captum import ShapleyValues
+
     images = question.images
     masks = tuple(torch.full((1, 1, 1, 1), k, device=image.device) for k, image in enumerate(images))
     values = ShapleyValues(question.objective).attribute(images, baselines=baselines, feature_mask=masks)

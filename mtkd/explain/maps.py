@@ -18,8 +18,13 @@ def attribution_maps(attributions: Sequence[Tensor]) -> list[Tensor]:
 
     Maps that are shown together are scaled together; all zero stays zero.
     """
-    maps = [attribution.sum(-3).abs() for attribution in attributions]
-    largest = max(float(one.max()) for one in maps)
+    return [one.abs() for one in signed_maps(attributions)]
+
+
+def signed_maps(attributions: Sequence[Tensor]) -> list[Tensor]:
+    """The sum over channels of each, scaled by the largest absolute value of all: -1 to 1."""
+    maps = [attribution.sum(-3) for attribution in attributions]
+    largest = max(float(one.abs().max()) for one in maps)
     return [one / largest if largest > 0 else one for one in maps]
 
 
@@ -29,12 +34,15 @@ def diffusion_index(one: Tensor) -> float | None:
     It depends on the size of the map: compare DIs of equal sizes alone. It says how spread the used pixels are, not how
     much they contribute.
     """
-    values = one.detach().double().flatten().sort().values
+    every = one.detach().flatten()
+    values = (
+        every[every != 0].double().sort().values
+    )  # zeros come first and add nothing: a photo's map holds few others
     total = float(values.sum())
     if total == 0:
         return None
-    count = values.numel()
-    ranks = torch.arange(1, count + 1, dtype=torch.float64, device=values.device)
+    count = every.numel()
+    ranks = torch.arange(count - len(values) + 1, count + 1, dtype=torch.float64, device=values.device)
     gini = float(((2 * ranks - count - 1) * values).sum()) / (count * total)
     return 100 * (1 - gini)
 

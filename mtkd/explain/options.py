@@ -22,6 +22,7 @@ from mtkd.plugins import ATTRIBUTIONS, AttributionSpec
 RESERVED = frozenset(
     {"model", "scale", "weights", "window", "method", "before", "after", "completeness_error"}
     | {"completeness_error_relative", "inputs", "image", "at", "device", "output", "json", "progress", "sources"}
+    | {"part", "whole", "curves", "no_curves", "hr", "hr_image"}
 )
 """Names that an answer or the caller of a method uses."""
 _TYPES: tuple[type, ...] = (bool, int, float, str)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mtkd.explain._captum import Saliency
 from mtkd.explain.question import Question
 from mtkd.plugins import attribution
 from mtkd.plugins.specs import NoOptions, Progress
@@ -22,5 +21,7 @@ def gradient_sizes(question: Question) -> tuple[Tensor, ...]:
     Raises:
         UserError: the window leaves the SR image.
     """
+    from mtkd.explain._captum import Saliency
+
     images = tuple(image.clone().requires_grad_() for image in question.images)
     return tuple(size[0].cpu() for size in Saliency(question.objective).attribute(images))

@@ -115,11 +115,23 @@ def energies(image: Tensor, levels: int = 1, wavelet: str = "haar") -> dict[str,
     return {name: float(band.double().square().mean()) for name, band in transform(image, levels, wavelet).items()}
 
 
+def energies_over(image: Tensor, reference: Tensor, levels: int = 1, wavelet: str = "haar") -> dict[str, float]:
+    """The energy of each band of an image (C, H, W) over that of a reference, in dB; below 0: less of it.
+
+    Raises:
+        UserError: as :func:`transform`.
+    """
+    own, other = energies(image, levels, wavelet), energies(reference, levels, wavelet)
+    return {band: 10 * float(np.log10(max(own[band], _LEAST) / max(other[band], _LEAST))) for band in own}
+
+
 def wavelets() -> list[str]:
     """Wavelets to choose from: Haar and the shorter ones of each orthogonal and biorthogonal family."""
     return ["haar", "db2", "db4", "sym4", "coif1", "bior2.2", "bior4.4"]
 
 
+_LEAST = 1e-20
+"""Of an energy in dB: a band may be empty."""
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 
 

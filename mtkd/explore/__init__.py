@@ -1,5 +1,6 @@
-"""What the app and the notebooks show, computed once for both: no Gradio here, Jupyter only in the widget."""
+"""What the app and the notebooks show. No Gradio here; Jupyter only in the widget."""
 
-from mtkd.explore.comparison.core import Comparison, Result, compare, default_models
+from mtkd.explore.comparison.choices import default_models
+from mtkd.explore.comparison.core import Comparison, Result, compare
 
 __all__ = ["Comparison", "Result", "compare", "default_models"]

@@ -1,4 +1,4 @@
-"""The DCT loss that variant v6 of Table 5 puts in the wavelet loss's place."""
+"""The DCT loss, which variant v6 of Table 5 uses instead of the wavelet loss."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class DCTLoss(nn.Module):
     """Mean |DCT(student) - DCT(target)| of the two-dimensional DCT-II (v6 of Table 5).
 
     Args:
-        block: side of the blocks that are transformed; None transforms the whole patch at once.
+        block: side length of the transformed blocks; None transforms the whole patch.
         norm: "ortho", or "raw" for the unnormalised transform (on 256 x 256 patches some 500 times larger).
 
     Raises:
-        UserError: a block size below 1, an unknown norm, or images that are no multiple of the block.
+        UserError: a block size below 1, an unknown norm, or an image size that is not a multiple of the block.
     """
 
     def __init__(self, block: int | None = None, norm: Literal["ortho", "raw"] = "ortho") -> None:
@@ -43,14 +43,14 @@ class DCTLoss(nn.Module):
         self.block, self.norm = block, norm
 
     def forward(self, student_image: Tensor, target_image: Tensor) -> Tensor:
-        """Two ``(B, C, H, W)`` batches of equal size -> a scalar; the difference is transformed, once."""
+        """Two ``(B, C, H, W)`` batches of equal size -> a scalar. Only their difference is transformed."""
         if student_image.shape != target_image.shape:
-            raise UserError(f"images of unequal size: {tuple(student_image.shape)} and {tuple(target_image.shape)}")
+            raise UserError(f"images of different sizes: {tuple(student_image.shape)} and {tuple(target_image.shape)}")
         difference = student_image - target_image
         if self.block:
             height, width = difference.shape[-2:]
             if height % self.block or width % self.block:
-                raise UserError(f"{width} x {height} is no multiple of the block of {self.block}")
+                raise UserError(f"{width} x {height} is not a multiple of the block of {self.block} pixels")
             # (B, C, H, W) -> (B, C, H/b, W/b, b, b)
             difference = difference.unfold(-2, self.block, self.block).unfold(-2, self.block, self.block)
         rows, columns = (

@@ -1,4 +1,4 @@
-"""The L1 loss that variant v5 of Table 5 puts in the wavelet loss's place."""
+"""The L1 loss, which variant v5 of Table 5 uses instead of the wavelet loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A loss is tried before a training: on a random pair it must give a number that can be learned from."""
+"""Check a plugin's loss before training: it must return a finite number with a gradient."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ LOSSES.check = _fault
 
 
 def try_loss(name: str, options: Mapping[str, Any], side: int) -> None:
-    """Try a plugin's loss on a random pair ``(2, 3, side, side)`` in [0, 1]; built-in ones have their tests.
+    """Try a plugin's loss on random images ``(2, 3, side, side)`` in [0, 1]; built-in losses are not tried.
 
     Raises:
-        UserError: it fails, or gives no finite scalar, or no gradient to the first image; the file and line of the
-            plugin are named.
+        UserError: it fails, or returns no finite scalar, or has no gradient with respect to the first image. File and
+            line of the plugin are named.
     """
     if LOSSES.source(name).built_in:
         return
@@ -41,10 +41,10 @@ def try_loss(name: str, options: Mapping[str, Any], side: int) -> None:
         with LOSSES.blaming(name):
             value = LOSSES[name].build(**options)(student, target)
         if not isinstance(value, Tensor) or value.dim():
-            given = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-            raise UserError(f"{LOSSES.label(name)} gives {given}; return a scalar tensor, e.g. its mean")
+            kind = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise UserError(f"{LOSSES.label(name)} returns {kind}; return a scalar tensor, e.g. its mean")
         if not value.isfinite():
-            raise UserError(f"{LOSSES.label(name)} gives {value.item()} for a random pair; return a finite number")
+            raise UserError(f"{LOSSES.label(name)} returns {value.item()} for random images; return a finite number")
         gradient: Tensor | None = None
         if value.requires_grad:
             with LOSSES.blaming(name):
@@ -52,7 +52,7 @@ def try_loss(name: str, options: Mapping[str, Any], side: int) -> None:
         if gradient is None or not gradient.any():
             raise UserError(
                 f"{LOSSES.label(name)} has no gradient to its first image, so that nothing is learned from it; "
-                "compute it of tensors, without detach, item, round or numpy"
+                "use tensor operations only, without detach, item, round or numpy"
             )
         if not gradient.isfinite().all():
-            raise UserError(f"{LOSSES.label(name)} has a gradient that is not finite for a random pair")
+            raise UserError(f"{LOSSES.label(name)} has a gradient that is not finite for random images")

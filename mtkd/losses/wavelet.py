@@ -17,13 +17,13 @@ class WaveletLoss(nn.Module):
     """L_dis = 1 / (3K + 1) * sum over bands of the mean |DWT_band(student) - DWT_band(target)| (Eq. 3).
 
     Bands are LH, HL, HH of the levels 1..K and LL of level K; the transform is orthonormal with symmetric
-    padding. It is linear, so the difference of the images is transformed, once.
+    padding. It is linear, so only the difference of the images is transformed.
 
     Args:
         levels: K, the number of decomposition levels (1 in the paper).
-        wavelet: any orthogonal or biorthogonal wavelet that PyWavelets knows ("haar" in the paper).
+        wavelet: any orthogonal or biorthogonal wavelet of PyWavelets ("haar" in the paper).
         reduction: "mean" divides by the number of bands, 3K + 1 (the paper), "sum" does not.
-        details_only: leave LL out, so that 3K bands remain (v7 of Table 5).
+        details_only: omit LL, so that 3K bands remain (v7 of Table 5).
 
     Raises:
         UserError: unknown wavelet, no level, or an image too small for K levels.
@@ -52,15 +52,18 @@ class WaveletLoss(nn.Module):
         ``(B, C, H, W)`` floating-point images of equal size; the terms add up to the loss.
         """
         if student_image.shape != target_image.shape:
-            raise UserError(f"images of unequal size: {tuple(student_image.shape)} and {tuple(target_image.shape)}")
+            raise UserError(f"images of different sizes: {tuple(student_image.shape)} and {tuple(target_image.shape)}")
         height, width = student_image.shape[-2:]
         if min(height, width) < 2**self.levels:
             raise UserError(f"an image of {width} x {height} is too small for {self.levels} wavelet levels")
         difference = student_image - target_image
+        mode: Literal["symmetric", "zero"] = "symmetric"
         if self._two_taps and height % 2**self.levels == 0:
             # Haar's 2 x 2 blocks never straddle two images: as one tall image the convolution is faster.
             difference = difference.reshape(1, -1, width)  # (B, C, H, W) -> (1, B*C*H, W)
-        low, *details = wavedec2(difference, self.wavelet, mode="symmetric", level=self.levels)
+            if width % 2**self.levels == 0:
+                mode = "zero"  # nothing is padded; symmetric padding by nothing would copy the image twice
+        low, *details = wavedec2(difference, self.wavelet, mode=mode, level=self.levels)
         count = 3 * self.levels + (0 if self.details_only else 1)
         weight = 1 / count if self.reduction == "mean" else 1.0
         terms = {} if self.details_only else {f"LL{self.levels}": weight * low.abs().mean()}

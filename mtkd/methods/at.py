@@ -1,4 +1,4 @@
-"""Attention transfer (Zagoruyko and Komodakis 2017): the student attends where its teacher does."""
+"""Attention transfer (Zagoruyko and Komodakis 2017): the student imitates its teacher's attention maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every training method offers, and how one is made from its name and options."""
+"""The interface of training methods, and their creation from a name and options."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
+from mtkd.config import short_repr
 from mtkd.data.patches import Batch
 from mtkd.errors import UserError, unknown_name
 from mtkd.plugins import METHODS, MethodSpec
 
 
 class Terms(dict[str, Tensor]):
-    """Scalar terms of a loss by name, already weighted: the total is their sum.
+    """Weighted scalar terms of a loss by name; the total loss is their sum.
 
     Attributes:
-        parts: of a term, what it is made of, by name (the subbands of L_dis): without gradient, logged beside it.
+        parts: components of a term by name (the subbands of L_dis), without gradient, for the log.
     """
 
     def __init__(self, terms: Mapping[str, Tensor], parts: Mapping[str, Mapping[str, Tensor]] | None = None) -> None:
@@ -30,19 +31,19 @@ class Terms(dict[str, Tensor]):
         }
 
     def total(self) -> Tensor:
-        """Their sum, a scalar: what a step makes smaller."""
+        """The total loss, a scalar."""
         return torch.stack(list(self.values())).sum()
 
 
 class Method(nn.Module, ABC):
-    """One way to train a network. Its parameters, if it has any (projections), are trained with the student's.
+    """A training method. Its parameters, if any (projections), are trained together with the network.
 
     Attributes:
-        outputs: names of the frozen networks whose outputs the batch must hold.
-        needs_teacher: True where the teacher itself is run (features, other inputs), not only its cached output.
-        compares_features: True where its and the student's feature points are read.
-        weights: options that do not change how much there is to compute: what a term counts, how often it is drawn.
-        teacher_passes: how often :meth:`loss` runs the teacher, whole batches.
+        outputs: names of the frozen networks whose outputs the batch must contain.
+        needs_teacher: the method runs the teacher itself (features, other inputs); cached outputs do not suffice.
+        compares_features: the method compares feature points of teacher and student.
+        weights: options that do not change the amount of computation (weights of terms, probabilities).
+        teacher_passes: number of forward passes of the teacher per call of :meth:`loss`, in whole batches.
     """
 
     needs_teacher: ClassVar[bool] = False
@@ -56,25 +57,28 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-        """Scalar terms by any names, already weighted; the total is their sum. :class:`Terms` where they have parts."""
+        """Weighted scalar terms by name; the total loss is their sum. Return :class:`Terms` if terms have parts."""
+
+    def advance(self, done: float) -> None:
+        """Told before each step which share of the training is done, 0 to below 1: for what grows or fades."""
 
     def check(self, side: int) -> None:
-        """Refuse, before anything is trained, what could not be; ``side`` is that of the HR patches, in pixels.
+        """Check, before training, whether the method can be trained; ``side`` is the side length of the HR patches.
 
         Raises:
-            UserError: says what is wrong with the method's options or with a plugin that they name.
+            UserError: an option cannot be used, or a plugin that it names fails.
         """
 
     @classmethod
     def defaults(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """What the method's options are where a recipe does not say; ``options`` are those that it gives."""
+        """Default values of the options; ``options`` are those given in the recipe."""
         return default_options(cls)
 
 
 class TeacherMethod(Method):
-    """A method that runs its one frozen teacher.
+    """A method that runs one frozen teacher.
 
-    The teacher is no submodule: it is neither trained nor saved with the method.
+    The teacher is not a submodule: it is neither trained nor saved with the method.
 
     Raises:
         UserError: teacher or student has no feature points, or their numbers differ (feature methods).
@@ -100,8 +104,15 @@ class TeacherMethod(Method):
         return output
 
 
+def bare(network: nn.Module) -> Any:
+    """The network inside of what a compilation or several processes wrap around it."""
+    for name in ("module", "_orig_mod"):
+        network = getattr(network, name, network)
+    return network
+
+
 def require_features(student: nn.Module, teacher: nn.Module, method: str) -> None:
-    """Check, before training, that both networks declare feature points, and equally many.
+    """Check that both networks declare the same number of feature points.
 
     Raises:
         UserError: one has none, or the numbers differ.
@@ -111,10 +122,12 @@ def require_features(student: nn.Module, teacher: nn.Module, method: str) -> Non
         if not count:
             raise UserError(
                 f"method {method} compares features, and the {role} ({type(network).__name__}) declares none; "
-                "take a network that is declared with features=, or a method that learns from outputs (kd, dukd, mtkd)"
+                "use a network declared with features=, or a method that learns from outputs (kd, dukd, mtkd)"
             )
     if counts[0] != counts[1]:
-        raise UserError(f"method {method}: student and teacher declare {counts[0]} and {counts[1]} feature points")
+        raise UserError(
+            f"method {method}: student and teacher declare {counts[0]} and {counts[1]} feature points; use equally many"
+        )
 
 
 def _fault(spec: MethodSpec) -> str | None:
@@ -131,7 +144,7 @@ _GIVEN = {"outputs", "student", "teacher"}
 
 
 def default_options(cls: Callable[..., Any]) -> dict[str, Any]:
-    """The constructor's parameters that have a default, and that."""
+    """The parameters of the constructor that have defaults, with these defaults."""
     parameters = inspect.signature(cls).parameters.values()
     return {p.name: p.default for p in parameters if p.default is not p.empty}
 
@@ -139,10 +152,10 @@ def default_options(cls: Callable[..., Any]) -> dict[str, Any]:
 def check_options(
     owner: str, cls: Callable[..., Any], options: Mapping[str, Any], also: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """The options that a recipe gives a class, converted to the types that its constructor declares.
+    """Convert the options of a recipe to the types that the constructor of a class declares.
 
-    What a constructor takes as ``**options`` goes through unchanged: it passes them on, and checks them itself;
-    ``also`` are options that the owner itself has, to be suggested.
+    A constructor with ``**options`` receives unknown options unchanged and checks them itself; ``also`` are further
+    names to suggest in a message.
 
     Raises:
         UserError: an option that the class does not have (the nearest is suggested), or of the wrong type.
@@ -156,7 +169,8 @@ def check_options(
             try:
                 checked[option] = TypeAdapter(types.get(option, Any)).validate_python(value)
             except ValidationError as error:
-                raise UserError(f"method.options.{option}: {error.errors()[0]['msg']} (got {value!r})") from error
+                message = f"{error.errors()[0]['msg']} (got {short_repr(value)})"
+                raise UserError(f"method.options.{option}: {message}") from error
         elif passes_on and option not in _GIVEN:
             checked[option] = value
         else:
@@ -177,7 +191,7 @@ def _class(name: str) -> type[Method]:
 
 
 def runs_teacher(name: str) -> bool:
-    """Whether a method runs its teacher itself; the others learn from outputs, which can be cached.
+    """Whether a method runs its teacher itself. Other methods learn from outputs, which can be cached.
 
     Raises:
         UserError: unknown method.
@@ -195,7 +209,7 @@ def compares_features(name: str) -> bool:
 
 
 def changed_options(name: str, options: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The given options that differ from the method's defaults: what is given, and the default.
+    """The options that differ from the method's defaults, as (value, default).
 
     Raises:
         UserError: unknown method.
@@ -212,34 +226,34 @@ def create(
     teachers: Mapping[str, nn.Module] | None = None,
     side: int | None = None,
 ) -> Method:
-    """The method ``name``; ``outputs`` names the networks it learns from, in order.
+    """Create the method ``name``; ``outputs`` are the names of the networks that it learns from, in order.
 
-    ``student`` and ``teachers`` (by name) are for methods that run their teacher themselves; ``side`` is that of the
-    HR patches, where the method is to be checked for a training.
+    ``student`` and ``teachers`` (by name) are for methods that run their teacher themselves. With ``side``, the side
+    length of the HR patches, the method is also checked.
 
     Raises:
-        UserError: unknown method, an option that it does not have or of the wrong type, networks to learn from
-            where there are none to be or the wrong number of them, or a teacher that lacks what the method needs.
+        UserError: unknown method, an unknown option or one of the wrong type, the wrong number of networks to learn
+            from, or a teacher without what the method needs.
     """
     cls = _class(name)
     parameters = inspect.signature(cls).parameters.keys()
     learns = bool({"outputs", "teacher"} & parameters)
     if learns != bool(outputs):
         raise UserError(
-            f"method {name} learns from other networks: name them as teachers"
+            f"method {name} learns from other networks; name them under 'teachers'"
             if learns
-            else f"method {name} learns from no other network: leave out teachers"
+            else f"method {name} learns from no other network; leave out 'teachers'"
         )
-    given = check_options(f"method {name}", cls, options)
+    arguments = check_options(f"method {name}", cls, options)
     if "outputs" in parameters:
-        given["outputs"] = outputs
+        arguments["outputs"] = outputs
     if "teacher" in parameters:
         if len(outputs) != 1:
             raise UserError(f"method {name} learns from one teacher, got {len(outputs)}")
-        given |= {"student": student, "teacher": (teachers or {})[outputs[0]]}
+        arguments |= {"student": student, "teacher": (teachers or {})[outputs[0]]}
     with METHODS.blaming(name):
         try:
-            method: Method = cls(**given)
+            method: Method = cls(**arguments)
         except TypeError as error:
             if not METHODS.source(name).built_in:
                 raise

@@ -15,9 +15,9 @@ from mtkd.plugins import method
 class CrossKD(TeacherMethod):
     """|S - GT| + |C - GT| + |C - T|, where C is the frozen teacher's tail fed with the student's features.
 
-    A reconstruction: the publication gives no formula that could be checked. The features are those of the body's
-    end; where channel counts differ, a 1x1 convolution, trained with the student, brings them to the teacher's.
-    The gradient flows through the tail, whose weights stay as they are.
+    A reconstruction: the publication gives no formula to check against. The features are taken at the end of the body.
+    If channel counts differ, a 1x1 convolution, trained with the student, maps them to the teacher's. The gradient
+    flows through the tail, whose weights are frozen.
     """
 
     compares_features = True
@@ -28,8 +28,10 @@ class CrossKD(TeacherMethod):
                                      ("teacher", teacher, ["feature_channels", "tail"])):  # fmt: skip
             if missing := [part for part in parts if not hasattr(network, part)]:
                 raise UserError(f"method crosskd: the {role} has no {missing[0]}; see mtkd.networks.common")
-        own, wanted = int(student.feature_channels), int(teacher.feature_channels)  # type: ignore[arg-type]
-        self.project: nn.Module = nn.Identity() if own == wanted else nn.Conv2d(own, wanted, 1)
+        channels, teacher_channels = int(student.feature_channels), int(teacher.feature_channels)  # type: ignore[arg-type]
+        self.project: nn.Module = (
+            nn.Identity() if channels == teacher_channels else nn.Conv2d(channels, teacher_channels, 1)
+        )
 
     def loss(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
         student_image, maps = network(batch.lr_image, with_features=True)

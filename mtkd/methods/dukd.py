@@ -1,4 +1,4 @@
-"""Data upcycling distillation (Zhang et al. 2023): more pairs for student and teacher out of the same patches."""
+"""Data upcycling distillation (Zhang et al. 2023): further training pairs from the same patches."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def invert(image: Tensor, chosen: int) -> Tensor:
     return image
 
 
-@method("dukd", title="DUKD, data upcycling")
+@method("dukd", title="DUKD, data upcycling distillation")
 class DUKD(TeacherMethod):
     """lp |S(x) - GT| + lk |S(x) - T(x)|, the same on upcycled data, in one combined step.
 

@@ -1,4 +1,4 @@
-"""Feature-affinity distillation (He et al. 2020): which places look alike, in the teacher and in the student."""
+"""Feature-affinity distillation (He et al. 2020): the student imitates the similarity of positions."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mtkd.plugins import method
 
 
 def spatial_vectors(features: Tensor) -> Tensor:
-    """The feature vector of every place, divided by its length: (N, C, h, w) -> (N, C, h w) float32."""
+    """The feature vector of every position, normalised: (N, C, h, w) -> (N, C, h w) float32."""
     vectors = features.float().flatten(2)
     lengths: Tensor = vectors.norm(dim=1, keepdim=True)
     return vectors / (lengths + 1e-8)
 
 
 def affinity(features: Tensor) -> Tensor:
-    """A, the cosine similarity of every pair of places: (N, C, h, w) -> (N, h w, h w)."""
+    """A, the cosine similarity of every pair of positions: (N, C, h, w) -> (N, h w, h w)."""
     vectors = spatial_vectors(features)
     return vectors.transpose(1, 2) @ vectors
 
@@ -37,11 +37,11 @@ class _AffinityDistance(torch.autograd.Function):
     def forward(ctx: Any, student: Tensor, teacher: Tensor) -> Tensor:
         total = student.new_zeros(())
         gradient = torch.empty_like(student)
-        for own, wanted, slot in zip(student, teacher, gradient, strict=True):  # (C, h w)
-            difference = own.t() @ own
-            difference.addmm_(wanted.t(), wanted, alpha=-1)
+        for vectors, target, slot in zip(student, teacher, gradient, strict=True):  # (C, h w)
+            difference = vectors.t() @ vectors
+            difference.addmm_(target.t(), target, alpha=-1)
             total += difference.abs().sum()
-            torch.mm(own, difference.sign_(), out=slot)
+            torch.mm(vectors, difference.sign_(), out=slot)
         count = student.shape[0] * student.shape[2] ** 2
         ctx.save_for_backward(gradient.mul_(2 / count))
         return total / count
@@ -59,7 +59,7 @@ def affinity_distance(student: Tensor, teacher: Tensor) -> Tensor:
     return distance
 
 
-@method("fakd", title="FAKD, feature affinity")
+@method("fakd", title="FAKD, feature-affinity distillation")
 class FAKD(TeacherMethod):
     """0.5 |S - GT| + 0.5 |S - T| + w * sum over feature points of the mean |A_S - A_T|.
 

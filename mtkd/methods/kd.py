@@ -10,14 +10,14 @@ from mtkd.methods.base import Method
 from mtkd.plugins import method
 
 
-@method("kd", title="KD, from one network's output")
+@method("kd", title="KD, knowledge distillation from one output")
 class KD(Method):
     """alpha |S - GT| + weight |S - T|, mean absolute errors.
 
     Args:
         outputs: the network whose output is T (a teacher, or an aggregator for "kd from MT").
-        weight: of the second term.
-        alpha: weight of the ground truth; with 0 the LR images alone are learned from.
+        weight: weight of the second term.
+        alpha: weight of the ground truth; with 0 the student learns from the teacher only.
     """
 
     weights = ("alpha", "weight")

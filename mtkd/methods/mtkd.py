@@ -17,7 +17,7 @@ from mtkd.plugins import LOSSES, method
 OWN = ("alpha", "weight", "mean", "loss")
 
 
-@method("mtkd", title="MTKD, wavelet loss to the aggregator (Eq. 4)")
+@method("mtkd", title="MTKD, wavelet loss against the aggregator (Eq. 4)")
 class MTKD(Method):
     """L_total = alpha |I_stu - I_GT| + L_dis(I_stu, I_MT) (Eq. 4).
 
@@ -25,10 +25,10 @@ class MTKD(Method):
         outputs: the aggregator (or any one network) whose output is I_MT.
         alpha: weight of the ground truth (0.1 in Sec. 4.2).
         weight: of L_dis (1 in Eq. 4).
-        mean: learn from the mean of several networks' outputs in the place of I_MT (a control).
-        loss: L_dis, ``wavelet`` (Eq. 3), or of Table 5 ``l1`` (v5) and ``dct`` (v6), or any declared one. It is not
-            trained itself; where it has ``bands(student, target)``, terms that add up to it, they are logged.
-        options: of that loss, e.g. ``levels=1, wavelet="haar"``, or ``details_only=True`` (v7).
+        mean: use the mean of several networks' outputs instead of I_MT (a control).
+        loss: L_dis: ``wavelet`` (Eq. 3), ``l1`` (v5 of Table 5), ``dct`` (v6), or any declared loss. Its parameters are
+            not trained. If it has ``bands(student, target)``, terms that add up to the loss, they are logged.
+        options: options of the loss, e.g. ``levels=1, wavelet="haar"``, or ``details_only=True`` (v7).
     """
 
     weights = ("alpha", "weight", "reduction")
@@ -54,14 +54,20 @@ class MTKD(Method):
     @classmethod
     def defaults(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """With those of the loss that is chosen."""
-        own = super().defaults(options)
-        loss = LOSSES.get(options.get("loss", own["loss"]))
-        return (default_options(loss.build) if loss else {}) | own
+        defaults = super().defaults(options)
+        loss = LOSSES.get(options.get("loss", defaults["loss"]))
+        return (default_options(loss.build) if loss else {}) | defaults
 
     @staticmethod
     def choose(options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """The name of the loss that options of this method choose, and the options that are the loss's own."""
+        """The name of the loss that the options of this method select, and the options of that loss."""
         return options.get("loss", "wavelet"), {key: value for key, value in options.items() if key not in OWN}
+
+    def advance(self, done: float) -> None:
+        """Passed on to a loss with a schedule, which has a method ``advance`` too."""
+        if hasattr(self.distillation, "advance"):
+            with LOSSES.blaming(self.loss_name):
+                self.distillation.advance(done)
 
     def check(self, side: int) -> None:
         """Raises: UserError: nothing can be learned from the loss; see :func:`~mtkd.losses.trial.try_loss`."""
@@ -70,7 +76,8 @@ class MTKD(Method):
     def loss(self, network: nn.Module, batch: Batch) -> Terms:
         """Terms "alpha L_stu" and "L_dis"; the parts of L_dis are its subbands where the loss has ``bands``."""
         student_image = network(batch.lr_image)
-        mt_image = torch.stack([batch.outputs[name] for name in self.outputs]).mean(0)
+        images = [batch.outputs[name] for name in self.outputs]
+        mt_image = images[0] if len(images) == 1 else torch.stack(images).mean(0)
         distance, bands = self._distil(student_image, mt_image)
         terms = {
             "alpha L_stu": self.alpha * F.l1_loss(student_image, batch.hr_image),

@@ -1,4 +1,4 @@
-"""Training on the ground truth alone: teachers, and the students that every method is compared with."""
+"""Training on the ground truth only: teachers, and the students that every method is compared with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mtkd.methods.base import Method
 from mtkd.plugins import method
 
 
-@method("scratch", title="Scratch, the ground truth alone")
+@method("scratch", title="Scratch, ground truth only")
 class Scratch(Method):
     """Mean absolute error to the ground truth, |S - GT| (Eq. 2 alone)."""
 

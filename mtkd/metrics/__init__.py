@@ -1,6 +1,6 @@
 """Measures of an SR image against the ground truth, with the protocol attached; one metric a file.
 
-A file here, or of a user, that declares one with :func:`mtkd.plugins.metric` is all that a metric takes.
+To add a metric, declare it with :func:`mtkd.plugins.metric` in a file here or in a plugin.
 
 SPEC section 0 (docs/spec.md), "Y, crop = scale, uint8": clamp, round to ``uint8``, BT.601 luma (16..235,
 not rounded), crop ``scale`` pixels a side; PSNR over peak 255; SSIM with an 11 x 11 Gaussian of sigma 1.5
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, Literal
 
@@ -32,13 +32,13 @@ Image = Tensor | UInt8Image
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a number was measured. ``str(protocol)`` is stored beside every number."""
+    """How a metric is measured. ``str(protocol)`` is stored with every number."""
 
     channel: Literal["Y", "RGB"] = "Y"
     crop: int | Literal["scale"] = "scale"
     quantise: bool = True
     lr: Literal["official", "derived"] = "official"
-    """Whether the set's own LR files were enlarged, or LR images made from its HR files."""
+    """Whether LR images are the official files of the set, or were derived from its HR images."""
 
     def __str__(self) -> str:
         derived = ", LR derived" if self.lr == "derived" else ""
@@ -67,22 +67,36 @@ class Protocol:
         return levels[:, border : height - border, border : width - border]
 
 
+def channel(name: str) -> Literal["Y", "RGB"]:
+    """The channel that ``--channels`` names.
+
+    Raises:
+        UserError: neither y nor rgb.
+    """
+    if name.lower() not in ("y", "rgb"):
+        raise UserError(f"--channels {name}: give y or rgb")
+    return "Y" if name.lower() == "y" else "RGB"
+
+
 PAPER = Protocol()
 """The protocol of the paper's tables."""
 
+STRIP = 4_000_000
+"""Pixels that :func:`psnr_of_large` looks at at a time."""
+
 DEFAULT = ("psnr", "ssim")
-"""What is measured where nobody asks for other metrics."""
+"""The metrics that are measured by default."""
 
 
 _TAKEN = {"image", "images", "images_hash", "method", "model", "name", "network", "parameters", "protocol", "region",
           "role", "scale", "seconds", "seeds", "set", "versions", "weights"}  # fmt: skip
-"""What tables, cards and JSON call something else beside the metrics."""
+"""Names of other columns in tables, cards and JSON."""
 
 
 def _name_fault(metric: MetricSpec) -> str | None:
     """Why a metric cannot have its name: it is a column's key, a word of ``--metrics a,b`` and of YAML."""
     if not metric.name.isidentifier():
-        return "has a name of other characters than letters, digits and _"
+        return "has a name with characters other than letters, digits and _"
     if metric.name in _TAKEN or metric.name.startswith(("region_", "over_")) or metric.name.endswith("_spread"):
         return "has the name of another column; choose another name"
     return None
@@ -94,7 +108,8 @@ METRICS.check = _name_fault
 def luma(levels: Tensor) -> Tensor:
     """BT.601 luma: (3, H, W) RGB in 0..255 -> (1, H, W) in 16..235, not rounded."""
     red, green, blue = levels
-    y: Tensor = 16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255
+    y: Tensor = red * 65.481
+    y.add_(green, alpha=128.553).add_(blue, alpha=24.966).div_(255).add_(16)  # in place: large images take their time
     return y[None]
 
 
@@ -102,31 +117,44 @@ def _pair(sr: Image, hr: Image, scale: int, protocol: Protocol) -> tuple[Tensor,
     a, b = protocol.planes(sr, scale), protocol.planes(hr, scale)
     if a.shape != b.shape:
         sizes = " and ".join(f"{x.shape[2]} x {x.shape[1]}" for x in (a, b))
-        raise UserError(f"SR and HR have unequal sizes: {sizes} after cropping")
+        raise UserError(f"SR and HR differ in size after cropping: {sizes}")
     return a, b.to(a.device)
 
 
+_also: list[str] = []
+"""What the page shows beside the usual ones."""
+
+
 def chosen(names: Iterable[str]) -> tuple[str, ...]:
-    """The metrics of these names, each once; :data:`DEFAULT` for none.
+    """The given metrics without repetition; :data:`DEFAULT` if none are given.
 
     Raises:
         UserError: no such metric.
     """
-    wanted = tuple(dict.fromkeys(name.strip() for name in names if name.strip())) or DEFAULT
-    for name in wanted:
+    metrics = tuple(dict.fromkeys(name.strip() for name in names if name.strip())) or DEFAULT
+    for name in metrics:
         METRICS[name]
-    return wanted
+    return metrics
+
+
+def show(names: Sequence[str]) -> None:
+    """What the page shows beside :data:`DEFAULT`.
+
+    Raises:
+        UserError: an unknown metric.
+    """
+    _also[:] = [name for name in chosen(names) if name not in DEFAULT]
 
 
 def shown() -> tuple[str, ...]:
-    """The metrics that a page shows: :data:`DEFAULT`, and those of plugins that are loaded."""
-    return (*DEFAULT, *(name for name in METRICS if not METRICS.source(name).built_in))
+    """The metrics that the page shows: :data:`DEFAULT`, those of :func:`show`, and those of loaded plugins."""
+    return (*DEFAULT, *_also, *(name for name in METRICS if name not in _also and not METRICS.source(name).built_in))
 
 
 def spec(name: str) -> MetricSpec:
-    """How a metric is written; of one that was recorded with a plugin that is not loaded here, the usual way."""
-    found: MetricSpec | None = METRICS.get(name)
-    return found or MetricSpec(name, math.nan.__add__, title=name.upper())
+    """The declaration of a metric; a default one for a recorded metric whose plugin is not loaded."""
+    declared: MetricSpec | None = METRICS.get(name)
+    return declared or MetricSpec(name, math.nan.__add__, title=name.upper())
 
 
 def text(name: str, value: float | None, blank: str = "") -> str:
@@ -159,7 +187,8 @@ def measure(
 
     Raises:
         TooSmall: the image is too small to crop, or for a metric.
-        UserError: unequal sizes, no such metric, or one that fails or gives no number: its file and line are named.
+        UserError: unequal sizes, an unknown metric, or a metric that fails or returns no number (file and line are
+            named).
     """
     planes = _pair(sr, hr, scale, protocol)
     return {name: _value(name, *planes) for name in names}
@@ -193,6 +222,25 @@ def psnr(sr: Image, hr: Image, scale: int, protocol: Protocol = PAPER) -> float:
         UserError: unequal sizes, or too small to crop.
     """
     return measure(sr, hr, scale, ("psnr",), protocol)["psnr"]
+
+
+def psnr_of_large(sr: Tensor, hr: Tensor, scale: int, protocol: Protocol = PAPER) -> float:
+    """:func:`psnr` of images of any size: those of more than :data:`STRIP` pixels in strips, in bounded memory.
+
+    Raises:
+        UserError: as :func:`psnr`.
+    """
+    height, width = hr.shape[-2:]
+    border = scale if protocol.crop == "scale" else protocol.crop
+    rows = max(1, STRIP // width)
+    if height <= rows or sr.shape[-2:] != hr.shape[-2:]:
+        return psnr(sr, hr, scale, protocol)
+    whole, total, count = replace(protocol, crop=0), 0.0, 0
+    for top in range(border, height - border, rows):
+        part = slice(top, min(top + rows, height - border)), slice(border, width - border)
+        a, b = _pair(sr[..., part[0], part[1]], hr[..., part[0], part[1]], scale, whole)
+        total, count = total + float((a - b).square().sum()), count + a.numel()
+    return math.inf if total == 0 else 10 * math.log10(255**2 * count / total)
 
 
 def ssim_map(sr: Image, hr: Image, scale: int, protocol: Protocol = PAPER) -> Tensor:

@@ -1,6 +1,6 @@
-"""The networks: teachers, students and the aggregator, found by looking at the modules of this package.
+"""The networks: teachers, students and the aggregator. All modules of this package are scanned for declarations.
 
-Adding a network is adding a module here, or a plugin, that declares it with :func:`mtkd.plugins.network`.
+To add a network, declare it with :func:`mtkd.plugins.network` in a module here or in a plugin.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from torch import nn
 from mtkd.errors import UserError
 from mtkd.plugins import NETWORKS, NetworkSpec
 
-__all__ = ["NetworkSpec", "baselines", "build", "parameter_count", "skeleton", "specs", "teacher_names"]
+__all__ = ["NetworkSpec", "baselines", "build", "folded", "parameter_count", "skeleton", "specs", "teacher_names"]
 
 
 def specs() -> dict[str, NetworkSpec]:
-    """Every network by name: those of this package, ordered by module, then those of plugins.
+    """All networks by name: those of this package, ordered by module, then those of plugins.
 
     The first call imports them.
     """
@@ -26,32 +26,32 @@ def specs() -> dict[str, NetworkSpec]:
 
 
 def baselines() -> list[str]:
-    """The networks without weights, which are there without training: bicubic interpolation."""
+    """The networks without weights, which need no training: bicubic interpolation."""
     return [name for name, spec in NETWORKS.items() if not spec.weights]
 
 
 def family_title(family: str) -> str:
-    """What people call the networks of a family, "EDSR"; the family's own name where none is of it."""
+    """The title of a family, e.g. "EDSR"; its name if no network declares one."""
     return next((spec.title for spec in NETWORKS.values() if spec.family == family), family)
 
 
 def build(name: str, scale: int, teachers: Sequence[str] = (), **options: object) -> nn.Module:
-    """A freshly initialised network of the catalogue (SPEC section 1).
+    """Build a network with fresh weights (SPEC section 1).
 
-    Its forward takes LR ``(N, 3, h, w)`` in [0, 1] and gives ``(N, 3, scale * h, scale * w)``, not clamped;
-    an aggregator's takes its teachers' HR images instead. ``options`` go to the network's own builder.
+    Its forward maps LR ``(N, 3, h, w)`` in [0, 1] to ``(N, 3, scale * h, scale * w)``, not clamped; that of an
+    aggregator takes its teachers' images instead. ``options`` are passed to the builder of the network.
 
     Args:
-        teachers: the names of an aggregator's teachers, in order, in place of those of its declaration; a network
-            with LR input takes none.
+        teachers: names of an aggregator's teachers, in order, instead of the declared ones; ignored for networks with
+            LR input.
 
     Raises:
-        UserError: no network has this name, or it does not come in this scale.
+        UserError: unknown network, or a scale that it does not support.
     """
     spec = NETWORKS[name]
     if scale not in spec.scales:
         scales = ", ".join(f"x{s}" for s in spec.scales)
-        raise UserError(f"network '{name}' does not come in scale {scale}; it has {scales}")
+        raise UserError(f"network '{name}' does not support scale {scale}; choose from {scales}")
     if teachers and spec.inputs == "teachers":
         options["teachers"] = tuple(teachers)
     with NETWORKS.blaming(name):
@@ -66,7 +66,7 @@ def build(name: str, scale: int, teachers: Sequence[str] = (), **options: object
 
 
 def skeleton(name: str, scale: int, teachers: Sequence[str] = ()) -> nn.Module:
-    """:func:`build` without memory for the weights: shapes, names and counts alone.
+    """:func:`build` without memory for the weights: shapes, names and counts only.
 
     Raises:
         UserError: as :func:`build`.
@@ -76,7 +76,7 @@ def skeleton(name: str, scale: int, teachers: Sequence[str] = ()) -> nn.Module:
 
 
 def teacher_names(network: nn.Module) -> tuple[str, ...]:
-    """The teachers whose HR images an aggregator takes, in order; none of a network that takes LR images."""
+    """The teachers of an aggregator, in order; empty for networks with LR input."""
     names = getattr(network, "teachers", ())
     return names if isinstance(names, tuple) else ()
 
@@ -105,12 +105,14 @@ def _check(module: Any, spec: NetworkSpec, scale: int) -> None:
     except Exception as error:
         raise UserError(f"{where}: network '{name}' fails on an image of 12 x 16 pixels ({error})") from error
     module.train(training)
-    wanted = (1, 3, scale * height, scale * width)
+    expected = (1, 3, scale * height, scale * width)
     if spec.features:
         _check_features(module, spec, image)
-    if getattr(output, "shape", None) != wanted:
-        made = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-        raise UserError(f"{where}: network '{name}' at scale {scale} makes {made} of (1, 3, 16, 12), not {wanted}")
+    if getattr(output, "shape", None) != expected:
+        returned = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise UserError(
+            f"{where}: network '{name}' at scale {scale} returns {returned} for (1, 3, 16, 12), not {expected}"
+        )
 
 
 def _check_features(module: nn.Module, spec: NetworkSpec, image: Any) -> None:
@@ -125,11 +127,25 @@ def _check_features(module: nn.Module, spec: NetworkSpec, image: Any) -> None:
             _, maps = module(image, with_features=True)
         shapes = [tuple(features.shape) for features in maps]
     except Exception as error:
-        raise UserError(f"{where}, but network(lr, with_features=True) gives no (image, maps) ({error})") from error
+        raise UserError(
+            f"{where}, but network(lr, with_features=True) does not return (image, maps) ({error})"
+        ) from error
     if len(shapes) != spec.features or any(len(shape) != 4 for shape in shapes):
-        raise UserError(f"{where}, but gives maps of the shapes {shapes}; give so many of (N, C, h, w)")
+        raise UserError(
+            f"{where}, but returns maps of shapes {shapes}; return {spec.features} maps of shape (N, C, h, w)"
+        )
+
+
+def folded(module: nn.Module) -> nn.Module:
+    """The network as it is run elsewhere: what only training needs is folded away. Others are returned as they are."""
+    alone: nn.Module = module.folded() if hasattr(module, "folded") else module  # type: ignore[operator]
+    return alone
 
 
 def parameter_count(module: nn.Module) -> int:
-    """Number of values in the module's parameters (buffers do not count), as Table 1 counts them."""
-    return sum(parameter.numel() for parameter in module.parameters())
+    """Number of values in the module's parameters (buffers do not count), as Table 1 counts them.
+
+    Parameters that training alone needs (``surplus`` of a part) do not count.
+    """
+    surplus = sum(int(getattr(part, "surplus", 0)) for part in module.modules())
+    return sum(parameter.numel() for parameter in module.parameters()) - surplus

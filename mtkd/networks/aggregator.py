@@ -1,4 +1,4 @@
-"""The knowledge aggregation network, Stage 1 of MTKD (Sec. 3.1, Fig. 1): N teachers' images in, one out."""
+"""The knowledge aggregation network, Stage 1 of MTKD (Sec. 3.1, Fig. 1): merges the images of N teachers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mtkd.networks.dct import window_dct_matrix
 from mtkd.networks.swinir import Mlp
 from mtkd.networks.windows import (
     WindowAttention,
+    in_groups,
     merge_windows,
     pad_to_multiple,
     partition_windows,
@@ -33,7 +34,7 @@ class DCTSwinLayer(nn.Module):
     """One DCTSTL (Sec. 3.1.2) on window tokens ``(B*nW, w*w, C)``: ``t + IDCT(attn(DCT(LN(t))))``, then the MLP.
 
     The DCT runs over the window's pixels, channel by channel, so that attention's tokens are frequencies.
-    ``dct=False`` leaves DCT and IDCT out (v4 of Table 5).
+    ``dct=False`` omits DCT and IDCT (v4 of Table 5).
     """
 
     dct: Tensor | None
@@ -80,7 +81,7 @@ class DCTSwinBlock(nn.Module):
     """L layers, a 3x3 convolution and a residual, ``(B, C, H, W)`` -> same; odd layers see shifted windows.
 
     ``shift="cyclic"`` rolls the image, so windows at one edge also hold pixels of the opposite edge;
-    ``shift="pad"`` reflects the image's border instead and lets nothing wrap around.
+    ``shift="pad"`` reflects the border of the image instead.
     """
 
     def __init__(self, layers: Sequence[nn.Module], channels: int, window: int, shift: Shift) -> None:
@@ -100,7 +101,7 @@ class DCTSwinBlock(nn.Module):
                 deep = deep.roll((-half, -half), (2, 3))
             height, width = deep.shape[2:]
             tokens = partition_windows(deep.permute(0, 2, 3, 1), self.window)  # (B*nW, w*w, C)
-            tokens = layer(tokens, mask if shifted else None)
+            tokens = in_groups(layer, tokens, mask if shifted else None)
             deep = merge_windows(tokens, self.window, height, width).permute(0, 3, 1, 2)  # (B, C, H, W)
             if shifted and self.shift == "pad":
                 deep = deep[:, :, half:-half, half:-half]
@@ -185,7 +186,7 @@ class KnowledgeAggregator(nn.Module):
 
     mean: Tensor
     wraps: bool = True
-    """Whether windows at one edge of the image hold pixels of the opposite one: tiles must see those too."""
+    """Whether windows at one edge of the image contain pixels of the opposite edge, which tiles then need, too."""
 
     def _initialise(self) -> None:
         for module in self.modules():
@@ -235,7 +236,7 @@ class KnowledgeAggregator(nn.Module):
 
 
 def with_teachers(network: nn.Module) -> MultiTeacher | None:
-    """The network as an aggregator together with its teachers; None if it is another one."""
+    """The network, if it is an aggregator together with its teachers; else None."""
     return network if isinstance(network, MultiTeacher) else None
 
 
@@ -264,8 +265,8 @@ class MultiTeacher(nn.Module):
 _PAPER_TEACHERS = ("edsr", "rcan", "swinir")
 _MINI_TEACHERS = ("edsr_mini", "rcan_mini", "swinir_mini")
 _MINI_NOTES = (
-    "Enlarges with one convolution in place of the 64-feature upsampler, which triples a CPU's training step.",
-    "Adds a weighted sum of the teachers to its output, with one learned weight a teacher.",
+    "Upsamples with one convolution instead of the 64-feature upsampler, which would triple a training step on a CPU.",
+    "Adds a weighted sum of the teachers to its output, with one learned weight per teacher.",
 )
 _VARIANTS: dict[str, Mixing] = {
     "": "dct_attention",

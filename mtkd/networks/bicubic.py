@@ -1,4 +1,4 @@
-"""Bicubic interpolation in the clothes of a network: the baseline of every comparison."""
+"""Bicubic interpolation as a network: the baseline of every comparison."""
 
 from __future__ import annotations
 

@@ -1,11 +1,14 @@
-"""What all super-resolution networks here share: value range, image skip, sub-pixel upsampling.
+"""Common parts of the super-resolution networks: value range, image skip, sub-pixel upsampling.
 
 The names of parameters follow the public BasicSR checkpoints, so that those load strictly.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Literal, overload
 
 import torch
@@ -18,8 +21,8 @@ from mtkd.plugins import KeyRule
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 """Mean of DIV2K's training images, RGB in [0, 1]; public EDSR, RCAN and SwinIR weights are centred on it."""
 
-IMAGE_SKIP_NOTE = "Adds the bilinearly enlarged input to its output: short training then starts from an image."
-ONE_STEP_NOTE = "Enlarges with one convolution and one pixel shuffle in place of the published chain."
+IMAGE_SKIP_NOTE = "Adds the bilinearly upscaled input to its output, so that short training starts from an image."
+ONE_STEP_NOTE = "Upsamples with one convolution and one pixel shuffle instead of the published chain."
 
 HEAD_AND_TAIL: tuple[KeyRule, ...] = (
     (r"(sub_mean|add_mean)\.(weight|bias)", None),
@@ -28,9 +31,44 @@ HEAD_AND_TAIL: tuple[KeyRule, ...] = (
     (r"tail\.1\.(weight|bias)", r"conv_last.\1"),
     (r"body\.\d+\.(weight|bias)", r"conv_after_body.\1"),
 )
-"""Key rules that the original programs of EDSR and RCAN share; the mean-shift layers follow from the mean colour."""
+"""Key rules for the original code of both EDSR and RCAN; the mean-shift layers follow from the mean colour."""
 HEAD_AND_TAIL_MARKS = ("head.", "tail.")
-"""How keys of those programs' files begin, and no others'."""
+"""Key prefixes that occur in files of the original code only."""
+
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Shapes of a state dict by key."""
+
+
+def numbered(shapes: Shapes, pattern: str) -> int:
+    """How many parts there are, whose number is the group of a ``pattern`` of whole keys.
+
+    Raises:
+        KeyError: there are none, or some are missing.
+    """
+    numbers = {int(match[1]) for key in shapes if (match := re.fullmatch(pattern, key))}
+    if numbers != set(range(len(numbers))) or not numbers:
+        raise KeyError(pattern)
+    return len(numbers)
+
+
+def upsampled(shapes: Shapes) -> tuple[int, bool]:
+    """The scale of an ``upsample`` chain, and whether it is a single step to RGB (there is no ``conv_last``).
+
+    Raises:
+        KeyError: no such layer.
+    """
+    if "conv_last.weight" not in shapes:
+        return math.isqrt(shapes["upsample.0.weight"][0] // 3), True
+    scale, layers = 1, [shape for key, shape in shapes.items() if re.fullmatch(r"upsample\.\d+\.weight", key)]
+    for outputs, inputs, *_ in layers:
+        scale *= math.isqrt(outputs // inputs)
+    return scale, False
+
+
+def points(first: int, second: int, blocks: int) -> tuple[int, ...]:
+    """Feature points after two of the blocks; fewer where a network has fewer blocks."""
+    return tuple(point for point in (first, second) if point <= blocks)
 
 
 def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
@@ -58,7 +96,7 @@ class Upsample(nn.Sequential):
 
 
 UPSAMPLE_REACH = 2
-"""LR pixels beyond its own that an SR pixel draws on through :class:`Upsample` and a last 3x3 convolution.
+"""Receptive field of an SR pixel, in LR pixels, through :class:`Upsample` and a final 3x3 convolution.
 
 One through the convolution on LR pixels, and one more through all of those on finer pixels together.
 """
@@ -74,42 +112,53 @@ class UpsampleOneStep(nn.Sequential):
 class SuperResolutionNetwork(nn.Module, ABC):
     """Base of EDSR, RCAN and SwinIR: ``forward(x) = tail(trunk(x), x)``.
 
-    Inside, values are ``(x - mean) * value_range`` with the mean of DIV2K; callers see [0, 1] only.
-    The split serves cross-distillation, which feeds a teacher's tail with a student's features.
+    Internal values are ``(x - mean) * value_range`` with the mean of DIV2K; inputs and outputs are in [0, 1]. The split
+    is for cross distillation, which feeds the features of a student into the tail of its teacher.
 
     Args:
-        scale: enlargement, 2, 3 or 4.
-        feature_channels: channels C that ``trunk`` gives and ``tail`` takes.
+        scale: upscaling factor, 2, 3 or 4.
+        feature_channels: number of channels C between ``trunk`` and ``tail``.
         value_range: 255 (EDSR, RCAN) or 1 (SwinIR).
-        image_skip: add the bilinearly enlarged input to the output (in place of the constant mean).
+        image_skip: add the bilinearly upscaled input to the output (instead of the constant mean).
+        mean: the colour that is subtracted, RGB in [0, 1].
     """
 
     mean: Tensor
 
-    def __init__(self, scale: int, feature_channels: int, value_range: float, image_skip: bool) -> None:
+    def __init__(
+        self,
+        scale: int,
+        feature_channels: int,
+        value_range: float,
+        image_skip: bool,
+        mean: Sequence[float] = DIV2K_MEAN,
+    ) -> None:
         super().__init__()
         self.scale = scale
         self.feature_channels = feature_channels
         self.value_range = value_range
         self.image_skip = image_skip
-        self.register_buffer("mean", torch.tensor(DIV2K_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
 
     reach: int
-    """How many LR pixels beyond a whole window the pixels in it draw on, global pooling left out (:mod:`mtkd.infer`).
+    """Receptive field beyond a whole window, in LR pixels, without global pooling (:mod:`mtkd.infer`).
 
-    A network without windows has windows of one pixel. Pixels that lie deeper than this behind the edge of a tile
-    come out as in the whole image.
+    A network without windows has windows of one pixel. Pixels farther than this from the edge of a tile have the values
+    of the whole image.
     """
 
+    pools: bool = False
+    """Whether it draws on means of the whole image, which no part of the image has."""
+
     exact_tiling: bool = False
-    """Whether tiles always overlap by the whole ``reach``, however deep, so that they make the whole image's values."""
+    """Whether tiles always overlap by the whole ``reach``, so that they give the values of the whole image."""
 
     feature_points: tuple[int, ...] = ()
-    """After how many blocks of the body (residual blocks, groups, residual Swin blocks) a map is taken."""
+    """Numbers of the blocks of the body (residual blocks, groups, residual Swin blocks) after which a map is taken."""
 
     @property
     def feature_count(self) -> int:
-        """How many maps :meth:`features` gives."""
+        """Number of maps that :meth:`features` returns."""
         return len(self.feature_points) + 1
 
     @abstractmethod

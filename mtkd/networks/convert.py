@@ -1,7 +1,7 @@
-"""Other public forms of a network's weights, brought to the names used here (SPEC section 1).
+"""Conversion of other public checkpoint formats to the names used here (SPEC section 1).
 
-A network declares the rules (``convert``); they map keys and leave every tensor as it is. What no rule knows
-keeps its key, so that strict loading reports it.
+A network declares the rules (``convert``). They map keys and do not change tensors. A key that matches no rule is kept,
+so that strict loading reports it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _WRAPPERS = ("params_ema", "params")
 
 
 def is_converted(state: Mapping[str, object], network: str) -> bool:
-    """Whether the file is of a form that the network's rules are for: by the key prefixes that it declares.
+    """Whether the rules of the network apply to a file, by the key prefixes that it declares.
 
     Raises:
         UserError: unknown network.
@@ -28,7 +28,7 @@ def is_converted(state: Mapping[str, object], network: str) -> bool:
 
 
 def constants(state: Mapping[str, object], network: str) -> tuple[str, ...]:
-    """The keys that :func:`to_basicsr` drops: constants of the original program.
+    """The keys that :func:`to_basicsr` drops: constants of the original code.
 
     Raises:
         UserError: unknown network.
@@ -40,24 +40,24 @@ def constants(state: Mapping[str, object], network: str) -> tuple[str, ...]:
 
 
 def to_basicsr(state: Mapping[str, object], network: str) -> dict[str, Tensor]:
-    """The state dict under the names used here, from any public form that the network's rules know.
+    """Convert a state dict of any public format that the network's rules cover to the names used here.
 
-    Built in: BasicSR's names (unchanged), the original EDSR and RCAN ``.pt`` files, SwinIR's ``.pth``. Each may sit
-    under "params_ema" (taken first) or "params".
+    Built in: BasicSR's names (unchanged), the original EDSR and RCAN ``.pt`` files, SwinIR's ``.pth`` files, each
+    optionally under "params_ema" (preferred) or "params".
 
     Raises:
-        UserError: the network is unknown, something is no tensor, or two keys mean the same weight.
+        UserError: unknown network, an entry that is not a tensor, or two keys for the same weight.
     """
     rules = NETWORKS[network].convert if is_converted(state, network) else ()
     result: dict[str, Tensor] = {}
     for key, value in _unwrap(state).items():
         if not isinstance(value, Tensor):
-            raise UserError(f"'{key}' in the weights is no tensor but {type(value).__name__}")
+            raise UserError(f"'{key}' in the weights is not a tensor but {type(value).__name__}")
         new = _rename(key, rules)
         if new is None:
             continue
         if new in result:
-            raise UserError(f"two keys of the weights mean '{new}'; the second is '{key}'")
+            raise UserError(f"two keys of the weights stand for '{new}', the second of them is '{key}'")
         result[new] = value
     return result
 
@@ -69,7 +69,7 @@ def _unwrap(state: Mapping[str, object]) -> Mapping[str, object]:
         return state
     surplus = sorted(set(state) - set(_WRAPPERS))
     if surplus:
-        raise UserError(f"beside '{wrapper}' the weights hold unknown entries: {', '.join(surplus)}")
+        raise UserError(f"unknown entries next to '{wrapper}' in the weights: {', '.join(surplus)}")
     inner = state[wrapper]
     assert isinstance(inner, Mapping)
     return inner

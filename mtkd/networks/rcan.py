@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from torch import Tensor, nn
 
 from mtkd.networks.common import (
+    DIV2K_MEAN,
     HEAD_AND_TAIL,
     HEAD_AND_TAIL_MARKS,
     IMAGE_SKIP_NOTE,
     ONE_STEP_NOTE,
     UPSAMPLE_REACH,
+    Shapes,
     SuperResolutionNetwork,
     Upsample,
     UpsampleOneStep,
     conv3x3,
+    numbered,
+    points,
+    upsampled,
 )
-from mtkd.plugins import network
+from mtkd.plugins import Configuration, network
 
 
 class ChannelAttention(nn.Module):
@@ -39,10 +45,11 @@ class ChannelAttention(nn.Module):
 
 
 class ChannelAttentionBlock(nn.Module):
-    """``x + attention(conv(relu(conv(x))))``, ``(N, C, h, w)`` -> same."""
+    """``x + res_scale * attention(conv(relu(conv(x))))``, ``(N, C, h, w)`` -> same."""
 
-    def __init__(self, channels: int, squeeze: int) -> None:
+    def __init__(self, channels: int, squeeze: int, res_scale: float = 1.0) -> None:
         super().__init__()
+        self.res_scale = res_scale
         self.rcab = nn.Sequential(
             conv3x3(channels, channels),
             nn.ReLU(inplace=True),
@@ -52,15 +59,15 @@ class ChannelAttentionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         residual: Tensor = self.rcab(x)
-        return x + residual
+        return x + residual if self.res_scale == 1 else x.add(residual, alpha=self.res_scale)
 
 
 class ResidualGroup(nn.Module):
     """``x + conv(blocks(x))``, ``(N, C, h, w)`` -> same."""
 
-    def __init__(self, channels: int, blocks: int, squeeze: int) -> None:
+    def __init__(self, channels: int, blocks: int, squeeze: int, res_scale: float = 1.0) -> None:
         super().__init__()
-        layers = [ChannelAttentionBlock(channels, squeeze) for _ in range(blocks)]
+        layers = [ChannelAttentionBlock(channels, squeeze, res_scale) for _ in range(blocks)]
         self.residual_group = nn.Sequential(*layers)
         self.conv = conv3x3(channels, channels)
 
@@ -81,9 +88,13 @@ class RCAN(SuperResolutionNetwork):
         groups: number of residual groups.
         blocks: blocks in each group.
         squeeze: factor by which channel attention narrows.
-        one_step: enlarge with one convolution (no ``conv_last``).
-        image_skip: add the bilinearly enlarged input.
+        one_step: upsample with one convolution (no ``conv_last``).
+        image_skip: add the bilinearly upscaled input.
+        res_scale: factor on each block's residual (not stored in weight files; 1 in the published code).
+        value_range, mean: of the values inside; as published by default.
     """
+
+    pools = True
 
     def __init__(
         self,
@@ -94,12 +105,15 @@ class RCAN(SuperResolutionNetwork):
         squeeze: int = 16,
         one_step: bool = False,
         image_skip: bool = False,
+        res_scale: float = 1.0,
+        value_range: float = 255.0,
+        mean: Sequence[float] = DIV2K_MEAN,
     ) -> None:
-        super().__init__(scale, channels, 255.0, image_skip)
+        super().__init__(scale, channels, value_range, image_skip, mean)
         self.reach = groups * (2 * blocks + 1) + 2 + (1 if one_step else UPSAMPLE_REACH)
-        self.feature_points = (max(1, 3 * groups // 10), max(2, 7 * groups // 10))
+        self.feature_points = points(max(1, 3 * groups // 10), max(2, 7 * groups // 10), groups)
         self.conv_first = conv3x3(3, channels)
-        self.body = nn.Sequential(*(ResidualGroup(channels, blocks, squeeze) for _ in range(groups)))
+        self.body = nn.Sequential(*(ResidualGroup(channels, blocks, squeeze, res_scale) for _ in range(groups)))
         self.conv_after_body = conv3x3(channels, channels)
         self.upsample = UpsampleOneStep(scale, channels) if one_step else Upsample(scale, channels)
         self.conv_last = nn.Identity() if one_step else conv3x3(channels, 3)
@@ -116,6 +130,26 @@ class RCAN(SuperResolutionNetwork):
     def upscale(self, features: Tensor) -> Tensor:
         image: Tensor = self.conv_last(self.upsample(features))
         return image
+
+
+def configuration(shapes: Shapes) -> Configuration:
+    """What the shapes of an RCAN of any size say, and what is assumed.
+
+    Raises:
+        KeyError: a layer is missing.
+    """
+    channels, groups = shapes["conv_first.weight"][0], numbered(shapes, r"body\.(\d+)\.conv\.weight")
+    blocks = numbered(shapes, r"body\.0\.residual_group\.(\d+)\.rcab\.0\.weight")
+    squeeze = channels // shapes["body.0.residual_group.0.rcab.3.attention.1.weight"][0]
+    scale, one_step = upsampled(shapes)
+    options = {"channels": channels, "groups": groups, "blocks": blocks, "squeeze": squeeze, "one_step": one_step}
+    assumed = {
+        "res_scale": 1.0,
+        "value_range": 255.0,
+        "mean": DIV2K_MEAN,
+        "image_skip": one_step,
+    }
+    return Configuration(scale, options, assumed, f"{channels} channels, {groups} groups of {blocks} blocks")
 
 
 _MINI = (IMAGE_SKIP_NOTE, ONE_STEP_NOTE)
@@ -141,30 +175,30 @@ _declare = partial(
     converts=HEAD_AND_TAIL_MARKS,
 )
 
-_declare("rcan", role="teacher", size="paper")(partial(RCAN, groups=10, blocks=20))
+_declare("rcan", role="teacher", size="paper", configuration=configuration)(partial(RCAN, groups=10, blocks=20))
 _declare("rcan_lightweight", role="student", size="paper")(partial(RCAN, groups=10, blocks=6))
 _declare(
     "rcan_mini",
     role="teacher",
     size="mini",
-    deviations=("4 groups of 4 blocks, 32 channels, in place of 10 of 20 with 64.", *_MINI),
+    deviations=("4 groups of 4 blocks, 32 channels instead of 10 of 20 with 64.", *_MINI),
 )(partial(RCAN, channels=32, groups=4, blocks=4, squeeze=8, one_step=True, image_skip=True))
 _declare(
     "rcan_tiny",
     role="student",
     size="mini",
-    deviations=("2 groups of 2 blocks, 24 channels, in place of 10 of 6 with 64.", *_MINI),
+    deviations=("2 groups of 2 blocks, 24 channels instead of 10 of 6 with 64.", *_MINI),
 )(partial(RCAN, channels=24, groups=2, blocks=2, squeeze=8, one_step=True, image_skip=True))
 # attention narrows to 3 channels, as rcan_tiny's does
 _declare(
     "rcan_tiny12",
     role="student",
     size="mini",
-    deviations=("2 groups of 2 blocks, 12 channels, in place of 10 of 6 with 64.", *_MINI),
+    deviations=("2 groups of 2 blocks, 12 channels instead of 10 of 6 with 64.", *_MINI),
 )(partial(RCAN, channels=12, groups=2, blocks=2, squeeze=4, one_step=True, image_skip=True))
 _declare(
     "rcan_tiny48",
     role="student",
     size="mini",
-    deviations=("2 groups of 2 blocks, 48 channels, in place of 10 of 6 with 64.", *_MINI),
+    deviations=("2 groups of 2 blocks, 48 channels instead of 10 of 6 with 64.", *_MINI),
 )(partial(RCAN, channels=48, groups=2, blocks=2, squeeze=8, one_step=True, image_skip=True))

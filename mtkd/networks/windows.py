@@ -22,7 +22,7 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     Each side is mirrored (without repeating the border) where it is longer than its padding, else replicated,
     so any size from 1x1 up works; values stay in their range.
     """
-    if torch.compiler.is_exporting():
+    if not all(isinstance(side, int) for side in x.shape[-2:]):  # a graph for every size
         return _pad_without_branches(x, multiple)
     bottom, right = -x.shape[-2] % multiple, -x.shape[-1] % multiple
     if bottom:
@@ -59,6 +59,27 @@ def merge_windows(tokens: Tensor, window: int, height: int, width: int) -> Tenso
     return x.transpose(2, 3).reshape(-1, height, width, channels)
 
 
+GROUP = 64
+"""Windows that pass a layer at once on a CPU: what it makes on the way (q, k, v, logits) then stays in the cache."""
+
+
+def in_groups(layer: nn.Module, tokens: Tensor, mask: Tensor | None) -> Tensor:
+    """``layer(tokens, mask)``, a group of windows after the other where that saves time: without gradients, on a CPU.
+
+    The layer must treat each window by itself; the result is the same to the last bit.
+    """
+    if torch.is_grad_enabled() or tokens.device.type != "cpu" or torch.compiler.is_compiling():
+        whole: Tensor = layer(tokens, mask)
+        return whole
+    out = torch.empty_like(tokens)
+    count = len(tokens) if mask is None else len(mask)  # windows of an image
+    for image in range(0, len(tokens), count):
+        for first in range(0, count, GROUP):
+            group = slice(image + first, image + min(first + GROUP, count))
+            out[group] = layer(tokens[group], None if mask is None else mask[first : first + GROUP])
+    return out
+
+
 def shift_mask(height: int, width: int, window: int, shift: int, like: Tensor) -> Tensor:
     """Mask ``(nW, w*w, w*w)`` for windows of an image rolled by ``-shift``: 0, or ``MASKED`` across the seam.
 
@@ -73,20 +94,21 @@ def shift_mask(height: int, width: int, window: int, shift: int, like: Tensor) -
     return apart.to(like.dtype) * MASKED
 
 
-def window_reach(depths: Iterable[int], window: int) -> int:
-    """How deep behind the edge of a tile of whole windows its features differ from those of a whole image, in pixels.
+def window_reach(depths: Iterable[int], window: int, convolutions: int = 1) -> int:
+    """Distance in pixels from the edge of a tile, of whole windows, up to which features differ from those of the whole
+    image.
 
-    The network is a 3x3 convolution, blocks of so many layers on plain and shifted windows in turn, each block with a
-    3x3 convolution at its end, and one more convolution. A window with one token that differs differs as a whole; the
-    shifted one at the edge has lost its other half, whether that wraps around, is masked or padded.
+    The network is a 3x3 convolution, blocks of so many layers on plain and shifted windows in turn, each block with
+    ``convolutions`` of 3x3 at its end, and as many at the end of the body. A window with one token that differs differs
+    as a whole; the shifted one at the edge has lost its other half, whether that wraps around, is masked or padded.
     """
     reach = 1
     for depth in depths:
         for number in range(depth):
             shift = window // 2 if number % 2 else 0
             reach = shift + -(-(reach - shift) // window) * window
-        reach += 1
-    return reach + 1
+        reach += convolutions
+    return reach + convolutions
 
 
 def relative_position_index(window: int) -> Tensor:
@@ -156,6 +178,6 @@ class WindowAttention(nn.Module):
             return F.scaled_dot_product_attention(q, k, v, attn_mask=full, scale=self.scale)
         logits = (q * self.scale) @ k.transpose(-2, -1)
         # (B*nW, heads, T, T) -> (B, nW or B*nW with one shared bias, heads, T, T) and back
-        logits = (logits.view(-1, *bias.shape) + bias).view_as(logits)
+        logits = logits.view(-1, *bias.shape).add_(bias).view_as(logits)
         mixed: Tensor = logits.softmax(dim=-1) @ v
         return mixed

@@ -1,19 +1,29 @@
-"""The one way to add a thing: declare it with a decorator, in this package or in a file of your own.
+"""Extensions: declare a network, loss, method, metric or attribution method with a decorator.
 
-Built-in networks, losses, methods, metrics and attribution methods are declared with the same decorators; their
-packages are scanned for modules when a kind is first asked for. Files of users are loaded by :func:`load`: from the
-command line (``mtkd --plugin FILE``), the environment (``MTKD_PLUGINS``), a recipe or plan (``plugins: [FILE]``), or
-the entry points ``mtkd.plugins`` of installed packages. Nothing else loads one: not the page, not a checkpoint.
+Built-in ones are declared with the same decorators; their packages are scanned when a kind is first needed. Plugins are
+loaded by :func:`load`: from the command line (``mtkd --plugin FILE``), the environment (``MTKD_PLUGINS``), a recipe or
+plan (``plugins: [FILE]``), or the entry points ``mtkd.plugins`` of installed packages. Neither the page nor a
+checkpoint can load one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from mtkd.plugins.loading import Plugin, load, load_environment, loaded, providers, unload
 from mtkd.plugins.registry import ATTRIBUTIONS, LOSSES, METHODS, METRICS, NETWORKS, Registry, caller
-from mtkd.plugins.specs import AttributionSpec, KeyRule, LossSpec, MethodSpec, MetricSpec, NetworkSpec, NoOptions, Role
+from mtkd.plugins.specs import (
+    AttributionSpec,
+    Configuration,
+    KeyRule,
+    LossSpec,
+    MethodSpec,
+    MetricSpec,
+    NetworkSpec,
+    NoOptions,
+    Role,
+)
 
 __all__ = [
     "ATTRIBUTIONS",
@@ -22,6 +32,7 @@ __all__ = [
     "METRICS",
     "NETWORKS",
     "AttributionSpec",
+    "Configuration",
     "KeyRule",
     "LossSpec",
     "MethodSpec",
@@ -63,8 +74,9 @@ def network(
     convert: Sequence[KeyRule] = (),
     converts: Sequence[str] = (),
     facts: Sequence[str] = (),
+    configuration: Callable[[Mapping[str, tuple[int, ...]]], Configuration] | None = None,
 ) -> Callable[[F], F]:
-    """Declare a network: decorates what builds it, ``(scale: int) -> nn.Module``.
+    """Declare a network: decorates its builder, ``(scale: int) -> nn.Module``.
 
     The module maps LR ``(N, 3, h, w)`` in [0, 1] to SR ``(N, 3, s h, s w)``. Arguments are those of
     :class:`~mtkd.plugins.specs.NetworkSpec`.
@@ -78,6 +90,7 @@ def network(
         spec = NetworkSpec(
             name, role, family or name, build, tuple(scales), size, title or family or name, tuple(deviations),
             weights, inputs, features, padding, exact_tiling, tuple(convert), tuple(converts), tuple(facts),
+            configuration,
         )  # fmt: skip
         NETWORKS.register(spec, source)
         return build
@@ -88,7 +101,8 @@ def network(
 def loss(name: str, *, title: str | None = None) -> Callable[[F], F]:
     """Declare a distillation loss: decorates an ``nn.Module`` class, ``(B, 3, H, W)`` twice -> scalar.
 
-    Usable as MTKD's L_dis (``method: {name: mtkd, options: {loss: NAME}}``), in the wavelet view and the ablations.
+    It can be used as L_dis of MTKD (``method: {name: mtkd, options: {loss: NAME}}``), in the wavelet view and in
+    ablations.
 
     Raises:
         UserError: the name is taken.
@@ -127,7 +141,7 @@ def metric(
 ) -> Callable[[F], F]:
     """Declare a metric: decorates ``(sr_image, hr_image) -> float``, planes as the protocol prepares them.
 
-    It is then a column wherever numbers are shown: score, benchmark, tables, CSV and page.
+    The metric becomes a column wherever metrics are shown: score, benchmark, tables, CSV and page.
 
     Raises:
         UserError: the name is taken.
@@ -141,19 +155,22 @@ def metric(
     return register
 
 
-def attribution(name: str, *, options: type = NoOptions, title: str | None = None) -> Callable[[F], F]:
+def attribution(
+    name: str, *, options: type = NoOptions, title: str | None = None, signed: bool = False
+) -> Callable[[F], F]:
     """Declare an attribution method: decorates ``(question, options, progress) -> one tensor an input``.
 
     ``options`` is a frozen dataclass; its fields are the method's options, on the command line
-    (``mtkd explain --method NAME --option key=value``) and the page. See :mod:`mtkd.explain`.
+    (``mtkd explain --method NAME --option key=value``) and the page. Maps of a ``signed`` method are drawn with their
+    signs. See :mod:`mtkd.explain`.
 
     Raises:
-        UserError: the name is taken, or an option cannot be.
+        UserError: the name is taken, or an option is not supported.
     """
     source = caller()
 
     def register(attribute: F) -> F:
-        ATTRIBUTIONS.register(AttributionSpec(name, attribute, options, title or name), source)
+        ATTRIBUTIONS.register(AttributionSpec(name, attribute, options, title or name, signed), source)
         return attribute
 
     return register

@@ -1,4 +1,4 @@
-"""Files and modules of users that declare something: loaded once, named in cards, passed on to child processes."""
+"""Loading of plugins: each is loaded once, named in cards, and passed on to child processes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from mtkd.errors import UserError
 from mtkd.plugins.registry import REGISTRIES, Source, on_registration
 
 VARIABLE = "MTKD_PLUGINS"
-"""Names files or modules, joined like PATH; child processes (workers, trainings) inherit it."""
+"""Environment variable with files or modules, joined as in PATH; child processes (workers, trainings) inherit it."""
 GROUP = "mtkd.plugins"
-"""Entry points of installed packages."""
+"""Group of entry points in installed packages."""
 
 
 @dataclass
@@ -27,10 +27,10 @@ class Plugin:
     """One loaded plugin.
 
     Attributes:
-        name: what it was loaded as: a file's path, or a module's name.
+        name: path of the file, or name of the module.
         path: its file.
         sha256: of the file, 16 hex digits.
-        declares: (kind, name) of everything that it registered.
+        declares: (kind, name) of its declarations.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Plugin:
     declares: list[tuple[str, str]] = field(default_factory=list)
 
     def record(self) -> dict[str, object]:
-        """What a card says of it."""
+        """The record of the plugin in a card."""
         return {"file": self.path.name, "sha256": self.sha256, "declares": [" ".join(pair) for pair in self.declares]}
 
 
@@ -60,11 +60,11 @@ def load(names: Iterable[str | Path], beside: Path | None = None, pass_on: bool 
 
     Args:
         names: files (``.py``), or importable modules.
-        beside: a folder in which relative files are looked for first: that of the recipe or plan that names them.
-        pass_on: have child processes load them too.
+        beside: folder to search first for relative files: that of the recipe or plan that names them.
+        pass_on: load them in child processes, too.
 
     Raises:
-        UserError: no such file or module, or it fails: its file and line are named. Nothing of it stays declared.
+        UserError: no such file or module, or it fails (file and line are named). A failed plugin declares nothing.
     """
     plugins = [_load(name, beside) for name in map(str, names) if name]
     if pass_on and plugins:
@@ -74,7 +74,7 @@ def load(names: Iterable[str | Path], beside: Path | None = None, pass_on: bool 
 
 
 def load_environment() -> list[Plugin]:
-    """Load what ``MTKD_PLUGINS`` and the entry points of installed packages name.
+    """Load the plugins named by ``MTKD_PLUGINS`` and by the entry points of installed packages.
 
     Raises:
         UserError: as :func:`load`.
@@ -84,13 +84,13 @@ def load_environment() -> list[Plugin]:
 
 
 def unload(names: Iterable[str]) -> None:
-    """Take plugins and all that they declare out of this process again."""
+    """Remove plugins and their declarations from this process."""
     for name in list(names):
         _forget(_loaded.pop(name))
 
 
 def loaded() -> Sequence[Plugin]:
-    """The plugins of this process, in the order of loading."""
+    """The loaded plugins, in order."""
     return tuple(_loaded.values())
 
 

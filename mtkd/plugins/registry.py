@@ -1,4 +1,4 @@
-"""A registry: everything of one kind that has been declared, in the package and in plugins, by name."""
+"""A registry: all declarations of one kind, by name, from the package and from plugins."""
 
 from __future__ import annotations
 
@@ -46,12 +46,18 @@ class Source:
         """Whether it is part of this package."""
         return self.module.partition(".")[0] == "mtkd"
 
+    @property
+    def typed(self) -> bool:
+        """Whether it was typed into a notebook or a console."""
+        return self.module == "__main__" and hasattr(sys.modules["__main__"], "get_ipython")
+
     def __str__(self) -> str:
         return f"{self.path}, line {self.line}"
 
 
 def caller(depth: int = 2) -> Source:
-    """The place in the code that called the function which calls this one (``depth`` 2: its caller's caller)."""
+    """The place in the code from which the function that calls this one was called (``depth`` 2: the caller's
+    caller)."""
     frame = sys._getframe(depth)
     return Source(frame.f_globals.get("__name__", ""), Path(frame.f_code.co_filename), frame.f_lineno)
 
@@ -62,12 +68,12 @@ _notes: list[Callable[[Source, str, str], None]] = []
 class Registry(Generic[SpecT], Mapping[str, SpecT]):
     """The declarations of one kind, a mapping from name to declaration in the order of their modules.
 
-    The package that holds the built-in ones is scanned for modules when the registry is first read, so that adding
-    one is adding a file.
+    The package with the built-in ones is scanned for modules when the registry is first read, so that adding one takes
+    one file.
 
     Args:
         kind: the noun for messages, e.g. "network".
-        package: the package whose modules declare the built-in ones, e.g. "mtkd.networks".
+        package: package whose modules contain the built-in ones, e.g. "mtkd.networks".
     """
 
     def __init__(self, kind: str, package: str) -> None:
@@ -81,14 +87,14 @@ class Registry(Generic[SpecT], Mapping[str, SpecT]):
         """Set by the package: what is wrong with a declaration, in a sentence, or None."""
 
     def register(self, spec: SpecT, source: Source) -> None:
-        """Add a declaration.
+        """Add a declaration. One that was typed into a notebook replaces an earlier one: its cell was run again.
 
         Raises:
-            UserError: the name is taken, by a built-in one or by another plugin; or the package refuses it.
+            UserError: the name is taken, or the check of the package fails.
         """
         if not source.built_in:
             self._scan()  # a built-in name is refused here, at the plugin's line, not later at ours
-        if (first := self._sources.get(spec.name)) is not None:
+        if (first := self._sources.get(spec.name)) is not None and not (first.typed and source.typed):
             owner = "built in" if first.built_in else f"declared in {first}"
             raise UserError(f"{source}: the {self.kind} '{spec.name}' is already {owner}; choose another name")
         if self.check is not None and (fault := self.check(spec)):
@@ -99,7 +105,7 @@ class Registry(Generic[SpecT], Mapping[str, SpecT]):
                 note(source, self.kind, spec.name)
 
     def remove(self, name: str) -> None:
-        """Take a declaration out again (a plugin that failed half way, or a test)."""
+        """Remove a declaration (of a plugin that failed, or in a test)."""
         self._specs.pop(name, None)
         self._sources.pop(name, None)
 
@@ -113,7 +119,7 @@ class Registry(Generic[SpecT], Mapping[str, SpecT]):
         return self._sources[name]
 
     def label(self, name: str) -> str:
-        """How an error begins that is about ``name``: "method kd", or of a plugin "FILE, line 3: method mine".
+        """Beginning of a message about ``name``: "method kd", or for a plugin "FILE, line 3: method mine".
 
         Raises:
             UserError: nothing of this kind has that name.
@@ -123,10 +129,10 @@ class Registry(Generic[SpecT], Mapping[str, SpecT]):
 
     @contextmanager
     def blaming(self, name: str) -> Iterator[None]:
-        """Turn what goes wrong in a plugin's code into one line; errors of built-in code stay as they are.
+        """Turn errors in a plugin's code into one line; errors in built-in code are not changed.
 
         Raises:
-            UserError: names the plugin's file, and the last line of it that the error came through.
+            UserError: names the plugin's file and line.
         """
         source = self.source(name)
         try:
@@ -178,7 +184,8 @@ class Registry(Generic[SpecT], Mapping[str, SpecT]):
             try:
                 package = importlib.import_module(self.package)
                 for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
-                    importlib.import_module(f"{self.package}.{info.name}")
+                    if not info.name.startswith("_"):  # these declare nothing, and load what a method needs when used
+                        importlib.import_module(f"{self.package}.{info.name}")
                 # One module may import another before it declares its own: the order is that of names, then of lines.
                 places = {name: (source.module, source.line) for name, source in self._sources.items()}
                 self._specs = {name: self._specs[name] for name in sorted(places, key=places.__getitem__)}
@@ -188,7 +195,7 @@ class Registry(Generic[SpecT], Mapping[str, SpecT]):
 
 
 def on_registration(note: Callable[[Source, str, str], None]) -> None:
-    """Have ``note(source, kind, name)`` called for everything that a plugin registers."""
+    """Call ``note(source, kind, name)`` for every declaration of a plugin."""
     _notes.append(note)
 
 

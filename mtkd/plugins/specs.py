@@ -1,11 +1,11 @@
-"""What is declared of a network, a loss, a method, a metric and an attribution method: all that the house asks of it.
+"""Declarations of networks, losses, methods, metrics and attribution methods.
 
-Nothing here needs torch: a declaration holds the callable, and says the rest as data.
+They do not import torch: a declaration holds a callable and describes it by data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,20 +18,37 @@ KeyRule = tuple[str, str | None]
 
 
 @dataclass(frozen=True)
+class Configuration:
+    """What the shapes of a network's weights say about it.
+
+    Attributes:
+        scale: the upscaling factor.
+        options: those of the builder that shapes tell.
+        assumed: those that shapes do not tell, with their usual values.
+        text: the size for people.
+    """
+
+    scale: int
+    options: Mapping[str, Any]
+    assumed: Mapping[str, Any]
+    text: str
+
+
+@dataclass(frozen=True)
 class NetworkSpec:
     """One network (SPEC section 1, Table 1 of the paper).
 
     Attributes:
-        name: unique; what recipes, cards and weights files call it.
-        role: what it is for; decides the group in which it is listed.
-        family: the architecture that it shares with networks of other sizes; its own name by default.
+        name: unique name, as in recipes, cards and weights files.
+        role: purpose; decides the group in which it is listed.
+        family: architecture shared with networks of other sizes; its name by default.
         build: takes ``scale: int`` by keyword (a network with several inputs also ``teachers``, the names in their
             fixed order) and gives a module: LR ``(N, 3, h, w)`` in [0, 1] -> SR ``(N, 3, s h, s w)``, not clamped.
-        scales: the scales that it comes in.
+        scales: supported scales.
         size: "paper" for the published configuration, "mini" for one that trains in minutes on a CPU.
-        title: the family's name for people, e.g. "EDSR".
-        deviations: sentences, shown to users, that say where it departs from the published network.
-        weights: whether it has any; one without is there without training (bicubic).
+        title: name of the family for readers, e.g. "EDSR".
+        deviations: differences from the published network, as sentences for users.
+        weights: whether it has weights; without them it needs no training (bicubic).
         inputs: "lr" for an LR image; "teachers" for its teachers' HR images (an aggregator).
         features: the number of feature points that ``network(lr, with_features=True)`` returns; 0: none.
         padding: the LR height and width are padded to a multiple of this inside the network (windows); 1: none.
@@ -40,6 +57,8 @@ class NetworkSpec:
         convert: rules that bring the keys of other public files to the names used here.
         converts: key prefixes that mark such files; empty: the rules are tried on every file.
         facts: sentences about what a weights file does not hold and is taken as published.
+        configuration: the builder's options from the shapes of weights, for networks of the family of any size; shapes
+            by key (names used here) -> :class:`Configuration`; a KeyError where a layer is missing.
     """
 
     name: str
@@ -58,6 +77,7 @@ class NetworkSpec:
     convert: tuple[KeyRule, ...] = ()
     converts: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
+    configuration: Callable[[Mapping[str, tuple[int, ...]]], Configuration] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +86,7 @@ class LossSpec:
 
     Attributes:
         build: the module's class; its keyword arguments are the options that a recipe may give.
-        title: what people read, e.g. "Wavelet loss (Eq. 3)".
+        title: name for readers, e.g. "Wavelet loss (Eq. 3)".
     """
 
     name: str
@@ -76,7 +96,7 @@ class LossSpec:
 
 @dataclass(frozen=True)
 class MethodSpec:
-    """One training method: a subclass of :class:`mtkd.Method`, which says itself what it needs."""
+    """One training method: a subclass of :class:`mtkd.Method`, whose attributes declare what it needs."""
 
     name: str
     build: type[Any]
@@ -92,8 +112,8 @@ class MetricSpec:
             them (channel, rounding, crop).
         unit: e.g. "dB"; empty for a plain number.
         better: which direction is better.
-        digits: decimals that tables show.
-        title: the column's heading; the name in capitals by default.
+        digits: number of decimals in tables.
+        title: column heading; the name in capitals by default.
     """
 
     name: str
@@ -123,10 +143,12 @@ class AttributionSpec:
             :class:`mtkd.explain.Attributions` with them and the method's check.
         options: a frozen dataclass whose fields are the method's options; command line and page make their controls
             of them (:mod:`mtkd.explain.options`).
-        title: what people read, e.g. "Local attribution map".
+        title: name for readers, e.g. "Local attribution map".
+        signed: maps are drawn with their signs (of their sum over channels); else without.
     """
 
     name: str
     attribute: Callable[..., Any]
     options: type[Any] = NoOptions
     title: str = ""
+    signed: bool = False

@@ -8,11 +8,11 @@ from torch import nn
 
 @torch.no_grad()
 def average_weights(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Take the weights of update ``step`` (from 1) into their exponential moving average.
+    """Update the exponential moving average with the weights of update ``step`` (from 1).
 
-    The weights of update ``i`` have the share ``decay ** (step - i)``, over the sum of all shares: the random weights
-    before the first update have none, as in Adam's corrected moments (Kingma and Ba 2015, Sec. 3). Without the
-    correction they keep ``decay ** step``: a third after 1,100 updates at 0.999.
+    The weights of update ``i`` count ``decay ** (step - i)``, divided by the sum over all updates. The initial random
+    weights do not count, as in Adam's bias correction (Kingma and Ba 2015, Sec. 3); without it they would count ``decay
+    ** step``: a third after 1,100 updates at 0.999.
     """
     share = (1 - decay) / (1 - decay**step)
     torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), share)

@@ -1,4 +1,4 @@
-"""The card of a finished run: what was trained, on what, how, and how good it has become."""
+"""The card of a finished run: model, data, recipe and measured quality."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import nn
 
 from mtkd.evaluate import versions
 from mtkd.metrics import PAPER
-from mtkd.networks import parameter_count
 from mtkd.plugins import NETWORKS
 from mtkd.training.dataset import Dataset
 from mtkd.training.guards import falls
 from mtkd.training.stages import Stage
+from mtkd.zoo import costs
 from mtkd.zoo.checkpoints import load_state, read_state, weights_hash
 from mtkd.zoo.model import CARD_FORMAT
 
@@ -29,29 +29,29 @@ def make_card(
     places: Sequence[Mapping[str, Any]],
     rows: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """What ``card.json`` says.
+    """The content of ``card.json``.
 
     Args:
-        network: as it was trained.
+        network: the trained network.
         values: PSNR of every held-out image with these weights, dB.
-        weights: the file that they were written to, perhaps rounded: ``weights`` is the hash of what it holds.
-        places: "device" and "versions" of everywhere that it was trained, told where there are several; the card's
-            ``device`` then names the devices of all of them, its ``versions`` are those of the last.
+        weights: the file of the weights, perhaps rounded; the card holds the hash of its content.
+        places: "device" and "versions" of every place of training. With several, they are listed; ``device`` names all
+            devices, and ``versions`` are those of the last place.
         rows: of ``metrics.jsonl``.
     """
     recipe = stage.recipe
     online = bool(recipe.teachers) and recipe.teacher_outputs == "online"
     plugins = [plugin.record() for plugin in recipe.plugins()]
-    kept = copy.deepcopy(network)
-    load_state(kept, read_state(weights), str(weights))
+    saved = copy.deepcopy(network)
+    load_state(saved, read_state(weights), str(weights))
     return {
         "format": CARD_FORMAT,
         "name": recipe.name,
         "network": recipe.network,
         "role": NETWORKS[recipe.network].role,
         "scale": recipe.scale,
-        "parameters": parameter_count(network),
-        "weights": weights_hash(kept),
+        **costs.record(network, recipe.scale),
+        "weights": weights_hash(saved),
         "method": recipe.method.name,
         "iterations": recipe.iterations,
         "teacher_passes": recipe.iterations * (stage.method.teacher_passes + online * len(stage.method.outputs)),
@@ -62,6 +62,7 @@ def make_card(
             "images": len(stage.patches.pairs),
             "hash": stage.data_hash,
             **Dataset(recipe.data, recipe.scale).record(),
+            **({"cut": cut} if (cut := stage.patches.pairs.cut | stage.held_out.cut) else {}),
         },
         "held_out": {
             "images": len(values),
@@ -70,6 +71,8 @@ def make_card(
         },
         "falls": falls(rows),
         "teachers": {name: weights_hash(net) for name, net in stage.frozen.items()},
+        **({"init": stage.init} if stage.init else {}),
+        **({"init_from": stage.about_init} if stage.about_init else {}),
         "deviations": recipe.deviations(),
         "versions": versions(),
         **({"plugins": plugins} if plugins else {}),

@@ -1,4 +1,4 @@
-"""The run folder: recipe, checkpoint, metrics, and the file that says a run is finished.
+"""The run folder: recipe, checkpoint, metrics, and the file that marks a finished run.
 
 ``recipe.yaml`` (resolved), ``metrics.jsonl``, TensorBoard events, ``checkpoints/latest.pt``, ``samples/``,
 then ``model.safetensors`` and ``card.json``; ``finished.json`` is written last. ``status.json``: see
@@ -20,7 +20,8 @@ import torch
 from mtkd.config import read_yaml
 from mtkd.errors import Unwritable, UserError, check_format
 from mtkd.files import Locked, lock, remove_unfinished, write_bytes, write_text
-from mtkd.training.recipe import Recipe, parse
+from mtkd.training.longer import resumed
+from mtkd.training.recipe import Recipe, Then, parse
 from mtkd.zoo.checkpoints import load_torch
 from mtkd.zoo.model import read_card
 
@@ -34,34 +35,39 @@ class Busy(UserError):  # noqa: N818
 class RunFolder:
     """One run, one folder.
 
+    Attributes:
+        recipe: the recipe that it goes on with (:mod:`mtkd.training.longer`).
+        longer: whether it has more iterations than the folder's.
+
     Raises:
-        UserError: the folder cannot be written to, already holds a run and ``resume`` was not asked for, or
-            holds another recipe's.
+        UserError: the folder is not writable, contains a run without ``resume``, or a run of another recipe.
     """
 
-    def __init__(self, path: Path, recipe: Recipe, resume: bool) -> None:
+    def __init__(self, path: Path, recipe: Recipe, resume: bool, then: Then | None = None) -> None:
         self.path = path
         self.checkpoint = path / "checkpoints" / "latest.pt"
         self.metrics = path / "metrics.jsonl"
-        self.recipe = recipe
+        self.recipe, self.longer = recipe, False
         self.standing = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
         if not (self.standing.is_dir() and os.access(self.standing, os.W_OK)):
-            raise UserError(f"{path}: cannot be written; {self.standing} is no folder that can be written to")
+            raise UserError(f"{path}: cannot be written; {self.standing} is not a writable folder")
         if (path / "recipe.yaml").exists():
             if not resume:
-                raise UserError(f"{path}: already holds a run; go on with --resume, or choose another --out")
-            old = read_recipe(path)
-            if old != recipe:
-                new, before = recipe.model_dump(), old.model_dump()
-                changed = sorted(key for key in new if new[key] != before[key])
-                raise UserError(f"{path}: holds a run of another recipe ({', '.join(changed)} differ)")
+                raise UserError(f"{path}: already contains a run; resume it with --resume, or choose another --out")
+            begun = read_recipe(path)
+            self.recipe = resumed(path, begun, recipe, then)
+            self.longer = self.recipe != begun
+            if self.longer and self.finished and not self.checkpoint.exists():
+                raise UserError(f"{self.checkpoint}: no such file; a finished run is made longer from its checkpoint")
+        elif then is not None:
+            raise UserError(f"--then {then}: says how a run is made longer; {path} contains none")
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other processes out of the folder; the lock ends with the process, however that ends.
+        """Lock the folder for this process; the lock is released when the process ends, however it ends.
 
         Raises:
-            Busy: another one is there.
+            Busy: another process holds the lock.
         """
         if not self.main:
             yield
@@ -88,13 +94,15 @@ class RunFolder:
             folder.rmdir()
 
     def begin(self) -> None:
-        """Write the recipe: from now on the folder holds a run. A recipe that cannot start leaves no folder."""
-        if not (self.path / "recipe.yaml").exists():
+        """Write the recipe: from now on the folder contains a run. A recipe that cannot start leaves no folder."""
+        if self.longer:
+            (self.path / "finished.json").unlink(missing_ok=True)
+        if self.longer or not (self.path / "recipe.yaml").exists():
             write_text(self.path / "recipe.yaml", self.recipe.dump())
 
     @property
     def main(self) -> bool:
-        """Whether this process is the one that writes, the first of a training on several devices."""
+        """Whether this process writes files: the first one of a training on several devices."""
         return os.environ.get("RANK", "0") == "0"
 
     @property
@@ -102,13 +110,13 @@ class RunFolder:
         return (self.path / "finished.json").exists()
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Replace the checkpoint, atomically: a crash leaves the old one or the new one."""
+        """Replace the checkpoint atomically."""
         content = io.BytesIO()  # torch's own writer does not say why a file could not be written
         torch.save({"format": CHECKPOINT_FORMAT, **state}, content)
         write_bytes(self.checkpoint, content.getbuffer())
 
     def saved(self) -> str:
-        """Where the last checkpoint is and of which iteration, as a sentence."""
+        """The path and iteration of the last checkpoint, as a sentence."""
         state = self.load()
         if state is None:
             return "There is no checkpoint yet."
@@ -116,10 +124,10 @@ class RunFolder:
 
     @contextmanager
     def told_if_unwritable(self) -> Iterator[None]:
-        """A file that cannot be written, as on a full disk, ends a training with what to do.
+        """Turn errors in writing files, as on a full disk, into a message that says what to do.
 
         Raises:
-            UserError: instead of an OSError, or with advice in place of :func:`~mtkd.images.atomic_write`'s.
+            UserError: a file cannot be written.
         """
         try:
             yield
@@ -127,7 +135,7 @@ class RunFolder:
             cause = error if isinstance(error, OSError) else error.__cause__
             why = cause.strerror if isinstance(cause, OSError) and cause.strerror else cause
             raise UserError(
-                f"{self.path}: cannot be written ({why}); make room and go on with --resume. {self.saved()}"
+                f"{self.path}: cannot be written ({why}); free some space and continue with --resume. {self.saved()}"
             ) from error
 
     def card(self) -> dict[str, Any]:
@@ -135,7 +143,7 @@ class RunFolder:
         return read_card(self.path / "card.json")
 
     def load(self) -> dict[str, Any] | None:
-        """The last checkpoint; None when the run has none yet.
+        """The last checkpoint; None if there is none yet.
 
         Raises:
             UserError: unreadable, or of another format.
@@ -149,18 +157,18 @@ class RunFolder:
         return state
 
     def cut_metrics(self, iteration: int) -> None:
-        """Forget what was measured after ``iteration``: a resumed run measures it again."""
+        """Remove measurements after ``iteration``: a resumed run repeats them."""
         if not self.metrics.exists():
             return
-        kept = []
+        lines = []
         for line in self.metrics.read_text(encoding="utf-8").splitlines():
             try:
                 row = json.loads(line)
             except json.JSONDecodeError:  # the line that a crash cut short
                 continue
             if row["iteration"] <= iteration:
-                kept.append(line + "\n")
-        write_text(self.metrics, "".join(kept))
+                lines.append(line + "\n")
+        write_text(self.metrics, "".join(lines))
 
 
 def read_recipe(folder: Path) -> Recipe:

@@ -1,9 +1,10 @@
-"""The images of a run, found, split, paired and recorded, from what its recipe says of them."""
+"""The images of a run: find, split and pair them as its recipe describes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ from mtkd.data.div2k import official_lr
 from mtkd.data.patches import ImagePairs, damaged, lr_file, split
 from mtkd.errors import UserError
 from mtkd.home import data_folder
-from mtkd.images import find_images
-from mtkd.training.recipe import OFFICIAL, Data
+from mtkd.images import UInt8Image, crop_to_multiple, find_images, image_size, read_image
+from mtkd.training.recipe import OFFICIAL, Data, parse
 
 
 def find_folder(data: Data) -> Path | None:
-    """Where the HR images are; None where neither the folder nor the name under the data folder exists."""
+    """The folder of HR images; None if neither the folder nor the name below the data folder exists."""
     given, root = Path(data.train), data_folder()
     candidates = (given, root / "train" / data.train, root / data.train, root / "DIV2K" / data.train)
     return next((path for path in candidates if path.is_dir()), None)
@@ -28,7 +29,7 @@ def hr_folder(data: Data) -> Path:
     """Where the HR images are.
 
     Raises:
-        UserError: neither the folder nor the name under the data folder exists.
+        UserError: neither the folder nor the name below the data folder exists.
     """
     if (path := find_folder(data)) is not None:
         return path
@@ -43,46 +44,49 @@ def hr_folder(data: Data) -> Path:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The images that ``data`` names, at one scale.
+    """The images described by ``data``, at one scale.
 
     Raises:
-        UserError: in all methods, no such folder.
+        UserError: in all methods, the folder does not exist.
     """
 
     data: Data
     scale: int
 
     def lr_folder(self) -> Path | None:
-        """Where the LR images are read from; None where they are made from the HR images."""
+        """The folder of LR images; None if they are derived from the HR images."""
         if self.data.lr == OFFICIAL:
             return official_lr(hr_folder(self.data), self.scale)
         return Path(self.data.lr) if self.data.lr else None
 
     def left_out(self) -> dict[Path, str]:
-        """The HR files that are left out as damaged, with the reason; with ``skip_damaged`` every image is decoded."""
+        """Damaged HR files, which are skipped, with the reason; with ``skip_damaged`` every image is decoded."""
         if not self.data.skip_damaged:
             return {}
         return damaged(find_images(hr_folder(self.data)), self.scale, self.lr_folder())
 
     def split(self) -> tuple[list[Path], list[Path]]:
         """The files to train on, and those held out; see :func:`mtkd.data.patches.split`."""
-        return split(hr_folder(self.data), self.data.holdout, self.left_out())
+        return split(hr_folder(self.data), self.data.holdout, self.left_out(), self.data.held_out)
 
     def drawn(self, files: Sequence[Path], seed: int) -> list[Path]:
-        """Of the files to train on, the first ``images`` in the order of ``seed``: fewer are the first of more.
+        """The first ``images`` of the training files, in an order given by ``seed``: a smaller set is part of a larger
+        one.
 
         Raises:
-            UserError: there are not so many.
+            UserError: there are fewer files.
         """
         number = self.data.images
         if number is None:
             return list(files)
         if number > len(files):
-            raise UserError(f"data.images: {number} of {len(files)} training images; give at most {len(files)}")
+            raise UserError(
+                f"data.images: {number} images, but only {len(files)} to train on; give at most {len(files)}"
+            )
         return [files[i] for i in np.random.default_rng(seed).permutation(len(files))[:number]]
 
     def files(self) -> list[Path]:
-        """All image files, HR of training, HR held out, then LR where they are read: together they are the data."""
+        """All image files: HR for training, HR held out, then LR if they are read from files."""
         hr, lr = [file for files in self.split() for file in files], self.lr_folder()
         if lr is None:
             return hr
@@ -93,7 +97,7 @@ class Dataset:
         return ImagePairs(files, self.scale, self.data.border, self.lr_folder())
 
     def record(self) -> dict[str, Any]:
-        """What a run's card says of its images beyond their folder: where LR came from, what was left out."""
+        """The record of the images in a card: origin of the LR images, skipped files."""
         record: dict[str, Any] = {}
         if self.data.lr:
             lr = self.lr_folder()
@@ -103,3 +107,29 @@ class Dataset:
         if left_out := self.left_out():
             record["left_out"] = {path.name: reason for path, reason in left_out.items()}
         return record
+
+
+def trained_on(card: Mapping[str, Any], hr_image: UInt8Image) -> bool:
+    """Whether an HR image, cut to a multiple of the scale, is one that the run of a ``card`` was trained on.
+
+    Its pixels are compared with those of the run's images; where these are not on this computer, it is not.
+    """
+    try:
+        recipe = parse(card.get("recipe"), "card")
+        if (folder := find_folder(recipe.data)) is None:
+            return False
+        sizes = _sizes(recipe.data, recipe.scale, recipe.seed, folder.stat().st_mtime_ns)
+    except (UserError, OSError):
+        return False
+    height, width = hr_image.shape[:2]
+    alike = [path for path, (w, h) in sizes.items() if {w - w % recipe.scale, h - h % recipe.scale} == {width, height}]
+    return any(np.array_equal(crop_to_multiple(read_image(path), recipe.scale), hr_image) for path in alike)
+
+
+@lru_cache(64)
+def _sizes(data: Data, scale: int, seed: int, changed: int) -> dict[Path, tuple[int, int]]:
+    """Width and height of the images to train on; ``changed`` is the time of their folder's last change."""
+    dataset, sizes = Dataset(data, scale), {}
+    for path in dataset.drawn(dataset.split()[0], seed):
+        sizes[path] = image_size(path)
+    return sizes

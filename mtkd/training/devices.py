@@ -1,4 +1,4 @@
-"""Where a process trains: which devices there are, and how it is told to take one."""
+"""The devices for training, and the environment that selects one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 PATIENCE = timedelta(hours=6)
-"""How long processes wait for each other: one of them may compute or validate meanwhile."""
+"""Maximum time that processes wait for each other, since one of them may cache or validate."""
 
 
 def devices() -> list[str]:
-    """What can be trained on here, best first: "cuda" ("cuda:0", "cuda:1" of several), "mps", "cpu"."""
+    """The devices of this computer, best first: "cuda" (with several, "cuda:0", "cuda:1", ...), "mps", "cpu"."""
     if not torch.accelerator.is_available():
         return ["cpu"]
     kind = torch.accelerator.current_accelerator().type  # type: ignore[union-attr]
@@ -36,7 +36,7 @@ def check_device(device: str) -> None:
 
 
 def environment(device: str) -> dict[str, str]:
-    """The environment of a process that is to train on a device."""
+    """The environment variables of a process that trains on a device."""
     variables = dict(os.environ) | {"PYTHONUNBUFFERED": "1"}
     kind, _, index = device.partition(":")
     if kind == "cpu":
@@ -50,10 +50,10 @@ def environment(device: str) -> dict[str, str]:
 
 
 def accelerator_for(precision: str, batch: int) -> Accelerator:
-    """The device, or this process's of several.
+    """The accelerator of this process.
 
     Raises:
-        UserError: it has not the precision, or the batch does not divide among the processes.
+        UserError: the device does not support the precision, or the batch cannot be divided among the processes.
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
@@ -67,7 +67,9 @@ def accelerator_for(precision: str, batch: int) -> Accelerator:
         kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
     if precision == "fp16" and accelerator.device.type == "cpu":  # accelerate would train in fp32
-        raise UserError("precision fp16 needs a GPU; take bf16 or fp32 here")
+        raise UserError("precision fp16 needs a GPU; use bf16 or fp32")
     if batch % accelerator.num_processes:
-        raise UserError(f"batch {batch} does not divide among {accelerator.num_processes} processes")
+        raise UserError(
+            f"batch {batch} cannot be divided among {accelerator.num_processes} processes; use a multiple of it"
+        )
     return accelerator

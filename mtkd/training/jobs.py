@@ -1,6 +1,6 @@
-"""Trainings that run as processes of their own; each belongs to its folder, not to the program that started it.
+"""Trainings in separate processes. Each belongs to its folder and continues if the program that started it ends.
 
-What the folders tell, :mod:`mtkd.training.run_state` reads.
+Their state is read by :mod:`mtkd.training.run_state`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mtkd.errors import UserError
 from mtkd.files import lock, write_text
-from mtkd.home import home, runs_folder
+from mtkd.home import home, run_folder, runs_folder
 from mtkd.training.devices import check_device, devices, environment
 from mtkd.training.recipe import Recipe
 from mtkd.training.request import check
@@ -22,19 +22,19 @@ from mtkd.training.status import StatusFile, here, read_status
 
 
 def start(recipe: Recipe, device: str = "cpu") -> Run:
-    """Start a training as a new process in a folder of its own; it goes on when this program ends.
+    """Start a training as a new process in a new folder; it continues when this program ends.
 
     Raises:
-        UserError: the recipe cannot be trained (see :func:`~mtkd.training.request.check`), or there is such a run.
+        UserError: the recipe cannot be trained (see :func:`~mtkd.training.request.check`), or the run exists.
     """
     check(recipe)
     check_device(device)
-    folder = runs_folder() / f"{recipe.name}_x{recipe.scale}"
+    folder = run_folder(recipe.name, recipe.scale)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir()
     except FileExistsError:
-        raise UserError(f"there is a run {folder.name}; resume it, delete it, or choose another name") from None
+        raise UserError(f"run {folder.name} exists; resume it, delete it, or choose another name") from None
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
     write_text(folder / "start.yaml", recipe.dump())
@@ -43,7 +43,7 @@ def start(recipe: Recipe, device: str = "cpu") -> Run:
 
 
 def resume(name: str, device: str | None = None) -> Run:
-    """Go on with a run that was stopped or has failed, on the same device if none is given.
+    """Resume a run that was stopped or has failed, on the same device if none is given.
 
     Raises:
         UserError: no such run, or one that is active, finished or damaged.
@@ -56,22 +56,24 @@ def resume(name: str, device: str | None = None) -> Run:
 
 
 def stop(name: str) -> None:
-    """Ask a run's process to save and end; it does so after the step that it is at.
+    """Ask the process of a run to save a checkpoint and end, after its current step.
 
     Raises:
-        UserError: no such run, not active, or active in a process that was not started from here.
+        UserError: no such run, not active, or trained by a process that was not started here.
     """
     run = find(name)
     if not run.active:
         raise UserError(f"{name} is {run.state}; there is nothing to stop")
     process = process_of(run.folder)
     if process is None:
-        raise UserError(f"{name} is trained by a process that was started elsewhere; stop it there (Ctrl-C saves)")
+        raise UserError(
+            f"{name} is trained by a process that was not started here; stop it there (Ctrl-C saves a checkpoint)"
+        )
     process.terminate()
 
 
 def delete(name: str) -> Path:
-    """Move a run out of the list and of the catalogue, into ``deleted`` of the home folder; returns where it is now.
+    """Delete a run: move it from the list and the catalogue to ``deleted`` in the home folder. Returns the new path.
 
     Raises:
         UserError: no such run, or an active one.
@@ -110,5 +112,5 @@ def _launch(folder: Path, device: str) -> None:
         status.status = read_status(folder)
         plugins = tuple(plugin.name for plugin in run.recipe.plugins())
         fields = here() | {"pid": process.pid, "device": device, "log_from": log_from, "plugins": plugins}
-        status.update(**fields, state="preparing", note="loading the libraries")
+        status.update(**fields, state="preparing", note="loading libraries")
     threading.Thread(target=process.wait, daemon=True).start()  # else it stays a zombie after its end

@@ -1,4 +1,4 @@
-"""What a training tells while it runs: to its run folder (metrics, TensorBoard, status) and to who has started it."""
+"""The log of a training: to its run folder (metrics, TensorBoard, status) and to a callback."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-
-from torch.utils.tensorboard import SummaryWriter
 
 from mtkd.training.checkpoint import RunFolder
 from mtkd.training.guards import falls
@@ -22,12 +20,14 @@ class TrainingLog:
     """The numbers of one run, from iteration ``start`` on."""
 
     def __init__(self, run: RunFolder, start: int, status: StatusFile, report: Report) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # the page, which reads runs alone, starts without it
+
         self.run, self.status, self.report = run, status, report
         self.measured = Measured(run.path)
         self.board = SummaryWriter(str(run.path), purge_step=start + 1)
 
     def write(self, iteration: int, numbers: Mapping[str, Any]) -> None:
-        """One row of numbers; see :data:`mtkd.training.measured.LOOP_NUMBERS`."""
+        """Write one row of numbers; see :data:`mtkd.training.measured.LOOP_NUMBERS`."""
         with self.run.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"iteration": iteration, **numbers}) + "\n")
         for name, value in flat(numbers).items():
@@ -39,23 +39,23 @@ class TrainingLog:
         self.report(event)
 
     def saved(self, iteration: int, seconds: float) -> None:
-        """A checkpoint was written after ``seconds`` of training."""
+        """Record that a checkpoint was written after ``seconds`` of training."""
         self.board.flush()
         self.status.update(iteration=iteration, seconds=seconds)
 
 
 class Speed:
-    """Iterations a second since the last restart: what is done between steps is not counted."""
+    """Iterations per second since the last restart, without the time between steps."""
 
     def __init__(self, iteration: int) -> None:
         self.restart(iteration)
 
     def restart(self, iteration: int) -> None:
-        """Begin to count at the end of an iteration."""
+        """Start counting at the end of an iteration."""
         self._iteration, self._time = iteration, time.monotonic()
 
     def take(self, iteration: int) -> float:
-        """The speed up to the end of an iteration; counts anew from there."""
+        """The speed up to the end of an iteration; restarts the count."""
         before, began = self._iteration, self._time
         self.restart(iteration)
         return (iteration - before) / (self._time - began)

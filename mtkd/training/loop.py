@@ -1,4 +1,4 @@
-"""The training loop: one for every stage and method; it knows no paper."""
+"""The training loop for all stages and methods."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import copy
 import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from mtkd.data.patches import Batch
@@ -26,16 +25,19 @@ from mtkd.training.devices import accelerator_for
 from mtkd.training.guards import Diverged, Finite, keep_batch, loss_terms
 from mtkd.training.log import Report, Speed, TrainingLog
 from mtkd.training.measured import HELD_OUT_PSNR
-from mtkd.training.recipe import Recipe
+from mtkd.training.recipe import Recipe, Then
 from mtkd.training.stages import Stage, prepare
-from mtkd.training.status import StatusFile, status_of
+from mtkd.training.status import StatusFile, measurements, status_of
 from mtkd.training.stop import Interrupted, Stop, stop_on_signal
 from mtkd.zoo.checkpoints import save_weights, weights_hash
 from mtkd.zoo.headers import Header
 
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
 Name = TypeVar("Name", bound=Hashable)
 AGREE_EVERY = 10
-"""Iterations after which several processes tell each other of signals."""
+"""Number of iterations after which several processes exchange signals."""
 
 
 def train(
@@ -45,19 +47,22 @@ def train(
     report: Report,
     cache: Path | None = None,
     sources: Sequence[Path] = (),
+    then: Then | None = None,
 ) -> dict[str, Any]:
     """Train one recipe in the folder ``out`` and return its card; a finished run is not repeated.
 
-    ``sources`` are folders in which the networks that are learned from are looked up first.
+    ``sources`` are folders to search first for the networks to learn from. With ``resume`` and more iterations than the
+    run has, it is made longer; ``then`` is the learning rate of that part (:mod:`mtkd.training.longer`).
 
     Raises:
         Busy: another process trains in this folder.
-        UserError: see :func:`~mtkd.training.stages.prepare` and :class:`~mtkd.training.checkpoint.RunFolder`; a loss
-            or weight that is not finite (the batch is kept); the disk is full. The last checkpoint stays good.
+        UserError: see :func:`~mtkd.training.stages.prepare` and :class:`~mtkd.training.checkpoint.RunFolder`; a
+            non-finite loss or weight (the batch is saved); a full disk. The last checkpoint stays valid.
         Interrupted: after saving, on SIGTERM or Ctrl-C.
     """
-    run = RunFolder(out, recipe, resume)
-    if run.finished:
+    run = RunFolder(out, recipe, resume, then)
+    recipe = run.recipe
+    if run.finished and not run.longer:
         return run.card()
     plugins = [plugin.name for plugin in recipe.plugins()]
     with run.alone(), status_of(out, recipe.iterations, plugins, run.main) as status, stop_on_signal() as stop:
@@ -67,7 +72,7 @@ def train(
             report({"task": task, "done": done, "of": of})
             status.update(note=f"{task} {done} of {of}")
             if stop.requested:
-                raise Interrupted(f"stopped while {task}; what is done is kept")
+                raise Interrupted(f"stopped while {task}; finished work is kept")
 
         rank, ranks = accelerator.process_index, accelerator.num_processes
         stage = prepare(recipe, accelerator.device, cache or out.parent / "cache", preparing, sources, rank, ranks)
@@ -120,20 +125,21 @@ class Loop:
 
     @property
     def result(self) -> nn.Module:
-        """The network that is validated, in float32, and kept: the moving average, where there is one."""
+        """The network that is validated (in float32) and saved: the moving average, if there is one."""
         if self.plain is not None:
             self.plain.load_state_dict(self.network.state_dict())
             return self.plain
         return self.network if self.average is None else self.average
 
     def run(self, stop: Stop) -> dict[str, Any]:
-        """Train to the end, or save and raise Interrupted once ``stop`` is requested."""
+        """Train to the end, or save a checkpoint and raise Interrupted once ``stop`` is requested."""
         recipe = self.recipe
         self.model.train()
         self.began = time.monotonic()
         self.speed.restart(self.start)
         for done, batch in enumerate(self._batches(self.start, recipe.iterations), self.start + 1):
             rate = self._set_rate(done - 1)
+            self.method.advance((done - 1) / recipe.iterations)
             terms = self._step(batch)
             if self.average is not None and recipe.ema is not None:
                 average_weights(self.average, self.network, recipe.ema, done)
@@ -168,7 +174,7 @@ class Loop:
     def _set_rate(self, iteration: int) -> float:
         """Set the learning rate of an iteration, from 0, by the schedule."""
         recipe = self.recipe
-        rate = recipe.optimizer.lr * recipe.schedule.factor(iteration, recipe.iterations)
+        rate = recipe.optimizer.lr * recipe.rate(iteration)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         return rate
@@ -195,7 +201,7 @@ class Loop:
             keep_batch(file, next(self._batches(first - 1, first, ahead=0)), first)
         self.accelerator.wait_for_everyone()  # one that ends takes the others with it
         raise Diverged(
-            f"{what} of iteration {first} is not finite; lower optimizer.lr. Its batch is kept in {file}. "
+            f"{what} of iteration {first} is not finite; lower optimizer.lr. Its batch is saved in {file}. "
             f"{self.run_folder.saved()}"
         )
 
@@ -249,14 +255,14 @@ class Loop:
     def _restore(self, state: dict[str, Any]) -> None:
         if state.get("images", self.stage.data_hash) != self.stage.data_hash:
             raise UserError(
-                f"{self.run_folder.path}: began with other images than {hr_folder(self.recipe.data)} holds now; "
-                "bring those back, or choose another --out"
+                f"{self.run_folder.path}: started with other images than {hr_folder(self.recipe.data)} contains now; "
+                "restore them, or choose another --out"
             )
         before = state.get("teachers", self.teachers)  # older checkpoints have none
         if changed := [name for name, digest in self.teachers.items() if before.get(name) != digest]:
             raise UserError(
-                f"{self.run_folder.path}: began with other weights of {', '.join(changed)} than are found now; "
-                "bring those back, or choose another --out"
+                f"{self.run_folder.path}: started with other weights of {', '.join(changed)} than those present now; "
+                "restore them, or choose another --out"
             )
         self.network.load_state_dict(state["network"])
         self.method.load_state_dict(state["method"])
@@ -308,7 +314,7 @@ class Loop:
             rows = self.log.measured.read()
             card = make_card(self.stage, self.result, values, weights, self.seconds, self.places, rows)
             write_json(folder.path / "card.json", card)
-            self.log.status.update(state="finished")
+            self.log.status.update(state="finished", **measurements(self.log.measured))
             write_json(folder.path / "finished.json", {"iterations": self.recipe.iterations})
         self.accelerator.wait_for_everyone()
         return folder.card()

@@ -1,4 +1,4 @@
-"""What a run has measured so far, read while it is being written."""
+"""The measurements of a run, read while they are being written."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ Curve = tuple[list[int], list[float]]
 """Iterations, and a value at each."""
 
 HELD_OUT_PSNR = "validation PSNR-Y"
-"""What the PSNR of the held-out images is called among the numbers."""
+"""Name of the PSNR of the held-out images in the log."""
 LOOP_NUMBERS = frozenset({"iteration", "iterations", "loss", "lr", "it/s", HELD_OUT_PSNR, "parts", "fall"})
-"""What a row of measurements holds beside the terms of the method: "loss" is their sum, "parts" what they are made of,
-``{term: {part: value}}``."""
+"""Entries of a row other than the terms of the method: "loss" is their sum, "parts" their components, ``{term: {part:
+value}}``."""
 _RECENT = 20
-"""Measurements that the present speed is taken from."""
+"""Number of measurements from which the current speed is computed."""
 
 
 def terms(row: Mapping[str, Any]) -> dict[str, float]:
-    """The method's terms in a row of measurements: every number that is not of the loop's own."""
+    """The terms of the method in a row of measurements."""
     return {name: value for name, value in row.items() if name not in LOOP_NUMBERS}
 
 
 def flat(row: Mapping[str, Any]) -> dict[str, float]:
-    """All numbers of a row by name, parts too."""
+    """All numbers of a row by name, including parts."""
     numbers = {name: value for name, value in row.items() if name != "parts"}
     for parts in row.get("parts", {}).values():
         numbers |= parts
@@ -35,9 +35,9 @@ def flat(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 class Measured:
-    """``metrics.jsonl`` of a run folder; each :meth:`read` takes in only what was added since the last one.
+    """``metrics.jsonl`` of a run folder; each :meth:`read` reads only what has been added.
 
-    A line that is no measurement is left out; one without its end is read when it has it.
+    A line that is not a measurement is skipped; an incomplete line is read once it is complete.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,22 +79,22 @@ class Measured:
         return len(rates) / sum(1 / rate for rate in rates) if rates else None
 
     def parts(self) -> dict[str, str]:
-        """The names that are parts of a term, and that term: a subband, say, is of L_dis."""
+        """The names of parts with their terms: a subband, for instance, belongs to L_dis."""
         return {part: term for row in self.rows for term, parts in row.get("parts", {}).items() for part in parts}
 
     def curves(self, at_most: int = 1000) -> dict[str, Curve]:
-        """Each name's values over the iterations; longer ones as means of equally many neighbours.
+        """The values of each name over the iterations; longer curves as means over groups of neighbours.
 
-        The iteration of a mean is the last that went into it.
+        The iteration of a mean is the last one of its group.
         """
-        found: dict[str, Curve] = {}
+        curves: dict[str, Curve] = {}
         for row in self.rows:
             for name, value in flat(row).items():
                 if name != "iteration":
-                    iterations, values = found.setdefault(name, ([], []))
+                    iterations, values = curves.setdefault(name, ([], []))
                     iterations.append(row["iteration"])
                     values.append(value)
-        return {name: _thinned(curve, at_most) for name, curve in found.items()}
+        return {name: _thinned(curve, at_most) for name, curve in curves.items()}
 
 
 def _row(line: bytes) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Progress of a training run for people: a live bar on a terminal, a line now and then in a log."""
+"""Progress of a training: a live bar on a terminal, occasional lines in a log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mtkd.training.measured import HELD_OUT_PSNR, terms
 
 
 class Silent:
-    """Shows nothing: for programs, and where nobody looks."""
+    """Shows nothing."""
 
     def __enter__(self) -> Silent:
         return self

@@ -1,4 +1,4 @@
-"""Recipes: everything that decides a training run, in one YAML file checked strictly."""
+"""Recipes: all settings of a training run, in one strictly validated YAML file."""
 
 from __future__ import annotations
 
@@ -20,33 +20,41 @@ from mtkd.methods import changed_options, compares_features, runs_teacher
 from mtkd.plugins import Plugin, providers
 from mtkd.resize import Border
 
+Then = Literal["constant", "cosine"]
+"""Learning rate of what is added to a run: constant, that of its end, or a new cosine from the full one."""
+
 OFFICIAL = "official"
-"""What ``data.lr`` says for the LR images that come with a folder of HR images."""
+"""Value of ``data.lr`` for the LR images that come with a folder of HR images."""
 
 
 class Data(Strict):
-    """Training images: a folder of HR images; LR is made from them, or read from ``lr``.
+    """Training images: a folder of HR images. LR images are derived from them, or read from ``lr``.
 
-    What is done with them: :mod:`mtkd.training.dataset`.
+    See :mod:`mtkd.training.dataset`.
     """
 
     train: str
-    """A folder, or the name of one under the data folder (``MTKD_DATA``): in it, in ``train`` or in ``DIV2K``."""
+    """A folder, or its name in the data folder (``MTKD_DATA``), or in ``train`` or ``DIV2K`` in it."""
     lr: str | None = None
-    """A folder, or "official": DIV2K_train_LR_bicubic/X4 beside DIV2K_train_HR, where it is there."""
+    """A folder, or "official": DIV2K_train_LR_bicubic/X4 beside DIV2K_train_HR, if it exists."""
     holdout: int = Field(20, ge=1)
-    """Images held out of training, for validation and every choice."""
+    """Number of images held out of training, for validation and all choices."""
+    held_out: tuple[str, ...] = ()
+    """Their file names, in place of ``holdout`` many spread over all."""
     images: int | None = Field(None, ge=1)
-    """Train on the first so many of the others, in an order that the recipe's seed draws; None: on all of them."""
+    """Number of training images, drawn with the recipe's seed; None: all of them."""
     border: Border = "clamp"
     skip_damaged: bool = False
-    """Leave out images that cannot be read, and name them, instead of stopping."""
+    """Skip unreadable images, with a warning, instead of stopping."""
 
     @model_serializer(mode="wrap")
     def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without ``images`` where all are trained on: recipes and identities are then as before there was the key."""
-        written: dict[str, Any] = handler(self)
-        return {key: value for key, value in written.items() if key != "images" or value is not None}
+        return _without_unset(handler(self), ("images", "held_out"))
+
+
+def _without_unset(written: dict[str, Any], later: tuple[str, ...]) -> dict[str, Any]:
+    """Leave out keys that came ``later`` and are not set: recipes and identities stay what they were before."""
+    return {key: value for key, value in written.items() if key not in later or value not in (None, (), [])}
 
 
 class Optimizer(Strict):
@@ -83,13 +91,30 @@ class Schedule(Strict):
         return notes + ([f"warm-up over {self.warmup:,} iterations (not in the paper)"] if self.warmup else [])
 
     def factor(self, iteration: int, iterations: int) -> float:
-        """What the learning rate is multiplied with at ``iteration`` (0-based): a pure function."""
+        """Factor on the learning rate at ``iteration`` (0-based): a pure function."""
         if iteration < self.warmup:
             return (iteration + 1) / self.warmup
         if self.kind == "step":
             return float(self.gamma ** (iteration // self.every))
         done = (iteration - self.warmup) / max(1, iterations - self.warmup)
         return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+class Longer(Strict):
+    """A run was made longer: it went on ``after`` so many iterations, to the next of them or the recipe's end."""
+
+    after: int = Field(ge=1)
+    rate: Literal["schedule", "constant", "cosine"]
+    """``schedule``: the step schedule goes on, as if it had been meant from the start."""
+
+    def text(self) -> str:
+        """For people."""
+        how = {
+            "schedule": "its step schedule goes on",
+            "constant": "at the constant learning rate of its end",
+            "cosine": "with a new cosine from the full learning rate",
+        }
+        return f"made longer after {self.after:,} iterations: {how[self.rate]}"
 
 
 class MethodChoice(Strict):
@@ -110,7 +135,10 @@ class Recipe(Strict):
     data: Data
     method: MethodChoice
     teachers: tuple[str, ...] = ()
-    """Models whose outputs are learned from: the teachers in order (aggregate), or the target (distill)."""
+    """Models to learn from: the teachers in order (aggregate), or the target (distill)."""
+    init: str | None = None
+    """A model of the same network (``NAME`` or ``NAME@STEP``) or a file whose weights the training begins with; of
+    another scale all but the upsampler."""
     teacher_outputs: Literal["cached", "online"] = "cached"
     self_ensemble: bool = False
     """Average every teacher's output over the 8 orientations of its input (beyond the paper)."""
@@ -123,13 +151,16 @@ class Recipe(Strict):
     ema: float | None = Field(None, gt=0, lt=1)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     compile: bool = False
-    """Let torch compile the network (needs a C++ compiler, or Triton on a GPU): a minute first, then faster steps."""
+    """Compile the network with torch (needs a C++ compiler, or Triton on a GPU): takes a minute, then steps are
+    faster."""
     save_dtype: Literal["float32", "float16"] = "float32"
     log_every: int = Field(50, ge=1)
     checkpoint_every: int = Field(500, ge=1)
     validate_every: int = Field(2_000, ge=1)
     snapshots: tuple[int, ...] = ()
-    """Iterations after which the network is kept as it is, to look at a training afterwards."""
+    """Iterations after which a snapshot of the network is saved."""
+    longer: tuple[Longer, ...] = ()
+    """How the run was made longer, written by ``--resume --set iterations=N``."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
@@ -142,20 +173,40 @@ class Recipe(Strict):
         if (self.stage == "aggregate") != (role == "aggregator"):
             raise UserError(f"stage {self.stage} cannot train '{self.network}', whose role is {role}")
         if self.stage == "pretrain" and self.teachers:
-            raise UserError("stage pretrain has no teachers; use stage distill")
+            raise UserError("stage pretrain takes no teachers; leave them out, or use stage distill")
         if self.stage != "pretrain" and not self.teachers:
-            raise UserError(f"stage {self.stage} needs teachers")
+            raise UserError(f"stage {self.stage} needs teachers; name them under 'teachers'")
+        lengths = [*(part.after for part in self.longer), self.iterations]
+        if lengths != sorted(set(lengths)):
+            raise UserError(f"longer: after {', '.join(map(str, lengths[:-1]))} of {self.iterations} iterations")
         if self.self_ensemble and self.stage != "distill":
-            raise UserError("self_ensemble is for students (stage distill): an aggregator would be run without it")
+            raise UserError("self_ensemble works for students only (stage distill); leave it out")
         if self.self_ensemble and compares_features(self.method.name):
             raise UserError(
-                f"method {self.method.name} compares features, and an average over orientations has none; "
-                "leave self_ensemble out"
+                f"method {self.method.name} compares features, which self_ensemble does not have; leave it out"
             )
         return self
 
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_unset(handler(self), ("init", "longer"))
+
+    def rate(self, iteration: int) -> float:
+        """Factor on the learning rate at ``iteration`` (0-based): the schedule, then that of the added parts."""
+        first = self.longer[0].after if self.longer else self.iterations
+        if iteration < first:
+            return self.schedule.factor(iteration, first)
+        ends = [*(part.after for part in self.longer[1:]), self.iterations]
+        part, end = next((part, end) for part, end in zip(self.longer, ends, strict=True) if iteration < end)
+        if part.rate == "schedule":
+            return self.schedule.factor(iteration, end)
+        if part.rate == "cosine":
+            again = Schedule(kind="cosine", final=self.schedule.final)
+            return again.factor(iteration - part.after, end - part.after)
+        return self.rate(part.after - 1) if self.schedule.kind == "step" else self.schedule.final
+
     def deviations(self) -> list[str]:
-        """Where this run departs from the paper's setting, in sentences for people."""
+        """Differences of this run from the paper's setting, as sentences."""
         paper = {"lr_patch": 64, "batch": 16, "iterations": 250_000}
         notes = list(networks.specs()[self.network].deviations)
         notes += [
@@ -168,6 +219,9 @@ class Recipe(Strict):
             f"{self.method.name}: {option} {value} (default: {usual})"
             for option, (value, usual) in changed_options(self.method.name, self.method.options).items()
         ]
+        if self.init:
+            notes.append(f"begins with the weights of {self.init} (paper: random weights)")
+        notes += [part.text() for part in self.longer]
         if self.ema:
             notes.append(f"exponential moving average of the weights, {self.ema} (not in the paper)")
         if self.precision != "fp32":
@@ -195,7 +249,7 @@ def parse(content: Any, source: str) -> Recipe:
         UserError: unknown key (the nearest is suggested), missing key, or a value of the wrong type or range.
     """
     if not isinstance(content, dict):
-        raise UserError(f"{source}: a recipe is a mapping of keys to values")
+        raise UserError(f"{source}: not a recipe; write a mapping of keys to values")
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:

@@ -1,27 +1,29 @@
-"""What a person asks to be trained: a recipe shortened as a whole, and checked before anything starts."""
+"""Requests for a training: shorten a recipe, and check it before it starts."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from PIL import Image, UnidentifiedImageError
 
 from mtkd import networks, zoo
 from mtkd.errors import UserError
+from mtkd.images import image_size
 from mtkd.methods import create
 from mtkd.training.dataset import Dataset
+from mtkd.training.initial import initial
 from mtkd.training.recipe import Recipe, parse
 
 
 def shortened(recipe: Recipe, iterations: int) -> Recipe:
-    """The same training in fewer steps.
+    """The same training with fewer steps.
 
-    What the recipe does every so many steps, or after or over so many, shrinks in proportion: warm-up, schedule,
-    moving average, snapshots, log, validation, checkpoint. (Log at most 500 times, validate and save at most 20.)
-    With more steps than the recipe's nothing but their number changes.
+    All intervals of the recipe shrink in proportion: warm-up, schedule, moving average, snapshots, log, validation,
+    checkpoint (at most 500 log entries, 20 validations and 20 checkpoints). With more steps than in the recipe, only
+    their number changes.
     """
     content: dict[str, Any] = recipe.model_dump(mode="json") | {"iterations": iterations}
+    content.pop("longer", None)
     ratio = iterations / recipe.iterations
     if ratio >= 1:
         return parse(content, recipe.name)
@@ -42,30 +44,28 @@ def shortened(recipe: Recipe, iterations: int) -> Recipe:
 
 
 def check(recipe: Recipe) -> None:
-    """Find what would stop a training from starting, without reading images or weights.
+    """Check that a training can start, without reading images or weights.
 
     Raises:
-        UserError: a model of that name exists, an unknown network to learn from, options that the method does not
-            have, no such folder, too few images, or one that is smaller than the patch.
+        UserError: a model of that name exists, an unknown network to learn from or to begin with, options that the
+            method does not have, no such folder, too few images, or one that is smaller than the patch.
     """
     for model in zoo.models():
         if (model.name, model.scale) == (recipe.name, recipe.scale):
-            kind = "bundled model" if model.bundled else "model of yours"
+            kind = "bundled model" if model.bundled else "imported model"
             raise UserError(f"{recipe.name} is a {kind} for scale {recipe.scale}; choose another name")
     with torch.device("meta"):
         network = networks.build(recipe.network, recipe.scale, recipe.teachers)
         teachers = {name: _teacher(name, recipe) for name in recipe.teachers}
         side = recipe.scale * recipe.lr_patch
         create(recipe.method.name, recipe.method.options, recipe.teachers, network, teachers, side)
+    if recipe.init:
+        initial(recipe)
     dataset = Dataset(recipe.data, recipe.scale)
     train_files, held_files = dataset.split()
     for files in (dataset.drawn(train_files, recipe.seed), held_files):
         for path in files:
-            try:
-                with Image.open(path) as image:
-                    side = min(image.size) // recipe.scale
-            except (OSError, UnidentifiedImageError) as error:
-                raise UserError(f"{path}: not an image that can be read; remove it") from error
+            side = min(image_size(path)) // recipe.scale
             if side < recipe.lr_patch:
                 raise UserError(
                     f"{path}: its shorter side is {side} pixels at 1/{recipe.scale}, smaller than the LR patch of "
@@ -79,5 +79,5 @@ def _teacher(name: str, recipe: Recipe) -> torch.nn.Module:
     try:
         return zoo.find(name, recipe.scale).build()
     except UserError as error:
-        raise UserError(f"learns from {name}, which is not there for ×{recipe.scale}: train it first, or name others "
+        raise UserError(f"teacher {name} is missing for ×{recipe.scale}; train it first, or name other teachers "
                         f"(teachers: [...]). {error}") from error  # fmt: skip

@@ -1,8 +1,8 @@
-"""What the folders of runs tell: which there are, how each is, what it has measured and said.
+"""The state of runs, read from their folders: status, measurements and log.
 
-The folders lie in ``runs`` of :func:`mtkd.home.home`. Beside what ``mtkd train`` writes (see
-:mod:`mtkd.training.checkpoint`) a folder holds ``start.yaml``, the recipe as it was asked for, and ``log.txt``, what
-the process says. How a run is, ``status.json`` says (:mod:`mtkd.training.status`); whether its process lives, its lock.
+The folders are in ``runs`` of :func:`mtkd.home.home`. In addition to what ``mtkd train`` writes (see
+:mod:`mtkd.training.checkpoint`), a folder contains ``start.yaml``, the requested recipe, and ``log.txt``, the output of
+the process. ``status.json`` holds the state (:mod:`mtkd.training.status`); the lock shows whether the process is alive.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _known: dict[Path, Measured] = {}
 
 @dataclass(frozen=True)
 class Run:
-    """One run as its folder tells it.
+    """The state of one run.
 
     Attributes:
-        state: "unavailable" where a plugin that it was trained with is not loaded.
+        state: "unavailable" if a plugin that it needs is not loaded.
         note: what is being prepared, or why it failed or cannot be read.
-        recipe: None where it cannot be read.
-        device: where the process trains or trained last, "cpu", "cuda", "cuda:1", ...
-        started: when the process began, seconds of the epoch.
-        iteration: the last that was measured.
-        psnr: of the held-out images, dB, newest.
-        speed: iterations a second, lately.
-        seconds: since the process started; of a finished run, the time that the training took.
+        recipe: None if it cannot be read.
+        device: last device of the training: "cpu", "cuda", "cuda:1", ...
+        started: start of the process, in seconds since the epoch.
+        iteration: the last measured iteration.
+        psnr: latest PSNR of the held-out images, in dB.
+        speed: current iterations per second.
+        seconds: time since the process started; for a finished run, duration of the training.
     """
 
     folder: Path
@@ -64,27 +64,27 @@ class Run:
 
     @property
     def active(self) -> bool:
-        """A process works on it."""
+        """Whether a process trains it."""
         return self.state in ("preparing", "running")
 
     @property
     def iterations(self) -> int:
-        """Of the whole training."""
+        """Number of iterations of the whole training."""
         return self.recipe.iterations if self.recipe else 0
 
     @property
     def seconds_left(self) -> float | None:
-        """At the present speed, without validation; None while nothing is trained."""
+        """Estimated from the current speed, without validation; None while nothing is trained."""
         if self.state != "running" or not self.speed:
             return None
         return (self.iterations - self.iteration) / self.speed
 
 
 def runs() -> list[Run]:
-    """All runs, the one that was started last first."""
+    """All runs, latest start first."""
     folder = runs_folder()
-    found = [read_run(path) for path in folder.iterdir() if recipe_file(path)] if folder.is_dir() else []
-    return sorted(found, key=lambda run: (-run.started, run.name))
+    states = [read_run(path) for path in folder.iterdir() if recipe_file(path)] if folder.is_dir() else []
+    return sorted(states, key=lambda run: (-run.started, run.name))
 
 
 def find(name: str) -> Run:
@@ -100,25 +100,25 @@ def find(name: str) -> Run:
 
 
 def measured(folder: Path) -> Measured:
-    """What a run has measured, up to now."""
-    found = _known.setdefault(folder, Measured(folder))
-    found.read()
-    return found
+    """The measurements of a run so far."""
+    measurements = _known.setdefault(folder, Measured(folder))
+    measurements.read()
+    return measurements
 
 
 def forget(folder: Path) -> None:
-    """Keep nothing of what was read of a run: its folder goes."""
+    """Drop cached data of a run whose folder is removed."""
     _known.pop(folder, None)
 
 
 def newest_sample(folder: Path) -> Path | None:
-    """The last picture of one held-out image: LR, the network's output and the ground truth side by side."""
-    found = [path for path in folder.glob("samples/*.png") if path.stem.isdecimal()]
-    return max(found, key=lambda path: int(path.stem), default=None)
+    """The latest sample of a held-out image: LR, output and ground truth side by side."""
+    samples = [path for path in folder.glob("samples/*.png") if path.stem.isdecimal()]
+    return max(samples, key=lambda path: int(path.stem), default=None)
 
 
 def log(folder: Path) -> list[str]:
-    """The last lines of what the process has said since it was started."""
+    """The last lines of the output of the process."""
     path = folder / "log.txt"
     if not path.is_file():
         return []
@@ -140,31 +140,31 @@ def read_run(folder: Path) -> Run:
     path = recipe_file(folder) or folder
     changed = path.stat().st_mtime
     started = status.started or changed
-    known: dict[str, Any] = {"device": status.device, "started": started, "psnr": status.psnr}
+    fields: dict[str, Any] = {"device": status.device, "started": started, "psnr": status.psnr}
     try:
-        known["recipe"] = _read(path, changed)
+        fields["recipe"] = _read(path, changed)
     except UserError as error:
         names = {plugin.name for plugin in loaded()}
         if missing := [plugin for plugin in status.plugins if plugin not in names]:
             options = " ".join(f"--plugin {plugin}" for plugin in missing)
             note = f"trained with {', '.join(missing)}; load it with mtkd {options}"
-            return Run(folder, "unavailable", note, **known)
-        return Run(folder, "damaged", str(error), **known)
-    known |= {"iteration": status.iteration, "speed": status.speed}
+            return Run(folder, "unavailable", note, **fields)
+        return Run(folder, "damaged", str(error), **fields)
+    fields |= {"iteration": status.iteration, "speed": status.speed}
     if status.state == "finished":
-        known |= {"iteration": known["recipe"].iterations, "seconds": status.seconds}
-        return Run(folder, "finished", status.note, **known)
+        fields |= {"iteration": fields["recipe"].iterations, "seconds": status.seconds}
+        return Run(folder, "finished", status.note, **fields)
     if alive:
         state: State = status.state if status.active else "running"  # its last lines are still to come
-        return Run(folder, state, status.note, **known | {"seconds": time.time() - started})
+        return Run(folder, state, status.note, **fields | {"seconds": time.time() - started})
     if not status.active:
-        return Run(folder, status.state, status.note, **known)
+        return Run(folder, status.state, status.note, **fields)
     reason = _last_line(folder) if status.state == "preparing" else ""  # killed, or it never came to write its status
-    return Run(folder, "stopped", reason, **known)
+    return Run(folder, "stopped", reason, **fields)
 
 
 def recipe_file(folder: Path) -> Path | None:
-    """As the training began with it, else as it was asked for; None: the folder holds no run."""
+    """The recipe of the training, else the requested one; None if the folder contains no run."""
     return next((path for name in ("recipe.yaml", "start.yaml") if (path := folder / name).is_file()), None)
 
 
@@ -174,7 +174,7 @@ def _read(path: Path, changed: float) -> Recipe:
 
 
 def process_of(folder: Path) -> psutil.Process | None:
-    """The living process that was started for a folder: by its number, and by what it was told to do."""
+    """The live process that was started for a folder, identified by its number and command line."""
     status = written_status(folder)
     if status is None or status.host != here()["host"]:
         return None

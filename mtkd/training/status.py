@@ -1,4 +1,4 @@
-"""``status.json`` of a run folder: what the process that trains says of itself, for whoever looks from outside."""
+"""``status.json`` of a run folder: the state of the training process, for other programs."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from mtkd.zoo.model import read_card
 
 FILE = "status.json"
 SECONDS = 1.0
-"""Between two writings while nothing but numbers changes."""
+"""Minimum time between two writes while only numbers change."""
 
 
 class Status(BaseModel):
-    """The newest state of a run.
+    """The latest state of a run.
 
     Attributes:
         note: what is being prepared, why it failed, or how far the held-out PSNR has fallen.
-        started: when the process began, seconds of the epoch.
-        device: what it was told to train on, "cuda:1"; "" where it chose itself.
-        log_from: where in ``log.txt`` the output of this process begins.
-        iteration: the last that was measured, or saved.
-        speed: iterations a second, lately.
-        psnr: of the held-out images, dB, newest.
-        seconds: that training has taken, over all processes, up to the last checkpoint.
+        started: start of the process, in seconds since the epoch.
+        device: requested device, "cuda:1"; "" if none was requested.
+        log_from: offset in ``log.txt`` at which the output of this process begins.
+        iteration: the last iteration that was measured or saved.
+        speed: current iterations per second.
+        psnr: latest PSNR of the held-out images, in dB.
+        seconds: duration of the training up to the last checkpoint, over all processes.
         plugins: files or modules that declare its network, method or loss.
     """
 
@@ -57,7 +57,7 @@ class Status(BaseModel):
 
     @property
     def active(self) -> bool:
-        """A process works on the run, unless it was killed."""
+        """Whether a process trains the run, unless it was killed."""
         return self.state in ("preparing", "running")
 
 
@@ -67,7 +67,7 @@ def here() -> dict[str, Any]:
 
 
 def written_status(folder: Path) -> Status | None:
-    """What ``status.json`` says; None where there is none, or a damaged one."""
+    """The content of ``status.json``; None if it is missing or damaged."""
     try:
         return Status.model_validate_json((folder / FILE).read_bytes())
     except (OSError, ValueError):
@@ -75,7 +75,7 @@ def written_status(folder: Path) -> Status | None:
 
 
 def read_status(folder: Path) -> Status:
-    """What a run's process has said last; of runs of before, what their other files tell.
+    """The last status of a run; for older runs, derived from their other files.
 
     Raises:
         UserError: the run is finished and its card cannot be read.
@@ -93,7 +93,7 @@ def read_status(folder: Path) -> Status:
 
 
 def measurements(measured: Measured) -> dict[str, Any]:
-    """The fields that a run's measurements tell."""
+    """The fields that follow from the measurements of a run."""
     rows = measured.read()
     return {
         "note": _fall(falls(rows)),
@@ -104,14 +104,14 @@ def measurements(measured: Measured) -> dict[str, Any]:
 
 
 class StatusFile:
-    """The status of a run that this process trains; on the disk it is at most :data:`SECONDS` old."""
+    """The status of a run that this process trains; the file is at most :data:`SECONDS` old."""
 
     def __init__(self, folder: Path, writes: bool = True) -> None:
         self.path, self.writes = folder / FILE, writes
         self.status, self._written = Status(), 0.0
 
     def update(self, **changes: Any) -> None:
-        """Change some fields; another state is written at once."""
+        """Change some fields; a change of the state is written at once."""
         same = changes.get("state", self.status.state) == self.status.state
         self.status = self.status.model_copy(update=changes)
         if not same or time.monotonic() - self._written > SECONDS:
@@ -126,9 +126,9 @@ class StatusFile:
 
 @contextmanager
 def status_of(folder: Path, iterations: int, plugins: Sequence[str], writes: bool = True) -> Iterator[StatusFile]:
-    """The status of a run while this process prepares and trains it; a failure is written too.
+    """Maintain the status of a run while this process prepares and trains it, failures included.
 
-    Device and place in the log stay those that :func:`mtkd.training.jobs.start` has written.
+    Device and log offset stay as written by :func:`mtkd.training.jobs.start`.
     """
     file = StatusFile(folder, writes)
     begun = here() | {"state": "preparing", "note": "", "iterations": iterations, "plugins": tuple(plugins)}

@@ -1,4 +1,4 @@
-"""Stopping after a step: signals are taken note of, and what was done is saved before the process ends."""
+"""Stop after a step: signals are recorded, and a checkpoint is saved before the process ends."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Stop:
 
 
 _open: list[Stop] = []
-"""Those that are in one another now, the innermost last."""
+"""The nested requests, innermost last."""
 
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """SIGINT and SIGTERM request a stop instead of ending the process (they reach its main thread only).
+    """SIGINT and SIGTERM request a stop instead of ending the process (in its main thread only).
 
-    Within another one, it hands its request on when it ends: a run that was in its last iteration is finished, and what
-    stands around it stops.
+    If nested, it passes its request on to the outer one when it ends: a run in its last iteration is finished before
+    the outer loop stops.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""Trained models: the bundled mini zoo, and those that a user trained or brought."""
+"""Trained models: the bundled zoo, and models that the user trained, imported or fetched."""
 
 from mtkd.zoo.catalogue import Catalogue, find, load, models
 from mtkd.zoo.model import Model

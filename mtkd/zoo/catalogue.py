@@ -1,22 +1,22 @@
-"""The catalogue: every trained model that can be named, where its weights lie, and what is known of it.
+"""The catalogue of trained models: names, weights files and cards.
 
-Models are looked up in the folders that the caller names, then in those of ``MTKD_ZOO`` (separated like ``PATH``), then
-in ``models`` and ``runs`` of :func:`mtkd.home.home`, then in the bundled zoo, then in the folders that ``mtkd matrix``
-keeps in those runs. A folder is a run folder with
-``model.safetensors`` and ``card.json``, or holds run folders, or ``NAME_xS.safetensors`` files with ``NAME_xS.json``
-cards. What cannot be read, weights or card, is left out with a warning, but for the caller's folders, where it is an
-error: one file of a user's must not take the others away. A model may have been kept on its way, in ``snapshots``
-beside its weights; it is then named ``NAME@STEP``.
+Models are looked up in the folders given by the caller, then in those of ``MTKD_ZOO`` (separated as in ``PATH``), in
+``models`` and ``runs`` of :func:`mtkd.home.home`, in the bundled zoo, and in the plan folders that ``mtkd matrix``
+keeps in ``runs``. A folder is a run folder with ``model.safetensors`` and ``card.json``, or contains run folders, or
+``NAME_xS.safetensors`` files with ``NAME_xS.json`` cards. Weights or cards that cannot be read are skipped with a
+warning; in the caller's folders they are an error. Snapshots of a training, in ``snapshots`` beside the weights, are
+named ``NAME@STEP``.
 
-What a model is (name, network, method, scale, step, role) its header and card say, never its file's name. Both are
-read once, and again where a file has changed. Listing the bundled models needs no torch.
+Name, network, method, scale, step and role of a model come from its header and card, never from the file name. Both are
+read once, and again if the file has changed. Listing the bundled models does not import torch.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from contextlib import suppress
+from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
@@ -40,23 +40,23 @@ class _Look(NamedTuple):
     """By name and scale."""
     unreadable: dict[Path, UserError]
     hidden: dict[str, UserError]
-    """By ``NAME_xS``, or the run folder's name: why a model is missing that comes before all its namesakes."""
+    """By ``NAME_xS`` or name of the run folder: why a model that has priority over all of its name is missing."""
 
 
 class Catalogue:
-    """The models of some folders, by name and scale; of namesakes the first in the order of the folders counts.
+    """The models of several folders by name and scale; of models with the same name, the first folder wins.
 
-    Every look sees the folders as they are, but only files that have changed are read again. Threads may share one.
+    Every access sees the current state of the folders, but reads only files that have changed. Thread-safe.
     """
 
     def __init__(self, folders: Sequence[Path], strict: Sequence[Path] = ()) -> None:
-        """``strict`` are those of the ``folders`` in which a file that cannot be read is an error."""
+        """``strict``: those of the ``folders`` in which an unreadable file is an error."""
         self.folders, self.strict = tuple(folders), frozenset(strict)
         self._lock = Lock()
         self._paths: frozenset[Path] = frozenset()
 
     def models(self, scale: int | None = None) -> list[Model]:
-        """All models that can be read (of one scale), teachers first, then aggregators, then students.
+        """All readable models (of one scale): teachers, then aggregators, then students.
 
         Raises:
             UserError: a file in one of the ``strict`` folders cannot be read.
@@ -66,15 +66,15 @@ class Catalogue:
 
     @property
     def unreadable(self) -> dict[Path, UserError]:
-        """The files that are left out, and why."""
+        """The skipped files, with the reason."""
         return self._look().unreadable
 
     def find(self, name: str, scale: int) -> Model:
-        """One model by name and scale, or one on its way (``NAME@STEP``).
+        """One model by name and scale; ``NAME@STEP`` is a snapshot.
 
         Raises:
-            UserError: unknown name or step (the nearest is suggested), a scale it was not trained for, or a file of
-                that name that cannot be read.
+            UserError: unknown name or step (the nearest is suggested), a scale that it was not trained for, or an
+                unreadable file of that name.
         """
         if "@" in name:
             of, step = split_snapshot(name)
@@ -122,8 +122,8 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _check_network(model: Model) -> None:
-    """Refuse a file of a network that is not declared; the bundled ones are, and looking them up needs torch."""
-    if model.bundled:
+    """Refuse a file of a network that is not declared; those of the bundled models are, and looking up needs torch."""
+    if model.bundled or _kind(model) in _bundled_kinds(BUNDLED):
         return
     from mtkd import networks
 
@@ -132,9 +132,23 @@ def _check_network(model: Model) -> None:
     if spec is None and model.network != COMMUNITY:
         raise _unknown_network(model, list(specs))
     if spec and model.scale not in spec.scales:
-        raise UserError(f"{model.path}: network '{model.network}' does not come in scale {model.scale}")
+        raise UserError(f"{model.path}: network '{model.network}' does not support scale {model.scale}")
     if model.header.teachers and (spec is None or spec.role != "aggregator"):
-        raise UserError(f"{model.path}: names teachers, but '{model.network}' is no aggregator")
+        raise UserError(f"{model.path}: names teachers, but '{model.network}' is not an aggregator")
+
+
+def _kind(model: Model) -> tuple[str, int, bool]:
+    return model.network, model.scale, bool(model.header.teachers)
+
+
+@cache
+def _bundled_kinds(folder: Path) -> frozenset[tuple[str, int, bool]]:
+    """What the readable models of the bundled zoo are."""
+    kinds = set()
+    for path in _files(folder):
+        with suppress(UserError):
+            kinds.add(_kind(READER.model(path, bundled=True)))
+    return frozenset(kinds)
 
 
 def _unknown_network(model: Model, known: Sequence[str]) -> UserError:
@@ -143,7 +157,7 @@ def _unknown_network(model: Model, known: Sequence[str]) -> UserError:
     if not files:
         return UserError(f"{model.path}: {unknown_name('network', model.network, known)}")
     options = " ".join(f"--plugin {file}" for file in files)
-    return UserError(f"{model.path}: was trained with the plugin {', '.join(files)}: load it, mtkd {options} ...")
+    return UserError(f"{model.path}: was trained with the plugin {', '.join(files)}; load it with mtkd {options} ...")
 
 
 def _missing(name: str, scale: int, known: Sequence[tuple[str, int]]) -> UserError:
@@ -152,7 +166,7 @@ def _missing(name: str, scale: int, known: Sequence[tuple[str, int]]) -> UserErr
 
     if name in published.names():
         return UserError(
-            f"the published weights of {name} x{scale} are not here: mtkd models fetch {name} --scale {scale}"
+            f"the published weights of {name} x{scale} are not installed; run mtkd models fetch {name} --scale {scale}"
         )
     if scales := sorted(of for other, of in known if other == name):
         return UserError(f"model '{name}' is trained for scale {', '.join(map(str, scales))}, not {scale}")
@@ -160,8 +174,8 @@ def _missing(name: str, scale: int, known: Sequence[tuple[str, int]]) -> UserErr
 
 
 def folders(sources: Sequence[Path] = ()) -> list[Path]:
-    """Where models are looked up, first match wins: ``sources``, MTKD_ZOO, the user's own, the bundled zoo, then the
-    runs of the user's plans, which never take the place of a bundled model."""
+    """Where models are looked up (the first match wins): ``sources``, MTKD_ZOO, the user's models and runs, the bundled
+    zoo, and the runs of the user's plans, which never replace a bundled model."""
     named = [Path(p) for p in os.environ.get("MTKD_ZOO", "").split(os.pathsep) if p]
     return [*sources, *named, home() / "models", home() / "runs", BUNDLED, *plan_folders()]
 
@@ -177,21 +191,21 @@ def _shared(places: tuple[Path, ...], strict: tuple[Path, ...]) -> Catalogue:
 
 
 def catalogue(sources: Sequence[Path] = ()) -> Catalogue:
-    """The catalogue of the default folders, the same one for all; with ``sources`` before them, which are strict."""
+    """The shared catalogue of the default folders; ``sources`` come before them and are strict."""
     return _shared(tuple(folders(sources)), tuple(sources))
 
 
 def models(scale: int | None = None, sources: Sequence[Path] = ()) -> list[Model]:
-    """All trained models that can be read; see :meth:`Catalogue.models`.
+    """All readable models; see :meth:`Catalogue.models`.
 
     Raises:
-        UserError: a file in one of the ``sources`` that cannot be read.
+        UserError: an unreadable file in one of the ``sources``.
     """
     return catalogue(sources).models(scale)
 
 
 def find(name: str, scale: int, sources: Sequence[Path] = ()) -> Model:
-    """One model by name and scale, or one on its way (``NAME@STEP``); ``sources`` are folders looked up first.
+    """One model by name and scale; ``NAME@STEP`` is a snapshot. ``sources`` are folders to search first.
 
     Raises:
         UserError: as :meth:`Catalogue.find`.
@@ -200,10 +214,10 @@ def find(name: str, scale: int, sources: Sequence[Path] = ()) -> Model:
 
 
 def load(name: str, scale: int, device: str | torch.device = "cpu", sources: Sequence[Path] = ()) -> nn.Module:
-    """A trained model that maps an LR image (N, 3, h, w) in [0, 1] to (N, 3, scale h, scale w).
+    """Load a trained model, which maps LR images (N, 3, h, w) in [0, 1] to (N, 3, scale h, scale w).
 
-    It is in eval mode and frozen; ``sources`` are folders looked up first. An aggregator comes together with its
-    teachers as a :class:`~mtkd.networks.aggregator.MultiTeacher`; ``bicubic`` is the interpolation.
+    The model is in eval mode and frozen; ``sources`` are folders to search first. An aggregator is loaded together with
+    its teachers, as a :class:`~mtkd.networks.aggregator.MultiTeacher`; ``bicubic`` is the interpolation.
 
     Raises:
         UserError: unknown name or scale, unreadable or mismatching weights.

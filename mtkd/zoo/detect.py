@@ -1,12 +1,11 @@
-"""Which network, and at which scale, a weights file from elsewhere holds; nothing in the file is executed."""
+"""Detect the network and scale of a checkpoint. No code in the file is executed."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +15,40 @@ from torch import Tensor
 
 from mtkd import networks
 from mtkd.errors import UserError, unknown_name
-from mtkd.networks.common import DIV2K_MEAN
-from mtkd.networks.convert import constants, is_converted, to_basicsr
-from mtkd.zoo import catalogue, community
-from mtkd.zoo.checkpoints import read_state
-from mtkd.zoo.headers import Header, read_header
+from mtkd.networks.convert import constants, is_converted
+from mtkd.zoo import architectures, catalogue, community, contents
+from mtkd.zoo.checkpoints import check_size, is_safetensors, read_content, read_state
+from mtkd.zoo.contents import Part
+from mtkd.zoo.fitting import Fit, NoFit, candidates, differences, few, fitting, marks, shapes_of
+from mtkd.zoo.headers import Header, frozen, read_header
 from mtkd.zoo.model import Model
 
-SHOWN = 3
-"""Differing weights that an error names."""
+OTHERS = {
+    b"version https://git-lfs": "a pointer of Git LFS, not the weights; `git lfs pull` fetches those",
+    b"<!doctype html": "a web page, not weights; download the file itself",
+    b"<html": "a web page, not weights; download the file itself",
+    b"\x89hdf": "an HDF5 file (Keras, MATLAB); give weights of PyTorch",
+    b"gguf": "a GGUF file; give weights of PyTorch",
+    b"\x08\x07\x12\x07pytorch": "an ONNX graph; give the weights that it was made from",
+}
+"""Beginnings, in lower case, of what people take for weights."""
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a weights file holds.
+    """The content of a checkpoint.
 
     Attributes:
-        header: the network and scale that it fits, and a name made of the file's.
+        header: network, scale, and a name derived from the file name.
         state: the weights under the names used here.
         family: the architecture, for people.
-        parameters: as Table 1 counts them.
-        form: whose names the file uses.
-        dropped: its keys that are no weights (constants of the original programs).
-        notes: what the file does not say and is taken as published, in sentences.
-        card: the card that lies beside a file of this project.
+        parameters: parameter count, as in Table 1.
+        form: naming scheme of the keys.
+        dropped: keys that are not weights (constants of the original code).
+        notes: what was chosen of the file, and assumptions about what it does not contain, in sentences.
+        card: the card beside a file of this project.
+        key, keys: where in the file the weights are, and all the places that have some.
+        untold: options of the network that weights do not tell, with the values that are taken.
     """
 
     path: Path
@@ -51,10 +60,14 @@ class Found:
     dropped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     card: Mapping[str, Any] = field(default_factory=dict)
+    key: str | None = None
+    keys: tuple[str, ...] = ()
+    untold: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def role(self) -> str:
-        """``teacher``, ``aggregator`` or ``student``: the network's in Table 1; of other architectures teacher."""
+        """``teacher``, ``aggregator`` or ``student``, as the network is declared; ``teacher`` for other
+        architectures."""
         network = self.header.network
         return "teacher" if network == community.NETWORK else networks.specs()[network].role
 
@@ -64,35 +77,47 @@ def _counted(header: Header, path: Path) -> int:
 
 
 def reserved() -> tuple[str, ...]:
-    """Names that mean something else beside models."""
+    """Names that a model cannot have, since they have another meaning."""
     return (*networks.baselines(), "LR")
 
 
-def candidates() -> list[str]:
-    """The networks that a file from elsewhere may hold."""
-    return [name for name, spec in networks.specs().items() if spec.weights and spec.inputs == "lr"]
+def inspect(
+    path: Path,
+    network: str | None = None,
+    scale: int | None = None,
+    key: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Found:
+    """Find the network and scale that the weights of a file match exactly, in names and shapes.
 
+    For a file of this project, the header decides. Otherwise the weights may lie at any depth and under any prefix
+    (:mod:`mtkd.zoo.contents`). Published networks are preferred over the mini ones, and those over networks of
+    their families of any other size. No code in the file is executed.
 
-def inspect(path: Path, network: str | None = None, scale: int | None = None) -> Found:
-    """Which network and scale the weights of a file fit, exactly, name by name and shape by shape.
-
-    A file of this project is what its header says. ``network`` and ``scale`` leave only that choice; without them the
-    published networks come before the minis. Nothing in the file is executed.
+    Args:
+        network, scale: restrict the search.
+        key: where in the file the weights are; by default an average (EMA), else the first that fit.
+        options: of the network, which shapes do not tell (``res_scale``, ``value_range``, ``mean``, ``image_skip``), in
+            place of the usual values.
 
     Raises:
-        UserError: no readable weights, of none of the networks (the nearest and its differences are named), or not
-            of the chosen one; centred on another mean colour than the networks here.
+        UserError: no readable weights, weights of no known network or of another one than chosen (the nearest one and
+            the differences are listed, or what they look like), or weights for another mean colour.
     """
     _check_kind(path)
     if network is not None and network not in candidates():
         raise unknown_name("network", network, candidates())
     if header := _own_header(path):
-        found = _as_it_says(path, header)
+        if key is not None or options:
+            raise UserError(f"{path}: written by MTKD, its header says what it is; leave out --key and --set")
+        result = _as_it_says(path, header)
     else:
-        found = _fitting(path, _without_prefix(read_state(path)), network, scale)
-    if (network or found.header.network, scale or found.header.scale) != (found.header.network, found.header.scale):
-        raise UserError(f"{path}: says that it is {found.header.network} x{found.header.scale}; choose that")
-    return found
+        result = _of_others(path, network, scale, key, options or {})
+    if (network or result.header.network, scale or result.header.scale) != (result.header.network, result.header.scale):
+        raise UserError(
+            f"{path}: a checkpoint of {result.header.network} x{result.header.scale}; choose that network and scale"
+        )
+    return result
 
 
 def suggested_name(text: str) -> str:
@@ -109,20 +134,23 @@ def _check_kind(path: Path) -> None:
         if path.is_dir():
             raise UserError(f"{path}: a folder; give the weights file in it")
         with path.open("rb") as file:
-            start = file.read(1)
+            start = file.read(512)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if not start:
         raise UserError(f"{path}: an empty file")
-    if path.suffix != ".safetensors" and start not in (b"P", b"\x80"):  # zip, pickle
-        raise UserError(f"{path}: not a weights file (a safetensors file must be called .safetensors)")
+    for beginning, what in OTHERS.items():
+        if start.lstrip().lower().startswith(beginning):
+            raise UserError(f"{path}: {what}")
+    if not is_safetensors(path) and not start.startswith((b"PK", b"\x80")):  # zip, pickle
+        raise UserError(f"{path}: not a supported checkpoint; give a .safetensors, .pth, .pt or .ckpt file")
 
 
 def _own_header(path: Path) -> Header | None:
     """The header of a file that this project wrote; a file that cannot be read is left to ``read_state``."""
-    if path.suffix == ".safetensors":
+    if is_safetensors(path):
         with contextlib.suppress(SafetensorError, OSError), safe_open(path, framework="pt") as file:
             if (file.metadata() or {}).get("format", "").startswith("mtkd/"):
                 return read_header(path)
@@ -132,150 +160,99 @@ def _own_header(path: Path) -> Header | None:
 def _as_it_says(path: Path, header: Header) -> Found:
     state = read_state(path)
     if header.network == community.NETWORK:
-        return _of_the_community(path, state, "brought by another installation of this project")
+        part = Part((), "", state)
+        return _of_the_community(path, part, "a community model imported by another installation")
     if header.network not in networks.specs():
         raise UserError(f"{path}: {unknown_name('network', header.network, networks.specs())}")
-    shapes = _shapes_of(Model(header, path, False).skeleton().state_dict())
-    if problems := _differences(shapes, _shapes_of(state)):
-        raise UserError(f"{path}: says that it is {header.network} x{header.scale}, but {_first(problems)}")
-    named = Header(suggested_name(header.name), header.network, header.scale, header.teachers)
+    shapes = shapes_of(Model(header, path, False).skeleton().state_dict())
+    if problems := differences(shapes, shapes_of(state)):
+        raise UserError(f"{path}: its header says {header.network} x{header.scale}, but {few(problems)}")
+    named = replace(header, name=suggested_name(header.name))
     title = networks.specs()[header.network].title
-    form, card = "this project's, with a header", Model(header, path, False).card
+    form, card = "MTKD safetensors, with a header", Model(header, path, False).card
     return Found(path, named, state, title, _counted(header, path), form, card=card)
 
 
-def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Without the ``module.`` that PyTorch's DataParallel puts before every key."""
-    if all(key.startswith("module.") for key in state):
-        return {key.removeprefix("module."): value for key, value in state.items()}
-    return state
+def _of_others(
+    path: Path, network: str | None, scale: int | None, key: str | None, options: Mapping[str, Any]
+) -> Found:
+    """The first part of a file that a network fits; averages come first."""
+    every = [part for part in contents.parts(read_content(path), (*marks(), *architectures.MARKS)) if part.state]
+    if not every:
+        raise UserError(f"{path}: contains no state dict of tensors")
+    parts = contents.chosen(every, key, path) if key is not None else every
+    problems: list[UserError] = []
+    for part in parts:
+        check_size(path, part.state)
+        try:
+            return _found(path, part, fitting(part.state, network, scale, options), every)
+        except UserError as error:
+            problems.append(error)
+    for problem in problems:
+        if network or not isinstance(problem, NoFit):
+            raise UserError(f"{path}: {problem}") from problem
+    named = next((part for part in parts if architectures.looks_like(part.state)), parts[0])
+    return _of_the_community(path, named, str(problems[parts.index(named)]), every)
 
 
-def _fitting(path: Path, state: dict[str, Tensor], network: str | None, scale: int | None) -> Found:
-    converted: dict[str, dict[str, Tensor]] = {}
-    for family, name in _families().items():
-        with contextlib.suppress(UserError):  # two of its keys mean the same weight there: not of this family
-            converted[family] = to_basicsr(state, name)
-    family = max(converted, key=lambda f: _likeness(converted[f], f))
-    problems = {
-        (name, of): _differences(_shapes(name, of), _shapes_of(converted[family]))
-        for name in candidates()
-        for of in networks.specs()[name].scales
-        if name == network or networks.specs()[name].family == family
-    }
-    keys = converted[family].keys()
+def _check_values(state: Mapping[str, Tensor]) -> None:
+    """
+    Raises:
+        UserError: weights that no network can compute with.
+    """
+    for key, value in state.items():
+        if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.element_size() == 1:
+            kind = str(value.dtype).removeprefix("torch.")
+            sort = "" if value.layout == torch.strided else " of a sparse kind"
+            raise UserError(f"{key} holds {kind} numbers{sort}; save the weights as plain float numbers")
+        if not bool(torch.isfinite(value.float()).all()):
+            raise UserError(f"{key} holds values that are not finite; the training has diverged, take an earlier file")
 
-    def distance(choice: tuple[str, int]) -> tuple[int, int, bool]:
-        network, scale = choice
-        return (
-            len(problems[choice]),
-            len(_shapes(network, scale).keys() ^ keys),
-            networks.specs()[network].size == "mini",
-        )
 
-    order = sorted(problems, key=distance)
-    chosen = [c for c in order if c[0] == (network or c[0]) and c[1] == (scale or c[1])]
-    if not chosen:
-        raise UserError(f"{path}: {network or 'no network'} does not come in scale {scale}")
-    best = chosen[0]
-    if problems[best]:
-        fits = [c for c in order if not problems[c]]
-        why = _no_fit(converted[family], best, problems[best], fits)
-        if fits or network:
-            raise UserError(f"{path}: {why}")
-        return _of_the_community(path, state, why)
-    _check_mean_shift(path, state)
-    spec = networks.specs()[best[0]]
-    original = bool(spec.converts) and is_converted(state, spec.name)
-    header = Header(suggested_name(path.stem), *best)
+def _found(path: Path, part: Part, fit: Fit, every: Sequence[Part]) -> Found:
+    _check_values(fit.state)
+    spec = networks.specs()[fit.network]
+    try:
+        options = frozen(fit.options)
+    except ValueError as error:
+        raise UserError(f"{error}: too large, or not a plain value") from error
+    header = Header(suggested_name(path.stem), fit.network, fit.scale, (), options)
+    original = bool(spec.converts) and is_converted(part.state, spec.name)
     return Found(
         path,
         header,
-        converted[family],
-        spec.title,
+        fit.state,
+        f"{spec.title}, {fit.text}" if fit.text else spec.title,
         _counted(header, path),
-        "the original program's (head, body, tail)" if original else "BasicSR's, as here",
-        constants(state, spec.name),
-        spec.facts,
+        "original code (head, body, tail)" if original else "BasicSR",
+        constants(part.state, spec.name),
+        (*contents.said(part, every), *fit.notes),
+        key=part.name,
+        keys=_names(every),
+        untold=fit.untold,
     )
 
 
-def _of_the_community(path: Path, state: dict[str, Tensor], why: str) -> Found:
+def _names(every: Sequence[Part]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.name for part in every))
+
+
+def _of_the_community(path: Path, part: Part, why: str, every: Sequence[Part] = ()) -> Found:
     """What spandrel makes of it; ``why`` it is none of the networks here is said where that is nothing either."""
     try:
-        module = community.build(state)
+        module = community.build(part.state)
     except UserError as error:
         raise UserError(f"{path}: {why}; {error}") from error
     header = Header(suggested_name(path.stem), community.NETWORK, module.scale)
     parameters = networks.parameter_count(module)
-    return Found(path, header, state, module.architecture, parameters, "its own, kept as they are")
-
-
-def _no_fit(
-    state: Mapping[str, Tensor], nearest: tuple[str, int], problems: list[str], fits: list[tuple[str, int]]
-) -> str:
-    """Why no network fits, for the person who brought the file."""
-    name, scale = nearest
-    if fits:
-        return f"is not {name} x{scale} but {fits[0][0]} x{fits[0][1]}: {_first(problems)}"
-    if len(state.keys() & _shapes(name, scale).keys()) < len(state) / 2:
-        known = ", ".join(dict.fromkeys(networks.specs()[of].title for of in candidates()))
-        return f"weights of another architecture than {known}; its first ones are {', '.join(list(state)[:SHOWN])}"
-    return (
-        f"looks like {networks.specs()[name].title}, but fits no network here; "
-        f"nearest is {name} x{scale}: {_first(problems)}"
+    return Found(
+        path,
+        header,
+        part.state,
+        module.architecture,
+        parameters,
+        "own names, unchanged",
+        notes=contents.said(part, every),
+        key=part.name if every else None,
+        keys=_names(every),
     )
-
-
-def _check_mean_shift(path: Path, state: Mapping[str, Tensor]) -> None:
-    """The original programs' first and last layers must be ``x -+ 255 mean``, which the networks here compute."""
-    for layer, sign in (("sub_mean", -255), ("add_mean", 255)):
-        weight, bias = state.get(f"{layer}.weight"), state.get(f"{layer}.bias")
-        if weight is None or bias is None:
-            continue
-        expected = sign * torch.tensor(DIV2K_MEAN)
-        if weight.numel() != 9 or bias.numel() != 3 or not (
-            torch.allclose(weight.float().view(3, 3), torch.eye(3), atol=1e-4)
-            and torch.allclose(bias.float().view(3), expected, atol=0.05)
-        ):  # fmt: skip
-            raise UserError(
-                f"{path}: made for another value range or mean colour ({layer}.bias is "
-                f"{', '.join(f'{v:.2f}' for v in bias.flatten()[:3].tolist())}, that of DIV2K in 0..255 is "
-                f"{', '.join(f'{v:.2f}' for v in expected.tolist())}); its colours would be wrong"
-            )
-
-
-def _families() -> dict[str, str]:
-    """Each family of the candidates, with the first of its networks: they share their key rules."""
-    families: dict[str, str] = {}
-    for name in candidates():
-        families.setdefault(networks.specs()[name].family, name)
-    return families
-
-
-def _likeness(state: Mapping[str, Tensor], family: str) -> float:
-    """Which share of the names is common to the weights and a network of the family; numbers in names do not count."""
-    spec = next(networks.specs()[name] for name in reversed(candidates()) if networks.specs()[name].family == family)
-    given, known = ({re.sub(r"\d+", "#", key) for key in keys} for keys in (state, _shapes(spec.name, spec.scales[0])))
-    return len(given & known) / len(given | known)
-
-
-@cache
-def _shapes(network: str, scale: int) -> dict[str, tuple[int, ...]]:
-    return _shapes_of(networks.skeleton(network, scale).state_dict())
-
-
-def _shapes_of(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {key: tuple(value.shape) for key, value in state.items()}
-
-
-def _differences(expected: dict[str, tuple[int, ...]], given: dict[str, tuple[int, ...]]) -> list[str]:
-    """Every weight that is missing, surplus or of another shape, in the network's order."""
-    wrong = [f"{k} is {given[k]}, should be {shape}" for k, shape in expected.items() if given.get(k, shape) != shape]
-    missing = [f"{key} is missing" for key in expected if key not in given]
-    return wrong + missing + [f"{key} is surplus" for key in given if key not in expected]
-
-
-def _first(problems: list[str]) -> str:
-    more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-    return "; ".join(problems[:SHOWN]) + more

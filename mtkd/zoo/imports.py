@@ -1,11 +1,12 @@
-"""A user's own models: weights from elsewhere, kept as safetensors with a card that says where they came from.
+"""Imported models: checkpoints converted to safetensors, with a card that names their source.
 
-They lie in ``models`` of :func:`mtkd.home.home`, where the catalogue finds them.
+They are stored in ``models`` of :func:`mtkd.home.home`, where the catalogue finds them.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace as changed
 from datetime import datetime
 from pathlib import Path
 
@@ -22,26 +23,26 @@ from mtkd.zoo.model import Model
 __all__ = ["Found", "add", "folder", "inspect", "own", "remove"]
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-"""What a model may be called, as in recipes."""
+"""Pattern of model names, as in recipes."""
 
 
 def folder() -> Path:
-    """Where own models lie; it need not exist."""
+    """The folder of imported models; it need not exist."""
     return home() / "models"
 
 
 def own() -> list[Model]:
-    """The models in :func:`folder`."""
+    """The imported models."""
     return [model for model in catalogue.models() if model.path.parent == folder()]
 
 
 def add(found: Found, name: str | None = None, replace: bool = False) -> Model:
-    """Write the weights as an own model, float32, with a card; ``replace`` sets an own one of that name aside.
+    """Import a checkpoint: write weights (float32) and card. ``replace`` moves an imported model of the same name away.
 
     Raises:
         UserError: the name is not allowed, is that of a bundled model, or is taken.
     """
-    header = Header(name or found.header.name, found.header.network, found.header.scale, found.header.teachers)
+    header = changed(found.header, name=name or found.header.name)
     model = Model(header, _path(header), False)
     old = _check_name(header, replace)
     for teacher in header.teachers:
@@ -65,14 +66,14 @@ def add(found: Found, name: str | None = None, replace: bool = False) -> Model:
 
 
 def remove(name: str, scale: int) -> Path:
-    """Move an own model to ``removed`` in its folder, out of all lists; returns its new path.
+    """Remove an imported model from all lists: its files move to the subfolder ``removed``. Returns the new path.
 
     Raises:
-        UserError: there is no own model of that name and scale, or an aggregator needs it.
+        UserError: no imported model of that name and scale, or an aggregator needs it.
     """
     model = next((m for m in own() if (m.name, m.scale) == (name, scale)), None)
     if model is None:
-        raise UserError(f"no model of your own is called '{name}' at scale {scale}")
+        raise UserError(f"no imported model '{name}' at scale {scale}")
     if needing := [m.name for m in catalogue.models(scale) if name in m.header.teachers]:
         raise UserError(f"{name} is a teacher of {', '.join(needing)}; remove that first")
     return _set_aside(model)
@@ -95,12 +96,12 @@ def _check_name(header: Header, replace: bool) -> Model | None:
     taken = next((model for model in namesakes if model.scale == header.scale), None)
     if taken is None:
         if (path := _path(header)) in folder().glob("*.safetensors"):
-            raise UserError(f"{path}: is there, but cannot be read as a model; move it away")
+            raise UserError(f"{path}: exists, but is not a readable model; move it away")
         return None
     if taken.path.parent != folder():
         raise UserError(f"name '{name}' is that of a model in {taken.path.parent}; choose another")
     if not replace:
-        raise UserError(f"you have a model '{name}' at scale {header.scale}; replace it, or choose another name")
+        raise UserError(f"a model '{name}' exists at scale {header.scale}; replace it, or choose another name")
     return taken
 
 
@@ -109,6 +110,7 @@ def _card(found: Found, header: Header) -> dict[str, object]:
         "name": header.name,
         "network": header.network,
         "scale": header.scale,
+        **({"options": dict(header.options)} if header.options else {}),
         "role": found.role,
         "architecture": found.family,
         "parameters": found.parameters,

@@ -1,4 +1,5 @@
-"""A trained model as its files describe it: the header in its weights, the card beside them. Needs no torch."""
+"""A trained model as described by its files: the header in its weights and the card beside them. Does not import
+torch."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 CARD_FORMAT = "mtkd-run/1"
-"""What a card calls the form of its run folder; cards of weights that no run made do not say one."""
+"""Format of a run's card; cards of imported weights have none."""
 ROLES = ("teacher", "aggregator", "student")
 
 
@@ -34,6 +35,13 @@ class Model:
         return self.header.name
 
     @property
+    def title(self) -> str:
+        """What people read in place of the name: see :mod:`mtkd.zoo.titles`."""
+        from mtkd.zoo import titles
+
+        return titles.title(self)
+
+    @property
     def scale(self) -> int:
         return self.header.scale
 
@@ -43,24 +51,24 @@ class Model:
 
     @property
     def method(self) -> str | None:
-        """What it was trained with (``scratch``, ``kd``, ``mtkd``, ``v1``, ...); None of weights from elsewhere."""
+        """The training method or variant (``scratch``, ``kd``, ``mtkd``, ``v1``, ...); None for imported weights."""
         method = self.card.get("method")
         return method if isinstance(method, str) else None
 
     @property
     def step(self) -> int | None:
-        """Of a model that was kept on its way: after how many iterations; None of a finished one."""
+        """For a snapshot, the number of iterations; else None."""
         of, step = split_snapshot(self.name)
         return self.card.get("iterations", step) if self.card.get("ends_as", of if step is not None else None) else None
 
     @property
     def ends_as(self) -> str:
-        """Of a model that was kept on its way: the name of the finished one; else its own name."""
+        """The name of the finished model: for a snapshot, the one that it led to."""
         return str(self.card.get("ends_as") or split_snapshot(self.name)[0])
 
     @property
     def role(self) -> str:
-        """``teacher``, ``aggregator`` or ``student``: as the card says, else as the network is declared."""
+        """``teacher``, ``aggregator`` or ``student``: from the card, else from the declaration of the network."""
         if (role := self.card.get("role")) in ROLES:
             return str(role)
         if self.network == COMMUNITY:
@@ -71,7 +79,7 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """As the card says; counted where it does not."""
+        """Parameter count from the card, else computed."""
         if isinstance(count := self.card.get("parameters"), int):
             return count
         from mtkd import networks
@@ -80,13 +88,13 @@ class Model:
 
     @cached_property
     def card(self) -> dict[str, Any]:
-        """The card beside the weights; empty when there is none. Not to be changed: it is read once."""
+        """The card beside the weights; empty if there is none. Do not modify it: it is cached."""
         path = card_path(self.path)
         return read_card(path) if path.is_file() else {}
 
     def snapshots(self) -> dict[int, Model]:
-        """The model on its way, by the number of steps; without its end, and without what cannot be read."""
-        found = {}
+        """The readable snapshots of the model by number of steps, without the finished model."""
+        snapshots = {}
         for path in self.path.parent.glob("snapshots/*.safetensors"):
             try:
                 snapshot = READER.model(path, self.bundled)
@@ -95,12 +103,12 @@ class Model:
                 continue
             step = snapshot.step
             if (snapshot.ends_as, snapshot.scale) == (self.name, self.scale) and step is not None:
-                found[step] = snapshot
-        found.pop(self.card.get("iterations", -1), None)
-        return dict(sorted(found.items()))
+                snapshots[step] = snapshot
+        snapshots.pop(self.card.get("iterations", -1), None)
+        return dict(sorted(snapshots.items()))
 
     def build(self) -> nn.Module:
-        """The network without its weights; one of the community's comes with them."""
+        """Build the network without its weights (community models come with them)."""
         from mtkd import networks
 
         if self.network == COMMUNITY:
@@ -108,10 +116,15 @@ class Model:
             from mtkd.zoo.checkpoints import read_state
 
             return community.build(read_state(self.path))
-        return networks.build(self.network, self.scale, self.header.teachers)
+        try:
+            return networks.build(self.network, self.scale, self.header.teachers, **dict(self.header.options))
+        except (TypeError, ValueError, RuntimeError) as error:
+            if not self.header.options or isinstance(error, UserError):
+                raise
+            raise UserError(f"{self.path}: damaged header ({error})") from error
 
     def skeleton(self) -> nn.Module:
-        """:meth:`build` without memory for the weights: shapes, names and counts alone."""
+        """:meth:`build` without memory for the weights: shapes, names and counts only."""
         import torch
 
         with torch.device("meta"):
@@ -127,6 +140,7 @@ class Model:
             "parameters": self.parameters,
             "bundled": self.bundled,
             "network": self.network,
+            "options": dict(self.header.options),
             "teachers": list(self.header.teachers),
             "iterations": card.get("iterations"),
             "snapshots": list(self.snapshots()),
@@ -136,7 +150,7 @@ class Model:
 
 
 def split_snapshot(name: str) -> tuple[str, int | None]:
-    """The one reading of ``NAME@STEP``, as people write it; the step is None where the name has none.
+    """Split ``NAME@STEP``; the step is None if the name has none.
 
     >>> split_snapshot("rcan_tiny-kd@150"), split_snapshot("rcan_tiny-kd")
     (('rcan_tiny-kd', 150), ('rcan_tiny-kd', None))
@@ -146,12 +160,12 @@ def split_snapshot(name: str) -> tuple[str, int | None]:
 
 
 def card_path(weights: Path) -> Path:
-    """Where the card of a weights file lies."""
+    """Path of the card of a weights file."""
     return weights.with_name("card.json" if weights.name == "model.safetensors" else weights.stem + ".json")
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """What a model's card, or a run's, says.
+    """Read the card of a model or a run.
 
     Raises:
         UserError: unreadable, or of another format.
@@ -166,22 +180,22 @@ def read_card(path: Path) -> dict[str, Any]:
 
 @cache
 def warn_once(problem: str) -> None:
-    """Once in a process: a page looks its models up again and again."""
-    logging.getLogger("mtkd").warning("left out: %s", problem)
+    """Log a warning once per process."""
+    logging.getLogger("mtkd").warning("skipped: %s", problem)
 
 
 Signature = tuple[tuple[int, ...] | None, ...]
 
 
 class Reader:
-    """Models by the path of their weights: header and card are read once, and again where either file has changed."""
+    """A cache of models by the path of their weights; header and card are read again if a file has changed."""
 
     def __init__(self) -> None:
         self._lock = RLock()
         self._read: dict[tuple[Path, bool], tuple[Signature, Model | UserError]] = {}
 
     def model(self, path: Path, bundled: bool) -> Model:
-        """The model whose weights lie there.
+        """The model with these weights.
 
         Raises:
             UserError: header or card cannot be read.
@@ -196,7 +210,7 @@ class Reader:
         return entry[1]
 
     def forget(self, path: Path) -> None:
-        """Drop what is known of a file that is gone."""
+        """Drop a file that no longer exists."""
         with self._lock:
             for bundled in (True, False):
                 self._read.pop((path, bundled), None)
@@ -220,4 +234,4 @@ def _read(path: Path, bundled: bool) -> Model | UserError:
 
 
 READER = Reader()
-"""What all catalogues read with: a file is read once in a process, whoever looks."""
+"""The reader that all catalogues share."""

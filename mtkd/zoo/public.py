@@ -1,6 +1,6 @@
-"""The published weights, by name: fetched or brought by hand, checked, and kept as own models.
+"""Published weights by name: fetch or take a local file, check it, and import it.
 
-What is known of them is in :mod:`mtkd.zoo.published`. A file whose SHA-256 is known is believed if it has that one.
+They are listed in :mod:`mtkd.zoo.published`. If a SHA-256 is recorded, the file must have it.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from mtkd.zoo.published import by_hand, entry
 
 @dataclass(frozen=True)
 class Fetched:
-    """A model of the catalogue, whether it was ``new``, and what there is to say."""
+    """A model of the catalogue, whether it is ``new``, and notes for the user."""
 
     model: Model
     new: bool
     notes: tuple[str, ...] = ()
 
 
-def there(name: str, scale: int) -> Model | None:
-    """The model where it was fetched before.
+def installed(name: str, scale: int) -> Model | None:
+    """The published model if it is installed.
 
     Raises:
-        UserError: a model of that name did not come from here.
+        UserError: another model has this name.
     """
     model = next((m for m in catalogue.models(scale) if m.name == name), None)
     if model is not None and "public" not in model.card:
@@ -49,19 +49,19 @@ def fetch(
     progress: Progress = lambda count: None,
     patience: Patience = PATIENCE,
 ) -> Fetched:
-    """Make a published model an own one: fetched from its address, or from ``file``, which is checked alike.
+    """Install a published model from its address, or from ``file``, which is checked in the same way.
 
     Args:
-        file: weights, or an archive that holds them under their published name.
-        sha256: the hash to expect instead of the known one.
+        file: weights, or an archive that contains them under their published name.
+        sha256: the expected hash, in place of the recorded one.
         mirror: see :func:`mtkd.downloads.mirrored`.
 
     Raises:
-        UserError: unknown name, a page that programs cannot fetch (how to get the file is said), anything that
-            :func:`mtkd.downloads.download` or :func:`mtkd.zoo.detect.inspect` refuses, or another file than expected.
+        UserError: unknown name, a file that can only be downloaded by hand (the message says how), anything that
+            :func:`mtkd.downloads.download` or :func:`mtkd.zoo.detect.inspect` refuses, or an unexpected file.
     """
     source = entry(name).files[scale]
-    if (model := there(name, scale)) is not None:
+    if (model := installed(name, scale)) is not None:
         return Fetched(model, False)
     folder, expected = home() / "downloads" / f"{name}_x{scale}", sha256 or source.sha256
     if file is None:
@@ -81,33 +81,35 @@ def fetch(
 def _add(name: str, scale: int, file: Path, expected: str | None) -> tuple[Model, tuple[str, ...]]:
     from pooch import file_hash
 
-    one = entry(name)
-    source = one.files[scale]
+    published = entry(name)
+    source = published.files[scale]
     try:
         digest = file_hash(file)
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror})") from error
     if expected and digest != expected:  # not opened at all
         raise UserError(
-            f"{file}: not the published file {source.file_name}: its SHA-256 is {digest}, {expected} is known"
+            f"{file}: not the published file {source.file_name}: its SHA-256 is {digest}, {expected} was expected"
             f"{f' ({source.says})' if source.says else ''}. If its authors replaced it, say so with --sha256 {digest}"
         )
-    found = imports.inspect(file, one.network, scale)
-    notes = found.notes
+    checkpoint = imports.inspect(file, published.network, scale)
+    notes = checkpoint.notes
     if not expected:
-        notes += (f"No SHA-256 of {source.file_name} is known; that of this file is {digest} (give it as --sha256).",)
+        notes += (
+            f"No SHA-256 of {source.file_name} is recorded; that of this file is {digest} (give it as --sha256).",
+        )
     about: dict[str, Any] = {
-        "title": one.title,
-        "address": source.url or one.page,
-        "page": one.page,
+        "title": published.title,
+        "address": source.url or published.page,
+        "page": published.page,
         "sha256_known_from": source.says or "nobody",
-        "trained_on": one.trained_on,
-        "licence": one.licence,
-        "published": {set_name: list(pair) for set_name, pair in one.published[scale].items()},
-        "numbers_from": one.numbers_from,
-        "known": one.known,
+        "trained_on": published.trained_on,
+        "licence": published.licence,
+        "published": {set_name: list(pair) for set_name, pair in published.published[scale].items()},
+        "numbers_from": published.numbers_from,
+        "known": published.known,
     }
-    return imports.add(replace(found, card={"public": about}), name), notes
+    return imports.add(replace(checkpoint, card={"public": about}), name), notes
 
 
 def _from_archive(archive: Path, target: Path) -> Path:
@@ -116,7 +118,7 @@ def _from_archive(archive: Path, target: Path) -> Path:
         with zipfile.ZipFile(archive) as file:
             member = next((n for n in file.namelist() if n.rpartition("/")[2] == target.name), None)
             if member is None:
-                raise UserError(f"{archive}: holds no {target.name}")
+                raise UserError(f"{archive}: contains no {target.name}")
             content = file.read(member)
     except UserError:
         raise

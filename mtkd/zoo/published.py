@@ -1,4 +1,4 @@
-"""What is known of the published weights: ``public.yaml``, with addresses, hashes and their authors' numbers."""
+"""The list of published weights, ``public.yaml``: addresses, hashes and published numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtkd.errors import unknown_name
 
 
 class WeightsFile(Strict):
-    """One published file: its address, or only its name where no program can fetch it."""
+    """One published file: its address, or only its name if it must be downloaded by hand."""
 
     url: str | None = None
     name: str = ""
@@ -25,12 +25,14 @@ class WeightsFile(Strict):
 
     @property
     def says(self) -> str:
-        """Who says that the hash is right."""
-        return {"name": "its first digits are in the file's name", "others": "others recorded it"}.get(self.vouched, "")
+        """Source of the hash, in words."""
+        return {"name": "its first digits are part of the file name", "others": "recorded by others"}.get(
+            self.vouched, ""
+        )
 
 
 class Published(Strict):
-    """A published model: its files by scale, and [PSNR in dB, SSIM] as published by scale and set."""
+    """A published model: its files by scale, and the published [PSNR in dB, SSIM] by scale and set."""
 
     network: str
     title: str
@@ -38,23 +40,23 @@ class Published(Strict):
     page: str = ""
     licence: str = ""
     by_hand: str = ""
-    """How a person gets the files, where programs cannot."""
+    """How to get the files by hand, if programs cannot."""
     files: dict[int, WeightsFile]
     published: dict[int, dict[str, tuple[float, float]]]
     numbers_from: str
     known: str = ""
-    """What is known to make measured numbers differ from the published ones."""
+    """Known reasons why measured numbers differ from the published ones."""
 
 
 @cache
 def known() -> dict[str, Published]:
-    """Everything in ``public.yaml``; bicubic has numbers, but no files."""
+    """All entries of ``public.yaml``; bicubic has numbers, but no files."""
     content = read_yaml(Path(__file__).with_name("public.yaml"))
     return {name: Published.model_validate(entry) for name, entry in content.items()}
 
 
 def names() -> list[str]:
-    """The models that can be had."""
+    """The names of the published models."""
     return [name for name, entry in known().items() if entry.files]
 
 
@@ -62,7 +64,7 @@ def entry(name: str) -> Published:
     """One of them.
 
     Raises:
-        UserError: unknown; the nearest is suggested.
+        UserError: unknown name; the nearest one is suggested.
     """
     if name not in names():
         raise unknown_name("published model", name, names())
@@ -70,8 +72,8 @@ def entry(name: str) -> Published:
 
 
 def by_hand(name: str, scale: int) -> str:
-    """How a person gets the file."""
-    one = entry(name)
-    file = one.files[scale].file_name
-    how = one.by_hand or f"get {file} from {one.page}"
+    """Instructions for downloading the file by hand."""
+    model = entry(name)
+    file = model.files[scale].file_name
+    how = model.by_hand or f"get {file} from {model.page}"
     return f"{name}: {how}, then: mtkd models fetch {name} --scale {scale} --file FILE (the archive, or {file} in it)"

@@ -6,12 +6,15 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -40,20 +43,25 @@ def wait_until_it_answers(url: str, process: subprocess.Popen, seconds: float = 
 
 @contextmanager
 def served(*arguments: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen]]:
-    """``mtkd demo`` as its users run it, with the bundled models: its address and its process."""
+    """``mtkd demo`` as its users run it, in a folder of their own, with the bundled models: its address and process."""
     port = free_port()
     command = [sys.executable, "-m", "mtkd.cli", "demo", "--port", str(port), *arguments]
     inherited = {k: v for k, v in os.environ.items() if k not in ("MTKD_ZOO", "GRADIO_SERVER_NAME")}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=inherited | environment
-    )
+    folder = tempfile.TemporaryDirectory()
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen(command, **pipes, env=inherited | environment, cwd=folder.name)
+    said: list[str] = []
     try:
         wait_until_it_answers(f"http://127.0.0.1:{port}/", process)
-        threading.Thread(target=process.stdout.read, daemon=True).start()  # a full pipe would hold the server up
+        threading.Thread(target=lambda: said.extend(process.stdout), daemon=True).start()
         yield f"http://127.0.0.1:{port}/", process
     finally:
         process.terminate()
         process.wait(20)
+        folder.cleanup()
+    output = "".join(said)
+    if "Traceback" in output:  # an error that nobody handled
+        warnings.warn(output[-8000:], stacklevel=1)
 
 
 @pytest.fixture(scope="session")

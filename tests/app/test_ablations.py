@@ -6,15 +6,13 @@ import pytest
 
 from mtkd import zoo
 from mtkd.explore.evidence.ablations import kept
-from tests.app.test_compare import SHOTS, open_page
-from tests.app.test_wavelets import wait_for
+from tests.app.pages import SHOTS, open_page, wait_for_text
 
 
 @pytest.fixture(scope="module")
 def page(browser, address):
-    page = open_page(browser, address)
-    page.get_by_role("tab", name="Ablations").click()
-    wait_for(page, "#step-which", "After")
+    page = open_page(browser, address, "?tab=ablations")
+    wait_for_text(page, "#step-which", "After")
     yield page
     page.context.close()
 
@@ -35,7 +33,7 @@ def test_variants_are_shown_beside_the_full_method(page):
     )
     text = page.inner_text("#ablation-numbers")
     assert "v1: SwinIR and EDSR" in text and "27.08" in text  # MTKD, printed in Table 5
-    page.locator("#ablation-cost .main-svg").first.wait_for(timeout=60_000)
+    page.locator("#ablation-gains .main-svg").first.wait_for(timeout=60_000)
     page.screenshot(path=SHOTS / "ablations-1280.png", full_page=True)
 
 
@@ -48,18 +46,19 @@ def test_reference_can_be_the_truth(page):
 
 
 @pytest.mark.sweep
-def test_one_slider_walks_through_all_trainings(page):
+def test_one_choice_of_a_step_is_for_all_trainings(page):
     ways = kept(4)
     steps = ways["rcan_tiny-mtkd"]
     shown = names(page, "#step-viewer")
-    assert shown == [*list(ways)[:3], "ground truth"]
-    page.locator("#step-slider input[type=range]").focus()
-    page.keyboard.press("Home")
-    wait_for(page, "#step-which", f"After {steps[0]:,} steps")
-    first = page.inner_text("#step-viewer .mv-pane:first-child .mv-caption")
-    page.keyboard.press("End")
-    wait_for(page, "#step-which", f"After {steps[-1]:,} steps")
-    last = page.inner_text("#step-viewer .mv-pane:first-child .mv-caption")
+    assert shown == ["ground truth", *list(ways)[:3]]
+    choice = page.locator("#step-choice label")
+    assert choice.all_inner_texts() == [f"{step:,}" for step in steps]
+    choice.first.click()
+    wait_for_text(page, "#step-which", f"After {steps[0]:,} steps")
+    first = page.inner_text("#step-viewer .mv-pane:nth-child(2) .mv-caption")
+    choice.last.click()
+    wait_for_text(page, "#step-which", f"After {steps[-1]:,} steps")
+    last = page.inner_text("#step-viewer .mv-pane:nth-child(2) .mv-caption")
     assert float(first.split()[0]) + 1 < float(last.split()[0])
-    assert zoo.find(shown[0], 4).card["iterations"] == steps[-1]
+    assert zoo.find(shown[1], 4).card["iterations"] == steps[-1]
     assert page.page_errors == []

@@ -11,7 +11,7 @@ from gradio_client.exceptions import AppError
 from mtkd.data.examples import EXAMPLES
 from mtkd.explore import compare
 from mtkd.explore.comparison.region import Region
-from tests.app.test_compare import MODELS
+from tests.app.pages import MODELS
 
 ACTIONS = {
     "/compare",
@@ -55,7 +55,7 @@ def test_compare_then_ask_further(client):
     viewer, table, *_ = client.predict(handle_file(str(EXAMPLES[0].path)), "test", 4, MODELS, None,
                                        api_name="/compare")  # fmt: skip
     expected = compare(EXAMPLES[0].read(), MODELS, 4)
-    assert [pane["name"] for pane in viewer["panes"]] == ["LR", *MODELS, "ground truth"]
+    assert [pane["name"] for pane in viewer["panes"]] == ["ground truth", *MODELS]
     psnr = table["headers"].index("PSNR-Y (dB)")
     assert [row[psnr] for row in table["data"]] == [result.psnr for result in expected.results]
     measured = client.predict("40,50,60,70", api_name="/region")
@@ -67,8 +67,8 @@ def test_compare_then_ask_further(client):
     told = client.predict("rcan_tiny-mtkd", 16, at="96,120", steps=5, path="straight", api_name="/explain")
     assert "Completeness error" in told[1] and "window 16 × 16 at row 88, column 112" in told[1]
     ablations = client.predict("table5", "MTKD", ["mtkd", "v7"], api_name="/ablations")
-    assert [pane["name"] for pane in ablations[0]["panes"]] == ["rcan_tiny-mtkd", "rcan_tiny-v7"]
-    steps = client.predict(["rcan_tiny-kd"], 0, api_name="/training_steps")
+    assert [pane["name"] for pane in ablations[0]["panes"]] == ["rcan_tiny-mtkd", "rcan_tiny-v7", "ground truth"]
+    steps = client.predict(["rcan_tiny-kd"], 150, api_name="/training_steps")
     assert "150" in steps[0]
 
 

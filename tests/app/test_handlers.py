@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 from gradio.context import LocalContext
 from mtkd_app.main import build
-from mtkd_app.parts import best_teacher
+from mtkd_app.parts import area, best_teacher, plan_choice
+from mtkd_app.parts.messages import telling
+from mtkd_app.parts.training_recipes import STAGES, recipes
 from mtkd_app.parts.training_view import Seen, status
 from mtkd_app.server.queue import Turns
 from mtkd_app.server.session_files import Pictures
-from mtkd_app.tabs import attribution
+from mtkd_app.state import Mode
 from PIL import Image
 
 from mtkd import networks
 from mtkd.data.examples import example
+from mtkd.errors import UserError
+from mtkd.experiments import records
 from mtkd.experiments.plan import available_plans, keep_plan, load_recipe
 from mtkd.experiments.records import MEASURED
 from mtkd.explore import Comparison, compare
@@ -62,10 +69,11 @@ def test_an_image_of_a_benchmark_set_is_copied(handler, pictures, tmp_path):
     folder = tmp_path / "Set5" / "HR"
     folder.mkdir(parents=True)
     Image.fromarray(example("chelsea").read()[:48, :80]).save(folder / "baby.png")
-    path, *_ = handler("picture", "choose_benchmark")(str(tmp_path), 4, "Set5/baby").values()
+    choose = handler("picture", "choose_benchmark")
+    path, *_ = choose(str(tmp_path), 4, "Set5/baby").values()
     assert pictures.holds(Path(path)) and Path(path).read_bytes() == (folder / "baby.png").read_bytes()
-    with pytest.raises(gr.Error, match="scan it again"):
-        handler("picture", "choose_benchmark")(str(tmp_path), 4, "Set5/bird")
+    ((note, told),) = choose(str(tmp_path), 4, "Set5/bird").items()
+    assert note.elem_id == "benchmark-note" and told.visible and "scan it again" in told.value
 
 
 def test_a_table_to_download_is_its_sessions(handler, pictures):
@@ -95,7 +103,7 @@ def test_a_sample_is_its_sessions(handler, pictures, run):
 
 def test_models_that_are_gone_are_not_checked(handler, run):
     """Gradio refuses every event that has a name which is none of the choices."""
-    _, models, _ = handler("train", "open_compare")(run, 4, ["bicubic", "gone"]).values()
+    _, models, *_ = handler("train", "open_compare")(run, 4, ["bicubic", "gone"]).values()
     assert models.value == ["bicubic"] and "gone" not in {name for name, _ in models.choices}
 
 
@@ -128,21 +136,60 @@ def test_files_that_are_no_models_are_told_of(handler):
     assert "<b>" not in told and str(folder) not in told
 
 
+def test_the_head_of_a_run_says_in_words_what_is_trained(run):
+    head = status(run_state.find(run))
+    assert "<span>EDSR student · Scratch, ground truth only</span>" in head
+    recipe = load_recipe("mini/rcan_tiny-mtkd", ["name=handled"])
+    head = status(run_state.Run(runs_folder() / run, "running", recipe=recipe, device="cpu"))
+    words = "RCAN student · MTKD, wavelet loss against the aggregator (Eq. 4) · learns from Combined teacher (MT)"
+    assert f"<span>{words} · on the CPU</span>" in head
+    combined = load_recipe("mini/aggregator_mini", ["name=handled"])
+    head = status(run_state.Run(runs_folder() / run, "running", recipe=combined))
+    assert "Combined teacher · " in head and "learns from EDSR teacher, RCAN teacher, SwinIR teacher<" in head
+    gone = recipe.model_copy(update={"teachers": ("gone",)})
+    assert "learns from gone" in status(run_state.Run(runs_folder() / run, "running", recipe=gone))
+
+
 def test_progress_is_a_number(run):
     assert re.search(r'aria-valuenow="\d+"', status(run_state.find(run)))
+
+
+def _names(code: Any) -> set[str]:
+    """All names that a function and those within it use."""
+    within = (_names(one) for one in code.co_consts if isinstance(one, type(code)))
+    return set(code.co_names).union(*within)
+
+
+def test_no_message_to_people_pops_up_and_goes(page):
+    """What is wrong stands beside the control: no event of a person's raises Gradio's error, nor warns."""
+    people = [one.fn for one in page.fns.values() if one.fn and one.api_visibility == "private"]
+    assert len(people) > 60
+    raising = {"errors_shown", "_errors_shown", "no_comparison", "Error", "Warning", "Info"}
+    plain = [inspect.unwrap(fn) for fn in people if not hasattr(fn, "__wrapped__")]
+    popping = [fn.__qualname__ for fn in plain if raising & _names(getattr(fn, "__func__", fn).__code__)]
+    assert popping == []
+
+
+@pytest.mark.parametrize("place", ["picture", "training_form"])
+def test_lists_that_cannot_be_made_are_told_of_beside_them(handler, monkeypatch, place):
+    def damaged(*_: Any) -> None:
+        raise UserError("models.json: damaged")
+
+    if place == "picture":
+        monkeypatch.setattr("mtkd_app.parts.picture.default_models", damaged)
+        ((note, told),) = handler("picture", "at_scale")(3).items()
+        assert note.elem_id == "note" and told.visible and "Models.json: damaged" in told.value
+    else:
+        monkeypatch.setattr("mtkd_app.parts.training_form.recipes", damaged)
+        ((note, told),) = handler("training_form", "choose")("mini", "student", None).items()
+        assert note.elem_id == "train-problem" and "Models.json: damaged" in told
 
 
 @pytest.mark.parametrize("empty", ["size", "sigma", "steps"])
 def test_an_emptied_number_is_told(handler, empty):
     values = {"size": 16, "sigma": 1.2, "steps": 50, empty: None}
-    with pytest.raises(gr.Error, match="is empty: give a .*number"):
-        next(handler("attribution", "draw_paper")(None, **values))
-
-
-def test_the_papers_image_is_not_larger_than_others(handler, monkeypatch):
-    monkeypatch.setattr(attribution, "LARGEST", 60)  # brick is 64 x 64
-    with pytest.raises(gr.Error, match="at most 60 x 60"):
-        next(handler("attribution", "draw_paper")(None, 16))
+    ((note, told),) = next(handler("attribution_export", "draw_paper")(None, **values)).items()
+    assert note.elem_id == "lam-fig4-note" and re.search("is empty: give a .*number", told.value)
 
 
 def test_teachers_without_a_colour_are_told_of():
@@ -175,19 +222,19 @@ def happened(monkeypatch) -> list[str]:
 
 
 def test_wavelets_run_what_they_show_and_pass_the_turn_on(handler, comparison, happened):
-    show = handler("wavelets", "show")
+    show = handler("wavelets", "subbands")
     shown = show(comparison, "edsr_tiny-mtkd", "ground truth", 1, "haar", "wavelet", lambda *a, **k: None)
     energies = next(value for part, value in shown.items() if part.elem_id == "wavelet-energy")
     assert {"edsr_tiny-mtkd", "pass on (1, 1)", "size 5632"} <= set(happened)
     assert not {"bicubic", "edsr_tiny-scratch"} & set(happened)
-    assert [bar.name for bar in energies.data] == ["edsr_tiny-mtkd"]
+    assert [bar.name for bar in energies.data] == ["EDSR student, with MTKD"]
 
 
 def test_ablations_ask_for_their_size_and_pass_the_turn_on(handler, comparison, happened):
     handler("ablations", "show")(comparison, "table5", "MTKD", ["scratch"], "mini", lambda *a, **k: None)
     assert "size 5632" in happened
     happened.clear()
-    handler("ablations", "walk")(comparison, ["rcan_tiny-mtkd"], 0, "mini")
+    handler("training_steps", "walk")(comparison, ["rcan_tiny-mtkd"], 150, "mini")
     assert {"size 5632", "pass on ('rcan_tiny-mtkd@150', 0, 1)"} <= set(happened)
 
 
@@ -211,12 +258,13 @@ def own_plan(tmp_path, monkeypatch) -> str:
 
 def test_results_show_the_runs_of_a_plan_of_ones_own(handler, own_plan):
     assert list(available_plans()) == ["mini", "small", "paper", own_plan]
-    tables = next(iter(handler("results", "change_plan")(own_plan).values())).choices
+    assert [name for _, name in plan_choice.layout("plan").choices] == ["mini", own_plan]  # those with records
+    tables = next(iter(handler("results", "change_plan")(own_plan, 4, "psnr").values())).choices
     assert ("Mine alone", "mine") in tables
     changed = handler("results", "fill")(own_plan, "mine", 4, "Set5", "psnr", None)
     assert "KD" in next(value for part, value in changed.items() if part.elem_id == "results-table")
-    with pytest.raises(gr.Error, match="unknown plan 'nobody'"):
-        handler("results", "fill")("nobody", "mine", 4, "Set5", "psnr", None)
+    said = next(iter(handler("results", "fill")("nobody", "mine", 4, "Set5", "psnr", None).values()))
+    assert "Unknown plan 'nobody'" in said and "alert" in said
 
 
 def test_ablations_show_the_tables_of_a_plan_of_ones_own(handler, own_plan, comparison):
@@ -231,7 +279,78 @@ def test_ablations_show_the_tables_of_a_plan_of_ones_own(handler, own_plan, comp
 
 def test_recipes_of_a_plan_of_ones_own_can_be_trained(handler, own_plan):
     (recipe,) = handler("training_form", "choose")(own_plan, "student", None).values()
-    assert recipe.value == "mine/edsr_tiny-mtkd" and ("rcan_tiny-kd · KD", "mine/rcan_tiny-kd") in recipe.choices
+    assert recipe.value == "mine/edsr_tiny-mtkd" and ("RCAN student, with KD", "mine/rcan_tiny-kd") in recipe.choices
     filled = handler("training_form", "fill")("mine/rcan_tiny-kd", 4, "")
     assert {field.elem_id: value for field, value in filled.items()}["train-name"] == "rcan_tiny-kd-mine"
     assert load_recipe("mine/rcan_tiny-kd_x3").scale == 3
+
+
+@pytest.mark.parametrize("plan", ["mini", "small", "paper"])
+def test_recipes_are_listed_by_what_they_train_in_words(plan):
+    """In a larger plan the students are networks that are teachers in a smaller one."""
+    teachers, combined, students = ([one.label for one in recipes(plan, stage)] for _, stage in STAGES)
+    assert not teachers or teachers == ["EDSR teacher", "RCAN teacher", "SwinIR teacher"]
+    assert combined[0] == "Combined teacher (MT)" and all(one.startswith("Combined teacher") for one in combined)
+    assert all(" student, " in one for one in students) and "RCAN student, with MTKD" in students
+    assert len({*teachers, *combined, *students}) == len(teachers) + len(combined) + len(students)
+
+
+def test_models_that_run_are_told_by_their_titles():
+    said = []
+    tell = telling(lambda done, desc: said.append((done, desc)), 4, before="Set5: ")
+    for name, done in (("rcan_tiny-scratch", 0), ("bicubic", 1), ("bicubic, tile 3 of 8", 1), ("", 2)):
+        tell(name, done, 2)
+    assert said == [(None, f"Set5: {text}") for text in (
+        "Running RCAN student, alone, 1 of 2", "Running Bicubic, 2 of 2", "Running bicubic, tile 3 of 8, 2 of 2",
+        "Drawing")]  # fmt: skip
+
+
+def test_only_a_page_that_is_open_limits_pictures(tmp_path):
+    """Of one's own page the memory is the limit."""
+    Image.fromarray(np.zeros((10, 12, 3), np.uint8)).save(tmp_path / "photo.png")
+    path = str(tmp_path / "photo.png")
+    with pytest.raises(UserError, match="10 pixels; the limit is"):
+        area.opened(path, Mode.UPSCALE, "", 100)
+    image, alpha = area.opened(path, Mode.UPSCALE, "", None)
+    assert image.shape == (10, 12, 3) and alpha is None
+
+
+@pytest.mark.parametrize(
+    ("view", "event", "inputs"),
+    [("summary", "tell", ("mini", 4, None)), ("results", "open", ("mini", "table2", 4, None, "psnr", None)),
+     ("results", "fill", ("mini", "table2", 4, None, "psnr", None))],
+)  # fmt: skip
+def test_damaged_records_are_told_of_where_the_result_would_stand(handler, monkeypatch, view, event, inputs):
+    def damaged(_: str) -> None:
+        raise gr.Error("records.sqlite: damaged", print_exception=False)
+
+    monkeypatch.setattr(plan_choice, "results", damaged)
+    place, said = next(iter(handler(view, event)(*inputs).items()))
+    assert place.elem_id == {"summary": "summary-answers", "results": "results-table"}[view]
+    assert said == '<p class="alert" role="alert">Records.sqlite: damaged</p>'
+
+
+@pytest.mark.parametrize("damage", ["no table", "half a line"])
+@pytest.mark.parametrize("whose", ["bundled", "own"])
+def test_the_page_starts_with_damaged_records_and_evidence_says_so(monkeypatch, tmp_path, pictures, damage, whose):
+    if whose == "bundled":
+        monkeypatch.setattr(records, "MEASURED", tmp_path)
+        monkeypatch.setattr(plan_choice, "MEASURED", tmp_path)
+        path = tmp_path / "mini.sqlite"
+    else:
+        monkeypatch.setenv("MTKD_HOME", str(tmp_path))
+        path = runs_folder("mini") / "records.sqlite"
+        path.parent.mkdir(parents=True)
+    if damage == "no table":
+        path.write_bytes(b"this is no table of runs")
+    else:
+        shutil.copy(MEASURED / "mini.sqlite", path)
+        with closing(sqlite3.connect(path)) as table, table:
+            table.execute("UPDATE runs SET recipe = substr(recipe, 1, 40)")
+    found = {(one.fn.__module__, one.fn.__name__): one.fn for one in build(pictures).fns.values() if one.fn}
+    for view, event, inputs in (("summary", "tell", ("mini", 4, None)),
+                                ("results", "open", ("mini", None, 4, None, "psnr", None))):  # fmt: skip
+        said = next(iter(found[f"mtkd_app.tabs.{view}", event](*inputs).values()))
+        way_out = "install mtkd again" if whose == "bundled" else "move it away"
+        assert 'role="alert"' in said and "not a table of runs, or damaged" in said and way_out in said
+        assert str(tmp_path) not in said

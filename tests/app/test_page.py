@@ -32,6 +32,22 @@ def test_every_picture_is_sent_lossless(page: gr.Blocks) -> None:
     assert pictures and {block.format for block in pictures} == {"png"}
 
 
+def test_an_empty_viewer_says_what_fills_it_where_it_stands(page: gr.Blocks) -> None:
+    """Compare fills by itself; nothing asks for a choice that is made above all views."""
+    viewers = [block for block in page.blocks.values() if isinstance(block, gr.HTML) and block.elem_id]
+    texts = {
+        block.elem_id: block.props["options"]["empty"] for block in viewers if "empty" in block.props.get("options", {})
+    }
+    assert {"viewer", "wavelet-viewer", "lam-viewer"} <= set(texts)
+    assert "Loading" in texts["viewer"]
+    assert [name for name, text in texts.items() if "Choose" in text] == []
+
+
+def test_no_ids_of_variants_are_seen_before_their_titles_are_there(page: gr.Blocks) -> None:
+    (variants,) = [block for block in page.blocks.values() if block.elem_id == "ablation-variants"]
+    assert not variants.visible or all(title != name for title, name in variants.choices)
+
+
 DROPPED = """import gradio as gr
 from mtkd_app.state import Shared, Tab
 
@@ -60,7 +76,7 @@ def test_a_module_among_the_tabs_is_a_tab(tmp_path: Path, monkeypatch: pytest.Mo
         vars(tabs).pop("dropped", None)
     shown = {block.id: block.label for block in page.blocks.values() if isinstance(block, gr.Tab)}
     titles = list(shown.values())
-    assert titles.index("Compare") < titles.index("Dropped") < titles.index("Wavelets")
+    assert titles.index("Compare") < titles.index("Dropped") < titles.index("Evidence")
     assert shown["dropped"] == "Dropped"
     (event,) = (event for event in page.fns.values() if event.api_name == "greet")
     assert event.fn is not None and event.fn("you") == "Hello you"

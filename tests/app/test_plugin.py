@@ -13,7 +13,7 @@ import pytest
 
 from mtkd.data.examples import EXAMPLES
 from mtkd.images import read_image, write_image
-from tests.app.test_compare import choose, open_page, wait_for_text
+from tests.app.pages import choose, open_page, open_view, wait_for_run, wait_for_text
 
 from .conftest import served
 
@@ -159,17 +159,16 @@ def test_the_page_names_the_plugin_without_its_folder(page, trained: Path) -> No
 
 
 def test_compare_offers_the_model_and_has_the_metrics_column(page) -> None:
-    page.locator("#models").get_by_label("small_net-pulled", exact=True).check()
-    page.click("#go")
-    wait_for_text(page, "#viewer", "small_net-pulled")
+    page.goto(f"{page.url.partition('?')[0]}?models=small_net-alone,small_net-pulled")
+    wait_for_run(page, "")
     wait_for_text(page, "#table", "MAE-Y (levels)")
-    caption = page.locator("#viewer figure, #viewer .mv-pane").filter(has_text="small_net-pulled").first.inner_text()
-    assert "mae" in caption and "levels" in caption
+    caption = page.locator("#viewer .mv-pane:has(canvas[data-name='small_net-pulled'])").inner_text()
+    assert "MAE" in caption and "levels" in caption
 
 
 def test_results_show_the_plan_with_its_metric(page) -> None:
-    page.get_by_role("tab", name="Results").click()
-    wait_for_text(page, "#results-table", "Compact (scratch)")
+    open_view(page, "Tables")
+    wait_for_text(page, "#results-table", "student, alone")
     choose(page, "#results-plan", "plan")
     choose(page, "#results-name", "A network of my own")
     page.wait_for_function(
@@ -180,5 +179,5 @@ def test_results_show_the_plan_with_its_metric(page) -> None:
 
 
 def test_the_loss_is_among_the_ablations(page) -> None:
-    page.get_by_role("tab", name="Wavelets").click()
+    open_view(page, "Wavelet loss")
     wait_for_text(page, "body", "Smooth L1 loss")

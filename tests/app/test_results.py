@@ -1,27 +1,23 @@
-"""The Results tab as a person uses it: open, look, filter, sort, ask for the runs behind a number, save the table."""
+"""The Tables as a person uses them: open, filter, sort, ask for the runs behind a number, save the table."""
 
 from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
 
 import pytest
 
 from mtkd.experiments.published import published
 from mtkd.experiments.records import available
-from mtkd.explore.evidence.results import titles
+from mtkd.explore.evidence.results import load, titles
 from mtkd.home import runs_folder
+from tests.app.pages import SHOTS
 from tests.browser import wait_until_drawn
 
-SHOTS = Path(__file__).parents[2] / "screenshots"
 
-
-def open_results(page, address: str) -> None:
-    page.goto(address)
-    page.get_by_role("tab", name="Results").first.click()
-    page.locator("#results-tradeoff .point").first.wait_for(state="attached", timeout=90_000)
-    page.locator("#results-agreement .js-plotly-plot").wait_for(timeout=90_000)
+def open_results(page, address: str, theme: str = "light") -> None:
+    page.goto(f"{address}?tab=results&__theme={theme}")
+    page.locator("#results-table table").wait_for(timeout=90_000)
 
 
 @pytest.fixture(scope="module")
@@ -55,30 +51,15 @@ def rows(page) -> dict[str, list[str]]:
     return dict(found)
 
 
-def show(page, table: str, scale: str, set_name: str, empty: bool = False) -> None:
+def show(page, table: str, scale: str, set_name: str) -> None:
     page.locator("#results-name input").click()
     page.get_by_role("option", name=table).click()
-    choose(page, "scale", scale)
-    choose(page, "set", set_name)
-    if not empty:
-        title = titles()[table.lower().replace(" ", "")]
-        page.locator(f"#results-table table[aria-label='{title}, {scale}, {set_name}, PSNR']").wait_for()
-
-
-def test_first_picture_has_a_point_for_every_model(page):
-    shown = page.locator("#results-tradeoff .point").count()
-    set_name = page.locator("#results-set input:checked").get_attribute("value")
-    known = available(runs_folder("mini"), "mini")
-    models = {
-        run["name"]
-        for digest, run in known.runs.items()
-        if run["scale"] == 4 and run["network"] and (digest, set_name) in known.scores
-    }
-    assert 0 < shown <= len(models)  # a run that no table of the plan has is not shown
-    assert "multiply-adds" in page.inner_text("#results-tradeoff")
-    SHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=SHOTS / "results-1280-light.png")
-    assert page.page_errors == []
+    about = titles()[table.lower().replace(" ", "")]
+    for group, name in (("scale", scale), ("set", set_name)):
+        page.locator(f"#results-table table[aria-label^='{about}']").wait_for()  # the choices are those of the table
+        choose(page, group, name)
+        about += f", {name}"
+    page.locator(f"#results-table table[aria-label='{about}, PSNR']").wait_for()
 
 
 def test_the_paper_stands_beside_what_was_measured(page):
@@ -92,12 +73,18 @@ def test_the_paper_stands_beside_what_was_measured(page):
     assert "Protocol" in page.inner_text("#results-notes")
 
 
-@pytest.mark.sweep
-def test_a_table_without_numbers_says_so(page):
-    show(page, "Table 5", "×3", "Urban100", empty=True)
-    wait_for(page, "#results-table", "This table is for ×4 alone")
-    assert page.locator("#results-table table").count() == 0
-    assert page.locator("#results-csv").is_disabled()
+def test_what_has_no_data_cannot_be_chosen(page):
+    """Table 5 is for x4 alone; sets that the paper alone has say so; a table without runs is not in the list."""
+    show(page, "Table 5", "×4", "Set5")
+    assert page.locator("#results-scale label").all_inner_texts() == ["×4"]
+    assert [text for text in page.locator("#results-set label").all_inner_texts() if "paper" in text] == [
+        "Urban100 (paper alone)"
+    ]
+    page.locator("#results-name input").click()
+    tables = page.get_by_role("option").all_inner_texts()
+    page.get_by_role("option", name="Table 5").click()
+    shown = load("mini", runs_folder("mini"))
+    assert len(tables) == sum(bool(shown.scales_with_data(name)) for name in shown.plan.tables)
 
 
 def test_headings_sort(page):
@@ -151,7 +138,7 @@ def test_the_table_can_be_saved(page):
     with page.expect_download() as download:
         page.click("#results-csv")
     assert download.value.suggested_filename == "table3_x4_Urban100_psnr.csv"
-    saved = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8"))))
+    saved = list(csv.DictReader(io.StringIO(download.value.path().read_text(encoding="utf-8"))))
     assert [row["label"] for row in saved] == list(rows(page))
     assert next(row for row in saved if row["label"] == "mtkd")["psnr_printed"] == "26.32"
 
@@ -172,31 +159,15 @@ def test_from_table_to_table(page):
     assert page.locator("#results-figures").get_by_text("Error", exact=True).count() == 0
 
 
-def test_every_claim_has_a_verdict(page):
-    chips = page.locator("#results-claims .verdict").all_inner_texts()
-    assert len(chips) == len(published().claims)
-    assert set(chips) <= {"holds", "does not hold", "not enough seeds", "not measured"}
-    claims = page.inner_text("#results-claims")
-    assert all(claim.text in claims for claim in published().claims)
-
-
-@pytest.mark.sweep
-def test_another_cost(page):
-    choose(page, "scale", "×4")
-    choose(page, "set", "Set5")
-    choose(page, "axis", "parameters")
-    page.wait_for_function("document.querySelector('#results-tradeoff .xtitle')?.textContent === 'parameters'")
-    assert page.page_errors == []
-
-
 @pytest.mark.sweep
 @pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (1920, "light")])
 def test_layout_does_not_break(browser, address, width, theme):
     page = browser.new_page(width, 2800)
-    open_results(page, f"{address}?__theme={theme}")
+    open_results(page, address, theme)
+    page.locator("#results-curve .point").first.wait_for(state="attached")
     page.wait_for_function(  # words of the figures follow the theme
         """dark => {
-          const word = document.querySelector('#results-tradeoff .xtick text');
+          const word = document.querySelector('#results-curve .xtick text');
           const [red, green, blue] = getComputedStyle(word).fill.match(/\\d+/g).map(Number);
           const lightness = (red + green + blue) / 3;
           return dark ? lightness > 200 : lightness < 60;
@@ -226,7 +197,9 @@ def test_programs_get_the_same_numbers(address):
 def test_names_are_escaped():
     from mtkd_app.parts.results_table import runs
 
-    run = dict.fromkeys(("seed", "iterations", "seconds", "held_out_psnr", "versions", "network", "device", "images"))
+    run = dict.fromkeys(
+        ("seed", "iterations", "seconds", "held_out_psnr", "versions", "network", "device", "images", "curve_note")
+    )
     run |= {"scores": {}, "folder": "<img src=x>", "digest": "d", "source": "own", "teacher_passes": None}
     run |= {"teachers": {"<b>": "1"}, "deviations": ["<i>"], "recipe": {"name": "<u>"}}
     page = runs([run], "table2", 4, '"><script>')

@@ -13,6 +13,7 @@ import gradio as gr
 import pytest
 from gradio import networking
 from mtkd_app.main import build, launch
+from mtkd_app.server.outside import Outside
 from mtkd_app.server.session_files import Pictures
 
 from tests.app.conftest import free_port, wait_until_it_answers
@@ -78,6 +79,8 @@ def test_every_picture_component_is_lossless():
         ({"host": "0.0.0.0", "trust": True}, True, "they act as you"),
         ({"share": True}, False, "everybody on the internet who has this address"),
         ({"share": True, "trust": True}, True, "they act as you"),
+        ({"trust": False}, False, "this computer alone"),
+        ({"outside": Outside("/mtkd", ("hub.example.edu",))}, True, "whoever a proxy lets through to hub.example.edu"),
     ],
 )
 def test_who_may_come_is_told_and_strangers_only_look(options, trains, told, monkeypatch, capsys):
@@ -85,7 +88,7 @@ def test_who_may_come_is_told_and_strangers_only_look(options, trains, told, mon
     monkeypatch.setattr(networking, "setup_tunnel", lambda **_: "http://abc.tunnel.example")
     seen = {}
 
-    def block(page: gr.Blocks) -> None:
+    def look(page: gr.Blocks, _: object) -> None:
         names = {one.api_name for one in page.fns.values()}
         seen["trains"] = {"train_start", "add_checkpoint", "scan_folder"} <= names
         seen["some"] = bool({"train_start", "add_checkpoint", "scan_folder"} & names)
@@ -96,9 +99,8 @@ def test_who_may_come_is_told_and_strangers_only_look(options, trains, told, mon
             answer = connection.getresponse()
             seen[host[:3]] = answer.status, answer.headers["content-security-policy"]
             connection.close()
-        page.close(verbose=False)
 
-    monkeypatch.setattr(gr.Blocks, "block_thread", block)
+    monkeypatch.setattr("mtkd_app.main._wait", look)
     launch(**options, port=free_port())
     out = capsys.readouterr().out
     assert seen["trains"] == seen["some"] == trains

@@ -1,4 +1,4 @@
-"""The Train tab as a person uses it: start, watch, reload the page, stop, resume, look at the result, delete."""
+"""The Runs view as a person uses it: start, watch, reload the page, stop, resume, look at the result, delete."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from mtkd_app.server.session_files import Pictures
 from mtkd.experiments.plan import load_recipe
 from mtkd.home import runs_folder
 from mtkd.training import jobs, run_state
-from tests.app.test_compare import answered, pane_names, wait_for_text
-from tests.browser import wait_until_drawn
+from tests.app.pages import SHOTS, choose, open_view, pane_names, wait_for_text
+from tests.browser import wait_until_answered, wait_until_drawn
 
-SHOTS = Path(__file__).parents[2] / "screenshots"
 RUN = "tried_x4"
-STEPS = 400
+STEPS, EVERY = 400, 10
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +47,16 @@ def nothing_left_behind(address):
 
 def open_tab(page, address: str) -> None:
     page.goto(address)
-    page.get_by_role("tab", name="Train").click()
+    show_view(page)
+
+
+def show_view(page) -> None:
+    open_view(page, "Runs")
     page.wait_for_selector("#train-start")
+
+
+def fill(page, box: str, text: str) -> None:
+    page.locator(f"#train-{box} input, #train-{box} textarea").first.fill(text)
 
 
 def other_run(name: str) -> Path:
@@ -82,12 +89,12 @@ def paused(name: str) -> Iterator[None]:
 
 POINTS = """() => {
   const plot = document.querySelector('#train-plot .js-plotly-plot');
-  return plot?.data?.find((trace) => trace.name === 'L_dis')?.x.length ?? 0;
+  return plot?.data?.find((trace) => trace.name === 'This run')?.x.length ?? 0;
 }"""
 
 
 def points(page) -> int:
-    """How many points the curve of L_dis has on the page."""
+    """How many points the curve of the validation images has on the page."""
     return page.evaluate(POINTS)
 
 
@@ -96,27 +103,31 @@ def wait_for_points(page, more_than: int) -> int:
     return points(page)
 
 
-def toast(page) -> str:
-    page.locator(".toast-body").last.wait_for(timeout=20_000)
-    text = page.locator(".toast-body").last.inner_text()
-    page.locator(".toast-close").last.click()
-    page.locator(".toast-body").last.wait_for(state="detached")
-    return text
+def alert(page, place: str) -> str:
+    """What is wrong, said where the result would stand."""
+    page.locator(f"#train-{place} [role=alert]").wait_for(timeout=20_000)
+    return page.inner_text(f"#train-{place}")
 
 
 @pytest.mark.sweep
 def test_a_training_is_started_watched_reloaded_stopped_and_resumed(page, address):
-    """The trial that the form opens with, but for its name and smaller patches; another run was shown before."""
+    """The recipe that the form opens with, short, on small patches; another run was shown before."""
     other_run("other_x4")
     open_tab(page, address)
     wait_for_text(page, "#train-state", "other")
-    page.fill("#train-name textarea, #train-name input", "tried")
-    page.get_by_label("Steps", exact=True).fill(str(STEPS))
+    fill(page, "name", "tried")
+    fill(page, "data", "")
+    fill(page, "steps", str(STEPS))
+    show_advanced(page)
     page.get_by_label("LR patch").fill("16")
+    page.get_by_label("Batch").fill("4")
+    fill(page, "more", f"validate_every={EVERY}")
     page.click("#train-start")
     first = wait_for_points(page, 3)
     second = wait_for_points(page, first)
-    names = page.evaluate("document.querySelector('#train-plot .js-plotly-plot').data.map((trace) => trace.name)")
+    page.get_by_role("button", name="Loss terms").click()
+    page.wait_for_function("document.querySelector('#train-losses .js-plotly-plot')?.data?.length")
+    names = page.evaluate("document.querySelector('#train-losses .js-plotly-plot').data.map((trace) => trace.name)")
     assert {"alpha L_stu", "L_dis", "sum", "LL1", "LH1", "HL1", "HH1"} <= set(names)
     assert "running" in page.inner_text("#train-runs") and "left" in page.inner_text("#train-state")
 
@@ -125,23 +136,21 @@ def test_a_training_is_started_watched_reloaded_stopped_and_resumed(page, addres
         wait_for_points(page, second - 1)
     assert wait_for_points(page, points(page)) > second
     page.click("#train-stop")
-    assert "It saves" in toast(page)
     wait_for_text(page, "#train-state", "stopped")
     stopped = state(RUN, "stopped")
     assert 0 < stopped.iteration < STEPS
     assert f"step {stopped.iteration} of {STEPS}" in page.inner_text("#train-state")
 
-    page.fill("#train-name textarea, #train-name input", "tried")
+    fill(page, "name", "tried")
     page.click("#train-start")
-    assert "there is a run tried_x4; resume it" in toast(page)
+    assert "un tried_x4 exists; resume it" in alert(page, "problem")
     page.click("#train-resume")
     wait_for_text(page, "#train-state", "preparing")
     state(RUN, "finished")
     wait_for_text(page, "#train-state", "finished")
-    assert points(page) == STEPS // 2  # it logs every second step
+    assert points(page) == STEPS // EVERY
     assert f"{run_state.find(RUN).psnr:.2f} dB" in page.inner_text("#train-state")
     assert page.locator("#train-sample img").is_visible()
-    SHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SHOTS / "train-1280.png", full_page=True)
     assert page.page_errors == []
 
@@ -149,49 +158,61 @@ def test_a_training_is_started_watched_reloaded_stopped_and_resumed(page, addres
 @pytest.mark.sweep
 def test_the_result_opens_in_compare(page):
     page.click("#train-open")
-    page.wait_for_function(
-        "[...document.querySelectorAll('.mv-canvas')].some((c) => c.dataset.name === 'tried')", timeout=60_000
-    )
-    assert {"tried", "bicubic", "ground truth"} <= set(pane_names(page))
+    page.locator("#viewer .mv-canvas[data-name='tried']").wait_for(timeout=60_000)
+    assert pane_names(page)[:2] == ["ground truth", "tried"]
     assert page.get_by_role("tab", name="Compare").get_attribute("aria-selected") == "true"
 
 
-def show_recipe(page) -> None:
-    """Open the tab, and in it the part with the recipe."""
-    page.get_by_role("tab", name="Train").click()
+def show_advanced(page) -> None:
+    """Open the view, and in it the part with the config."""
+    show_view(page)
     if not page.locator("#train-resolved").is_visible():
-        page.get_by_text("More, and the recipe that this makes").click()
+        page.get_by_role("button", name="Advanced and full config").click()
+        page.locator("#train-resolved").wait_for()
+        wait_until_answered(page)  # what has just opened is in its place, and keeps what is typed
+        wait_until_drawn(page)
+
+
+def test_start_is_in_sight(page, address):
+    """With few fields above it, on a small screen."""
+    open_tab(page, address)
+    page.set_viewport_size({"width": 1280, "height": 720})
+    box = page.locator("#train-start").bounding_box()
+    assert box["y"] + box["height"] <= 720
+    assert page.locator("#train-form input:visible, #train-form textarea:visible").count() <= 10
+    page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def test_a_form_that_cannot_be_trained_says_why_before_the_start(page):
-    show_recipe(page)
+    show_advanced(page)
     wait_for_text(page, "#train-resolved", "stage: distill")
-    more = page.locator("#train-more textarea")
-    more.fill("emma=0.9")
+    fill(page, "more", "emma=0.9")
     wait_for_text(page, "#train-problem", "did you mean 'ema'")
-    more.fill("seed=77")  # a key near the recipe's beginning: what lies far below the window is not drawn
+    fill(page, "more", "seed=77")  # a key near the beginning: what lies far below the window is not drawn
     wait_for_text(page, "#train-resolved", "seed: 77")
     assert page.inner_text("#train-problem") == ""
-    page.fill("#train-name textarea, #train-name input", "edsr_tiny-mtkd")
+    fill(page, "name", "edsr_tiny-mtkd")
     page.click("#train-start")
-    assert "bundled model for scale 4" in toast(page)
-    page.fill("#train-data textarea, #train-data input", "/nowhere")
+    assert "bundled model for scale 4" in alert(page, "problem")
+    fill(page, "data", "/nowhere")
+    wait_for_text(page, "#train-problem", "no folder '/nowhere'")
     page.click("#train-start")
-    assert "no folder '/nowhere'" in toast(page)
+    assert "o folder '/nowhere'" in alert(page, "problem")
+    assert page.locator(".toast-body").count() == 0
     page.screenshot(path=SHOTS / "train-form.png", full_page=True)
-    page.click("#train-trial")
-    wait_for_text(page, "#train-resolved", "name: edsr_tiny-mtkd-trial")
+    fill(page, "data", "")
 
 
 def test_each_stage_and_size_has_its_recipes(page):
-    page.locator("#train-stage").get_by_label("aggregator").check()
+    show_advanced(page)
+    page.locator("#train-stage").get_by_label("Combined teacher", exact=True).check()
     wait_for_text(page, "#train-resolved", "stage: aggregate")
-    page.locator("#train-plan").get_by_label("small").check()
+    choose(page, "#train-plan", "small")
     wait_for_text(page, "#train-resolved", "network: aggregator\n")
-    page.locator("#train-plan").get_by_label("paper").check()
-    page.locator("#train-stage").get_by_label("teacher").check()
+    choose(page, "#train-plan", "paper")
+    page.locator("#train-stage").get_by_label("Teacher", exact=True).check()
     wait_for_text(page, "#train-problem", "no recipe of this stage and plan")
-    page.locator("#train-plan").get_by_label("mini").check()
+    choose(page, "#train-plan", "mini")
     wait_for_text(page, "#train-resolved", "iterations: 10000")
     wait_for_text(page, "#train-resolved", "name: edsr_mini-mine")
 
@@ -199,7 +220,7 @@ def test_each_stage_and_size_has_its_recipes(page):
 @pytest.mark.sweep
 def test_the_last_of_several_quick_choices_counts(page):
     """All of them come before the first answer."""
-    show_recipe(page)
+    show_advanced(page)
     page.evaluate(
         """() => {
           window.straight = window.fetch;
@@ -209,8 +230,9 @@ def test_the_last_of_several_quick_choices_counts(page):
           };
         }"""
     )
-    for group, choice in (("plan", "small"), ("stage", "aggregator"), ("plan", "mini"), ("stage", "student")):
-        page.locator(f"#train-{group}").get_by_label(choice).check()
+    for plan, stage in (("small", "Combined teacher"), ("mini", "Student")):
+        choose(page, "#train-plan", plan)
+        page.locator("#train-stage").get_by_label(stage, exact=True).check()
     wait_for_text(page, "#train-resolved", "network: edsr_tiny")
     page.evaluate("window.fetch = window.straight")
 
@@ -227,18 +249,18 @@ def test_a_choice_that_empties_the_list_of_recipes_is_told_whatever_arrives_firs
         }"""
     )
     for _ in range(4):
-        page.locator("#train-plan").get_by_label("mini").check()
-        page.locator("#train-stage").get_by_label("aggregator").check()
+        choose(page, "#train-plan", "mini")
+        page.locator("#train-stage").get_by_label("Combined teacher", exact=True).check()
         wait_for_text(page, "#train-resolved", "stage: aggregate")
-        page.locator("#train-plan").get_by_label("paper").check()
-        page.locator("#train-stage").get_by_label("teacher").check()
+        choose(page, "#train-plan", "paper")
+        page.locator("#train-stage").get_by_label("Teacher", exact=True).check()
         wait_for_text(page, "#train-problem", "no recipe of this stage and plan")
     page.evaluate("window.fetch = window.straight")
     page.fill("#train-recipe input", "mini/edsr_tony")
     page.keyboard.press("Enter")
     wait_for_text(page, "#train-problem", "edsr_tony")
-    page.locator("#train-plan").get_by_label("mini").check()
-    page.locator("#train-stage").get_by_label("student").check()
+    choose(page, "#train-plan", "mini")
+    page.locator("#train-stage").get_by_label("Student", exact=True).check()
     wait_for_text(page, "#train-resolved", "network: edsr_tiny")
     assert page.page_errors == []
 
@@ -246,14 +268,14 @@ def test_a_choice_that_empties_the_list_of_recipes_is_told_whatever_arrives_firs
 @pytest.mark.sweep
 def test_a_run_is_deleted_only_when_that_is_confirmed(page):
     page.click("#train-delete")
-    page.get_by_role("button", name="Keep it").click()
+    page.get_by_role("button", name="Keep run").click()
     page.locator("#train-yes").wait_for(state="hidden")
     assert run_state.find(RUN).state == "finished"
     page.click("#train-delete")
     page.click("#train-yes")
     wait_for_text(page, "#train-state", "other")
     assert [run.name for run in run_state.runs()] == ["other_x4"]
-    page.locator("#models label:has(span:text-is('tried'))").wait_for(state="detached")
+    page.locator("#models .token", has_text="tried").wait_for(state="detached")
     page.click("#train-delete")
     page.click("#train-yes")
     page.locator("#train-nothing").wait_for(state="visible")
@@ -281,15 +303,17 @@ def test_the_page_asks_only_while_the_tab_is_open_and_a_run_active(browser, addr
     with FileLock(folder / ".lock"):
         open_tab(page, address)
         wait_for_text(page, "#train-state", "running")
-        assert asked()
-        with answered(page):
-            page.get_by_role("tab", name="Bring your own").click()
-        assert not asked()
-        with answered(page):
-            page.get_by_role("tab", name="Train").click()
-        assert asked()
+        assert any(asked() for _ in range(5))
+        for leave, back in (("Models", "Runs"), ("Compare", "Train")):
+            page.get_by_role("tab", name=leave).click()
+            wait_until_answered(page)
+            assert any(not asked() for _ in range(5))  # it learns that it is not seen
+            assert not asked()
+            page.get_by_role("tab", name=back).click()
+            wait_until_answered(page)
+            assert any(asked() for _ in range(5))  # it begins again once the view is known to be seen
         page.click("#train-stop")
-        page.locator(".toast-body", has_text="started elsewhere").wait_for()
+        page.locator("#train-message [role=alert]", has_text="not started here").wait_for()
     wait_for_text(page, "#train-state", "stopped")
     wait_until_drawn(page)
     assert not asked()
@@ -327,16 +351,17 @@ def test_served_to_others_it_is_off():
     names = {str(event["api_name"]) for event in config["dependencies"]}
     assert "compare" in names and not any(name.startswith("train_") for name in names)
     texts = [str(component["props"].get("value")) for component in config["components"]]
-    assert any("Training starts programs" in text for text in texts) and "train-start" not in str(config)
+    assert any("Training runs on the explorer" in text for text in texts) and "train-start" not in str(config)
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (1920, "light"), (1920, "dark")])
+@pytest.mark.parametrize(("width", "theme"), [(390, "light"), (1280, "dark"), (1920, "light")])
 def test_layout_does_not_break(browser, address, width, theme):
     name = f"shown-{width}-{theme}"
     other_run(f"{name}_x4")
-    page = browser.new_page(width, 1000)
+    page = browser.new_page(1280, 1000)
     open_tab(page, f"{address}?__theme={theme}")
+    page.set_viewport_size({"width": width, "height": 1000})
     wait_for_text(page, "#train-state", name)
     wait_until_drawn(page)
     page.screenshot(path=SHOTS / f"train-{width}-{theme}.png", full_page=True)

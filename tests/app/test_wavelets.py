@@ -6,18 +6,18 @@ import re
 
 import pytest
 
-from mtkd.data.examples import EXAMPLES
+from mtkd.data.examples import EXAMPLES, PICTURES
 from mtkd.explore import compare, default_models
 from mtkd.explore.inside.wavelets import Pair
-from tests.app.test_compare import SHOTS, open_page
-from tests.browser import wait_until_drawn
+from tests.app.pages import SHOTS, asked, cells, choose, computing, open_page, open_part, open_view, wait_for_text
+from tests.browser import wait_until_answered, wait_until_drawn
 
 
 @pytest.fixture(scope="module")
 def page(browser, address):
     page = open_page(browser, address)
-    page.get_by_role("tab", name="Wavelets").click()
-    wait_for(page, "#wavelet-sum", "add up to")
+    open_view(page, "Wavelet loss")
+    wait_for_text(page, "#wavelet-sum", "add up to")
     yield page
     page.context.close()
 
@@ -27,19 +27,8 @@ def comparison():
     return compare(EXAMPLES[0].read(), default_models(4), 4)
 
 
-def wait_for(page, selector, text):
-    page.wait_for_function(
-        "([selector, text]) => document.querySelector(selector)?.innerText.includes(text)", arg=[selector, text],
-        timeout=60_000,
-    )  # fmt: skip
-
-
 def rows(page) -> dict[str, list[str]]:
-    found = page.eval_on_selector_all(
-        "#wavelet-table [role=row]",
-        "rows => rows.map((row) => [...row.querySelectorAll('[role=gridcell]')].map((cell) => cell.innerText.trim()))",
-    )
-    return {row[0]: row[1:] for row in found if row}
+    return {row[0]: row[1:] for row in cells(page, "#wavelet-table")}
 
 
 def test_bands_shown_add_up_to_the_loss_shown(page, comparison):
@@ -49,7 +38,7 @@ def test_bands_shown_add_up_to_the_loss_shown(page, comparison):
     told = [float(number) for number in re.findall(r"0\.\d{6}", page.inner_text("#wavelet-sum"))]
     assert len(told) == 2 and told[0] == told[1] == float(table["sum"][2])
     assert sum(parts) == pytest.approx(told[0], abs=2.1e-6)  # four rounded numbers
-    expected = Pair(comparison, "rcan_tiny-mtkd", "aggregator_mini")
+    expected = Pair(comparison, "rcan_tiny-mtkd", "ground truth")
     assert told[0] == pytest.approx(expected.total("wavelet"), abs=1e-6)
 
 
@@ -65,25 +54,42 @@ def test_panes_and_plots(page):
 
 @pytest.mark.sweep
 def test_more_levels_and_another_loss(page, comparison):
+    open_part(page, "#wavelet-advanced")
     page.locator("#wavelet-levels").get_by_label("3", exact=True).check()
-    wait_for(page, "#wavelet-sum", "levels=3")
+    wait_for_text(page, "#wavelet-sum", "levels=3")
     assert len(rows(page)) == 11
-    page.click("#wavelet-loss input")
-    page.get_by_role("option", name="v7: detail bands only").click()
-    wait_for(page, "#wavelet-legend", "detail bands only")
-    expected = Pair(comparison, "rcan_tiny-mtkd", "aggregator_mini", 3, loss="v7")
+    wait_until_answered(page)
+    with asked(page) as counts:
+        choose(page, "#wavelet-loss", "v7: detail bands only")
+        wait_for_text(page, "#wavelet-legend", "detail bands only")
+        wait_until_answered(page)
+    assert [counts[one] for one in counts if one in computing(page)] == [1]  # a choice is sent twice, answered once
+    expected = Pair(comparison, "rcan_tiny-mtkd", "ground truth", 3, loss="v7")
     caption = page.inner_text("#wavelet-viewer .mv-pane:nth-child(2) .mv-caption")
     assert caption == f"adds up to {expected.total('v7'):.5f}"
+
+
+@pytest.mark.sweep
+def test_the_average_over_the_examples(page):
+    open_part(page, "#wavelet-average")
+    page.locator("#wavelet-measure").click()
+    wait_for_text(page, "#wavelet-average-note", f"with MTKD: mean over {len(PICTURES)} pictures (Examples, ×4).", 120)
+    for plot in ("#wavelet-errors", "#wavelet-energies", "#wavelet-training"):
+        page.locator(f"{plot} .main-svg").first.wait_for()
+    assert "10,000" in page.inner_text("#wavelet-training")
+    wait_until_drawn(page)
+    page.locator("#wavelet-average").screenshot(path=SHOTS / "wavelets-average-1280.png")
+    assert page.page_errors == []
 
 
 @pytest.mark.sweep
 def test_a_tab_opened_too_early_fills_itself(browser, address):
     """Nobody is told off for being quick: the tab fills when the comparison that runs is done."""
     page = browser.new_page(1280, 900)
-    page.goto(address)
-    page.get_by_role("tab", name="Wavelets").click()
+    page.goto(f"{address}?tab=wavelets")
+    page.locator("#wavelet-first").wait_for()
     assert page.locator("#wavelet-first").is_visible()
-    wait_for(page, "#wavelet-sum", "add up to")
+    wait_for_text(page, "#wavelet-sum", "add up to")
     assert page.locator(".toast-body").count() == 0
     page.context.close()
 

@@ -9,11 +9,13 @@ import os
 import pickle
 import random
 import struct
+import tempfile
 import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,8 @@ from safetensors.torch import save
 
 from mtkd import networks
 from mtkd.experiments.plan import SIZES, load_plan
+from mtkd.images import Metadata, Picture, write_picture
+from mtkd.images.profiles import srgb
 
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 CANARY = "mtkd-fuzz-canary"
@@ -69,6 +73,26 @@ def _written(image: Image.Image, kind: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
+def _own(suffix: str, colour: np.ndarray, alpha: np.ndarray | None = None) -> bytes:
+    """As our writer makes them: 16 bits a channel."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_picture(Path(folder) / f"x{suffix}", Picture(colour, alpha))
+        return (Path(folder) / f"x{suffix}").read_bytes()
+
+
+def _described(suffix: str, colour: np.ndarray) -> bytes:
+    """With XMP and IPTC."""
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Make="A" tiff:Orientation="6"/></rdf:RDF>'
+        b"</x:xmpmeta>"
+    )
+    iptc = b"\x1c\x02\x05\0\6A boat\x1c\x02\x50\0\3Ada"
+    with tempfile.TemporaryDirectory() as folder:
+        write_picture(Path(folder) / f"x{suffix}", Picture(colour, metadata=Metadata(xmp=xmp, iptc=iptc)))
+        return (Path(folder) / f"x{suffix}").read_bytes()
+
+
 @cache
 def whole_images() -> dict[str, bytes]:
     """Small pictures of every form that is read, and some that are not."""
@@ -76,6 +100,8 @@ def whole_images() -> dict[str, bytes]:
     grey = rgb.convert("L")
     deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
     alpha = rgb.convert("RGBA")
+    colours = np.asarray(rgb).astype(np.uint16) * 257
+    profile = srgb()
     text = PngImagePlugin.PngInfo()
     text.add_text("Comment", "a" * 500, zip=True)
     exif = Image.Exif()
@@ -108,6 +134,24 @@ def whole_images() -> dict[str, bytes]:
         "deep.ppm": _written(deep, "PPM"),
         "moving.gif": _written(rgb, "GIF", save_all=True, append_images=[rgb.rotate(90)]),
         "one.gif": _written(rgb, "GIF"),
+        "rgb.avif": _written(rgb, "AVIF"),
+        "clear.avif": _written(alpha, "AVIF", quality=50),
+        "moving.avif": _written(rgb, "AVIF", save_all=True, append_images=[rgb.rotate(90)]),
+        "rgb.jp2": _written(rgb, "JPEG2000"),
+        "deep.jp2": _written(deep, "JPEG2000"),
+        "profile.png": _written(rgb, "PNG", icc_profile=profile),
+        "profile.jpg": _written(rgb, "JPEG", icc_profile=profile, exif=exif, dpi=(300, 300)),
+        "profile.tif": _written(rgb, "TIFF", icc_profile=profile),
+        "grey-alpha.png": _written(rgb.convert("LA"), "PNG"),
+        "deep-rgb.png": _own(".png", colours),
+        "deep-rgba.png": _own(".png", colours, colours[..., 0]),
+        "deep-rgb.tif": _own(".tif", colours),
+        "deep-rgba.tif": _own(".tif", colours, colours[..., 0]),
+        **{f"remarks{suffix}": _described(suffix, np.asarray(rgb)) for suffix in (".jpg", ".png", ".tif", ".webp")},
+        "laughs.webp": _written(rgb, "WEBP", xmp=b"<!DOCTYPE a [" + b"<!ENTITY a 'b'>" * 9 + b"]><a>&a;</a>"),
+        "numbers.png": png_of(
+            [*png_chunks(_written(rgb, "PNG"))[:1], (b"cICP", b"\x0c\x0d\0\1"), *png_chunks(_written(rgb, "PNG"))[1:]]
+        ),
         "icon.ico": _written(rgb, "ICO"),
         "page.pdf": _written(rgb, "PDF", creationDate=time.gmtime(0), modDate=time.gmtime(0)),
         "page.eps": _written(rgb, "EPS"),

@@ -37,9 +37,9 @@ NUMBERS = {"images": 5000, "recipes": 2000, "checkpoints": 500}
 
 
 def read_image(path: Path) -> None:
-    from mtkd.images import read_image
+    from mtkd.images import MAX_PIXELS, read_image
 
-    read_image(path)
+    read_image(path, MAX_PIXELS)
 
 
 def read_recipe(path: Path) -> None:

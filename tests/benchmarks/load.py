@@ -87,7 +87,7 @@ def compare(address: str, number: int, image: np.ndarray, session: str) -> tuple
     """One user's question: the seconds until all pictures are there, and the pictures."""
     began = time.perf_counter()
     sent = send(address, "own.png", png(image))
-    inputs = [as_file(sent), LOW, 4, MODELS, *[None] * 4]
+    inputs = [as_file(sent), LOW, 4, MODELS, *[None] * 6]
     success, output = call(address, number, inputs, session)
     if not success:
         raise RuntimeError(str(output))

@@ -8,20 +8,32 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
+from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from mtkd import networks
+from mtkd import networks, zoo
 from mtkd.data.examples import EXAMPLES
 from mtkd.data.patches import Batch
+from mtkd.explain.answer import explain
+from mtkd.explain.lam import LamOptions
+from mtkd.explain.neighbourhood import context_of, near
+from mtkd.explain.question import Window, ask
 from mtkd.explore import compare
+from mtkd.export import export
 from mtkd.losses import WaveletLoss
 from mtkd.methods import create
+from mtkd.metrics import PAPER
+from mtkd.metrics.ssim import mean_similarity
 from mtkd.zoo import models
 
 Step = Callable[[], object]
@@ -144,6 +156,88 @@ def comparison() -> tuple[float, float]:
     return time.perf_counter() - began, 3.0
 
 
+def _command(*arguments: str) -> Step:
+    return lambda: subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+_TORCH = ("-c", "import torch")
+
+
+def listing() -> tuple[float, float]:
+    """mtkd models --json / import torch, processes"""
+    return alternate(_command("-m", "mtkd.cli", "models", "--json"), _command(*_TORCH), 5)
+
+
+def upscale_command() -> tuple[float, float]:
+    """mtkd upscale of 512 x 384 by edsr_tiny, its PNG written / import torch, processes"""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "photo.png")
+        Image.fromarray(_photo(384, 512)).save(source)
+        command = ("-m", "mtkd.cli", "upscale", str(source), "-o", folder, "--model", "edsr_tiny-mtkd")
+        return alternate(_command(*command), _command(*_TORCH), 5)
+
+
+def ssim() -> tuple[float, float]:
+    """SSIM of 2000 x 1356 / scikit-image's on the same luma"""
+    from skimage.metrics import structural_similarity
+
+    a, b = (PAPER.planes(_photo(1356, 2000, seed), 4) for seed in (0, 1))
+    options = {"gaussian_weights": True, "use_sample_covariance": False, "data_range": 255}
+    return alternate(
+        lambda: mean_similarity(a, b), lambda: structural_similarity(a[0].numpy(), b[0].numpy(), **options), 7
+    )
+
+
+def _photo(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Smooth coloured noise, as hard to pack as a photo: (H, W, 3) uint8."""
+    noise = np.random.default_rng(seed).normal(size=(height, width, 3))
+    smooth = gaussian_filter(noise, (3, 3, 0))
+    return np.uint8((smooth - smooth.min()) / np.ptp(smooth) * 255)
+
+
+def _in_onnx(name: str, lr_image: Tensor, rounds: int = 5) -> tuple[float, float]:
+    import onnxruntime
+
+    network = zoo.load(name, 4)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        export(name, 4, Path(folder, "model.onnx"))
+        session = onnxruntime.InferenceSession(f"{folder}/model.onnx", options, providers=["CPUExecutionProvider"])
+        given = {session.get_inputs()[0].name: lr_image.numpy()}
+        return alternate(lambda: network(lr_image), lambda: session.run(None, given), rounds)
+
+
+def swinir_onnx() -> tuple[float, float]:
+    """swinir_mini, LR 256 x 192 / the same in onnxruntime"""
+    return _in_onnx("swinir_mini", torch.rand(1, 3, 192, 256))
+
+
+def aggregator_onnx() -> tuple[float, float]:
+    """aggregator_mini with its teachers, LR 512 x 384 / the same in onnxruntime"""
+    return _in_onnx("aggregator_mini", torch.rand(1, 3, 384, 512), 3)
+
+
+def _attribution(name: str) -> tuple[float, float]:
+    """A window in the middle of LR 500 x 339 / of an LR image as large as what the window sees."""
+    lr_image, window = _photo(339, 500), Window.around(678, 1000)
+    part = near(ask(name, lr_image, 4, window), context_of(LamOptions()))[1]
+    rows, columns = part.frame
+    inside = Window(window.top - 4 * rows.start, window.left - 4 * columns.start)
+    small = np.ascontiguousarray(lr_image[rows, columns])
+    return alternate(lambda: explain(name, lr_image, 4, window), lambda: explain(name, small, 4, inside, whole=True), 3)
+
+
+def edsr_attribution() -> tuple[float, float]:
+    """LAM of edsr_mini, LR 500 x 339 / of its field of view alone"""
+    return _attribution("edsr_mini")
+
+
+def swinir_attribution() -> tuple[float, float]:
+    """LAM of swinir_mini, LR 500 x 339 / of its field of view alone"""
+    return _attribution("swinir_mini")
+
+
 TARGETS = {
     stage2_paper: 1.10,
     stage2_mini: 1.25,
@@ -152,6 +246,13 @@ TARGETS = {
     aggregator: 1.1,
     imports: 2.0,
     comparison: 1.0,
+    listing: 0.3,
+    upscale_command: 1.5,
+    ssim: 0.5,
+    swinir_onnx: 1.2,
+    aggregator_onnx: 1.2,
+    edsr_attribution: 1.2,
+    swinir_attribution: 1.2,
 }
 
 

@@ -57,7 +57,10 @@ def test_it_is_listed_and_told_to_be_brought(data: Path, run: Run, refused) -> N
     (line,) = [line for line in run("data", "--data", data).out.splitlines() if line.startswith("kodak")]
     assert "cannot be fetched" in line
     said = refused("data", "fetch", "kodak", "--data", data)
-    assert said == f"kodak: its manifest lists no files to fetch; put its images into {data / 'benchmarks' / 'Kodak'}"
+    assert (
+        said
+        == f"kodak: cannot be fetched, its manifest lists no files; put its images into {data / 'benchmarks' / 'Kodak'}"
+    )
 
 
 def test_tables_and_results_show_it_in_its_place(manifests: Path) -> None:

@@ -94,7 +94,7 @@ def test_what_is_no_set(tmp_path: Path) -> None:
     assert present(tmp_path, 4) == []
     write_set(tmp_path, "BasicSR")
     (tmp_path / "Set5/GTmod12/bird.png").unlink()
-    with pytest.raises(UserError, match="GTmod12/bird.png: missing, but bird.png is there"):
+    with pytest.raises(UserError, match="GTmod12/bird.png: no such file, but bird.png exists"):
         benchmark(tmp_path, "Set5", 4)
 
 
@@ -167,7 +167,7 @@ def test_div2k_folders(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="X2: no such folder of LR images beside DIV2K_train_HR"):
         pairs(hr, 2)
     (hr.parent / "DIV2K_train_LR_bicubic/X4/0002x4.png").unlink()
-    with pytest.raises(UserError, match="0002.png: missing"):
+    with pytest.raises(UserError, match="0002.png: no such file"):
         pairs(hr, 4)
 
 
@@ -178,4 +178,4 @@ def test_the_check_as_a_command(run: Run, tmp_path: Path) -> None:
     table = run("data", "check", "div2k", "--data", tmp_path, "--images", 2)
     assert table.out.splitlines()[-1].split()[:4] == ["div2k", "x4", "2", "0"] and table.out.rstrip().endswith("mirror")
     outcome = run("data", "check", "div2k", "--data", tmp_path / "none")
-    assert outcome.code == 2 and "div2k has no LR files" in outcome.err
+    assert outcome.code == 2 and "no LR files with HR files for div2k" in outcome.err

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mtkd.data.patches import ORIENTATIONS, Batch, ImagePairs, Patches, made_ahead, orient, split, unorient
+from mtkd.ahead import made_ahead
+from mtkd.data.patches import ORIENTATIONS, Batch, ImagePairs, Patches, orient, split, unorient
 from mtkd.errors import UserError
 from mtkd.images import find_images, read_image
 from mtkd.resize import imresize
@@ -125,7 +126,10 @@ def test_lr_folder_that_does_not_match(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"lr/a\.png: .* is not 1/2 of its HR image"):
         ImagePairs(find_images(hr), 2, lr_folder=lr)
     (lr / "a.png").unlink()
-    with pytest.raises(UserError, match=r"lr/a\.png: no such file"):
+    with pytest.raises(UserError, match=r"data\.lr: .*lr/a\.png: no such file, nor another LR image of a\.png; add it"):
+        ImagePairs(find_images(hr), 2, lr_folder=lr)
+    lr.rmdir()
+    with pytest.raises(UserError, match=r"there is no folder .*lr"):
         ImagePairs(find_images(hr), 2, lr_folder=lr)
 
 
@@ -173,7 +177,7 @@ def test_split(tmp_path: Path, count: int, holdout: int) -> None:
 
 def test_split_leaves_something_to_train_on(tmp_path: Path) -> None:
     touch(tmp_path, 5)
-    with pytest.raises(UserError, match=r"5 images, cannot hold 5 out; lower data\.holdout"):
+    with pytest.raises(UserError, match=r"5 images, too few to hold 5 out; lower data\.holdout"):
         split(tmp_path, 5)
 
 

@@ -117,7 +117,9 @@ def test_two_processes_at_once(tiny: tuple[Source, Server], tmp_path: Path) -> N
 def test_only_some(tiny: tuple[Source, Server], tmp_path: Path) -> None:
     one, _ = tiny
     assert get(one, tmp_path, "*SRF_4*") == 2 and presence(one, tmp_path).files == 2
-    with pytest.raises(UserError, match=r"--only \*x4\*: no file of tiny matches; they are called e.g. Tiny/image_SRF"):
+    with pytest.raises(
+        UserError, match=r"--only \*x4\*: no file of tiny matches; give a pattern for paths such as Tiny/image_SRF"
+    ):
         one.remotes(tmp_path, "*x4*")
 
 
@@ -126,7 +128,7 @@ def test_another_file_of_that_name(tiny: tuple[Source, Server], tmp_path: Path) 
     mine = tmp_path / "benchmarks/Tiny/image_SRF_2/img_001_SRF_2_HR.png"
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"my own")
-    with pytest.raises(UserError, match=r"img_001_SRF_2_HR.png: not the public file of that name"):
+    with pytest.raises(UserError, match=r"img_001_SRF_2_HR.png: differs from the public file"):
         get(one, tmp_path)
     assert mine.read_bytes() == b"my own" and server.requests == []
 
@@ -173,7 +175,7 @@ def test_archives_are_unpacked_and_removed(div: tuple[Source, Server, dict], tmp
     (tmp_path / "DIV2K/D_train_HR/0002.png").unlink()
     assert not presence(one, tmp_path).complete
     before = len(server.requests)
-    with pytest.raises(UserError, match=r"D_train_HR: is there, but is not what D_train_HR.zip holds; move it away"):
+    with pytest.raises(UserError, match=r"D_train_HR: exists, but is not the content of D_train_HR.zip; move it away"):
         get(one, tmp_path)
     assert len(server.requests) == before
 
@@ -204,7 +206,7 @@ def test_nothing_leaves_the_folder(name: str, tmp_path: Path) -> None:
     archive = tmp_path / "in" / "a.zip"
     archive.parent.mkdir()
     archive.write_bytes(zipped({"a/good.png": png(tmp_path, 1), name: png(tmp_path, 2)}))
-    with pytest.raises(UserError, match=r"a\.zip: refused, nothing was unpacked: '.*evil.png' would lie outside"):
+    with pytest.raises(UserError, match=r"a\.zip: not unpacked, since '.*evil.png' would lie outside"):
         unpack(archive, "a", archive.parent / "a")
     assert [p.name for p in tmp_path.rglob("*")] == ["in", "a.zip"]
 
@@ -222,7 +224,7 @@ def test_links_are_refused(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"no zip", r"damaged archive .*; remove it, then fetch it again"),
-        (zipped({"b/1.png": b"image"}), "holds no a"),
+        (zipped({"b/1.png": b"image"}), "contains no folder a"),
     ],
 )
 def test_bad_archives(content: bytes, message: str, tmp_path: Path) -> None:
@@ -257,7 +259,7 @@ def test_an_archive_that_would_not_fit(tmp_path: Path, monkeypatch: pytest.Monke
     archive = tmp_path / "a.zip"
     archive.write_bytes(zipped({"a/1.png": bytes(5000)}))
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000})())
-    with pytest.raises(UserError, match=r"a\.zip: no space left: 5,000 bytes are in it, 1,000 are free; make room"):
+    with pytest.raises(UserError, match=r"a\.zip: no space left: 5,000 bytes needed, 1,000 free; free some space"):
         unpack(archive, "a", archive.parent / "a")
 
 
@@ -284,7 +286,7 @@ def test_set5_as_a_command_killed_in_the_middle(data_root: Path, tmp_path: Path)
             first.send_signal(stop)
             _, said = first.communicate()
             assert (first.returncode, said) == {
-                signal.SIGINT: (130, b"stopped; the same command goes on from there\n"),
+                signal.SIGINT: (130, b"stopped; run the same command again to continue\n"),
                 signal.SIGKILL: (-9, b""),
             }[stop]
         folder = tmp_path / "home" / "data" / "benchmarks" / "Set5"

@@ -13,6 +13,7 @@ from mtkd.experiments.cost import Estimator, lr_pixels
 from mtkd.experiments.matrix import Matrix, Run, Task
 from mtkd.experiments.plan import load_plan
 from mtkd.experiments.records import Records
+from mtkd.plugins import METHODS
 
 SIDE, BATCH, STEPS = 8, 2, 100
 PLAN = load_plan("mini", [f"lr_patch={SIDE}", f"batch={BATCH}", f"iterations={STEPS}"])
@@ -75,6 +76,12 @@ def test_step_is_three_forwards_of_a_real_network(network):
 def test_step_is_linear_in_the_batch(model):
     one = step(model, batch=1)
     assert [step(model, batch=batch) for batch in (2, 3, 8)] == [2 * one, 3 * one, 8 * one]
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"aggregate"}))
+def test_every_method_is_counted(method):
+    """On tensors without values: no method may look at them to choose what it computes."""
+    assert step(f"rcan_tiny-{method}") >= step("rcan_tiny-scratch")
 
 
 ONLINE = {"teacher_outputs": "online"}

@@ -13,7 +13,7 @@ import yaml
 from filelock import FileLock
 
 from mtkd.experiments.matrix import run_folder
-from mtkd.experiments.plan import Plan
+from mtkd.experiments.plan import Plan, load_plan
 from tests.conftest import Outcome, Run
 from tests.experiments.conftest import CONTENT, graph, write_plan
 from tests.training.conftest import write_images, write_model
@@ -38,7 +38,7 @@ def test_dry_run_prints_the_graph_and_its_cost_and_writes_nothing(matrix, tmp_pa
     for wanted in (["train", "ada"], ["cache", "aggregator_mini"], ["train", "rcan_tiny-mtkd"], ["measure", "bicubic"]):
         assert wanted in tasks
     assert tasks.index(["cache", "ada"]) < tasks.index(["train", "aggregator_mini"])
-    assert lines[-2].startswith("left: ") and "hours on one cpu thread" in lines[-2]
+    assert lines[-2].startswith("remaining: ") and "hours on one cpu thread" in lines[-2]
     assert lines[-1].startswith("on a GPU that sustains 20 TFLOP/s: ")
 
 
@@ -91,7 +91,7 @@ def test_run_status_report(plan_file: Path, finished: Path, tiny: Plan, tmp_path
 
     first = call("trial", "--only", "scratch,kd")
     assert first.returncode == 0, first.stderr
-    assert first.stdout.splitlines()[-2].startswith("6 of 6 tasks done; records in ")
+    assert first.stdout.splitlines()[-2].startswith("6 of 6 tasks done; records: ")
     told = json.loads(call("status", "trial", "--json").stdout)
     assert told["states"]["done"] == 6 and told["states"]["waiting"] > 0  # bob and his outputs, two students, measured
     second = call("trial", "--only", "scratch,kd")
@@ -142,7 +142,7 @@ def test_a_failure_is_reported_and_ends_with_code_1(matrix, small_plan: Path, tm
     assert len(list((tmp_path / "runs").glob("*/failed.json"))) == 1
     again = matrix("trial", "--only", "scratch,bicubic", plan=small_plan)  # another recipe: its own run
     assert again.code == 0
-    assert "left out" not in again.err
+    assert "skipped" not in again.err
 
 
 def test_json_of_a_run_is_json(matrix, small_plan: Path) -> None:
@@ -158,12 +158,12 @@ def test_a_damaged_folder_is_left_out_and_the_rest_is_told(matrix, finished: Pat
     (damaged / "failed.json").write_text("{")
     outcome = matrix("report", "trial")
     assert outcome.code == 0 and "| MTKD | " in outcome.out
-    assert outcome.err.startswith(f"mtkd: left out: {damaged}: damaged run folder (")
+    assert outcome.err.startswith(f"mtkd: skipped: {damaged}: damaged run folder (")
 
 
 def test_a_report_without_a_match_says_so(matrix, finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "runs", ignore=shutil.ignore_patterns("cache", ".lock"))
-    assert "no row of these tables was measured" in matrix("report", "trial", "--set", "iterations=9").err
+    assert "no row of these tables has been measured" in matrix("report", "trial", "--set", "iterations=9").err
     assert matrix("report", "trial").err == ""
 
 
@@ -176,7 +176,8 @@ def small_plan(tmp_path: Path) -> Path:
     ("words", "message"),
     [
         (("tabel2",), "unknown table 'tabel2'; did you mean 'table2'?"),
-        (("trial", "status"), "'status' stands alone before the tables: mtkd matrix status ..."),
+        (("trial", "status"), "'status' among the tables: put it first"),
+        (("trial", "--seeds-needed"), "--seeds-needed needs status before it: mtkd matrix status --seeds-needed"),
         (("report", "tabel2"), "unknown table 'tabel2'; did you mean 'table2'?"),
         (("trial", "--only", "mtdk"), "unknown method or variant 'mtdk'; did you mean 'mtkd'?"),
         (("trial", "--scales", "5"), "--scales 5: give 2, 3 or 4"),
@@ -185,7 +186,7 @@ def small_plan(tmp_path: Path) -> Path:
         (("trial", "--seeds", "-1"), "seed: "),
         (("trial", "--set", "iteration=5"), "did you mean 'iterations'?"),
         (("trial", "--threads", "0"), "--threads"),
-        (("report", "trial"), "no records there; run `mtkd matrix` first"),
+        (("report", "trial"), "no records; run `mtkd matrix` first"),
     ],
 )
 def test_a_mistake_is_one_line(words, message: str, refused, small_plan: Path, tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_a_mistake_is_one_line(words, message: str, refused, small_plan: Path, t
     [
         (
             {"teachers": CONTENT["teachers"] | {"rcan": "nobody"}},
-            "the graph needs nobody x2, which it does not train: ",
+            "nobody x2 is needed, but this plan does not train it: ",
         ),
         ({"variants": {"kd": {"method": {"name": "kdd"}}}}, "unknown method 'kdd'; did you mean 'kd'?"),
         ({"variants": {"kd": {"like": "mtdk"}}}, "unknown method or variant 'mtdk'; did you mean 'mtkd'?"),
@@ -234,7 +235,7 @@ def test_a_teacher_of_another_scale(refused, tmp_path: Path, monkeypatch) -> Non
     teachers = CONTENT["teachers"] | {"rcan": "old"}
     plan = write_plan(tmp_path / "p.yaml", write_images(tmp_path / "images"), teachers=teachers)
     said = refused("matrix", "trial", "--size", plan, "--out", tmp_path / "runs")
-    assert "the graph needs old x2" in said and "model 'old' is trained for scale 3, not 2" in said
+    assert "old x2 is needed" in said and "model 'old' is trained for scale 3, not 2" in said
 
 
 def test_no_training_images(refused, tmp_path: Path) -> None:
@@ -251,4 +252,18 @@ def test_a_run_folder_of_another_recipe_is_refused(matrix, small_plan: Path, tmp
     content = yaml.safe_load((folder / "recipe.yaml").read_text())
     (folder / "recipe.yaml").write_text(yaml.safe_dump(content | {"seed": 8}))
     outcome = matrix("trial", "--only", "scratch", plan=small_plan)
-    assert outcome.code == 1 and "holds a run of another recipe (seed differ)" in outcome.out
+    assert outcome.code == 1 and "contains a run of another recipe (seed differ)" in outcome.out
+
+
+def test_seeds_needed(run: Run, tmp_path: Path) -> None:
+    """Of the bundled records: what was fixed is what the spread of the first three asks for, and is in the plan."""
+    fixed = {name: seeds for by_day in load_plan("mini").second_look.values() for name, seeds in by_day.items()}
+    shown = json.loads(run("matrix", "status", "--seeds-needed", "--out", tmp_path, "--json").out)
+    by_name = {one["comparison"]: one for one in shown}
+    assert fixed.keys() <= by_name.keys()
+    for name, seeds in fixed.items():
+        one = by_name[name]
+        assert one["fixed"] == seeds == one["planned"] and one["needed"] in (0, seeds - one["measured"])
+    text = run("matrix", "status", "table2", "--seeds-needed", "--out", tmp_path).out
+    (line,) = (line for line in text.splitlines() if line.startswith("rcan_tiny-mtkd - rcan_tiny-kd x4"))
+    assert f"{fixed['rcan_tiny-mtkd - rcan_tiny-kd x4']} (fixed)" in line

@@ -71,10 +71,12 @@ def test_like_chain_by_hand():
 def test_a_like_chain_that_is_wrong(user_plan):
     circle = {"a": {"like": "b"}, "b": {"like": "c"}, "c": {"like": "a"}, "d": {"like": "mtkdd"}}
     plan = load_plan(user_plan(variants=circle))
-    assert refused("a", call=plan.variant) == "variant 'a' is like itself: a -> b -> c -> a"
+    assert refused("a", call=plan.variant) == "variant 'a' refers to itself with 'like': a -> b -> c -> a"
     assert "unknown method or variant 'mtkdd'; did you mean 'mtkd'?" in refused("d", call=plan.variant)
     table = {"title": "Mine", "student": "edsr", "variants": ["c"]}
-    assert "variant 'c' is like itself: c -> a -> b -> c" in refused(user_plan(variants=circle, tables={"t": table}))
+    assert "variant 'c' refers to itself with 'like': c -> a -> b -> c" in refused(
+        user_plan(variants=circle, tables={"t": table})
+    )
 
 
 DUKD = {  # SPEC, appendix: lp, lk, p, zoom-out, tiles at x2, x3, x4
@@ -175,6 +177,13 @@ def test_fewer_images_and_steps_are_all_that_differs():
     assert recipe("mini/edsr_tiny-kd_0_40_images").method.options == {"alpha": 0}
 
 
+@pytest.mark.parametrize("student", ["span_tiny", "compact_tiny"])
+def test_a_student_without_a_teacher_of_its_family_learns_from_the_best(student):
+    assert recipe(f"mini/{student}-kd").teachers == recipe(f"mini/{student}-kd_best").teachers == ("edsr_mini",)
+    plan = PLANS["mini"]
+    assert "no teacher of the family 'span'" in refused("full", "span", call=plan.model_name)
+
+
 def test_a_recipe_by_name():
     found = load_recipe("mini/rcan_tiny-v5_x3", ["iterations=7"])
     assert (found.name, found.network, found.scale, found.iterations) == ("rcan_tiny-v5", "rcan_tiny", 3, 7)
@@ -249,7 +258,10 @@ MISTAKES = {
     "architecture": ({"variants": {"kd": {"for": {"rcna": {"method": {}}}}}}, ["'rcna'", "did you mean 'rcan'?"]),
     "key for an architecture": ({"variants": {"kd": {"for": {"rcan": {"metod": {}}}}}}, ["'metod'", "'method'?"]),
     "variant": ({"tables": {"mine": {**MINE, "variants": ["kdd"]}}}, ["'kdd'", "did you mean 'kd'?"]),
-    "no student": ({"tables": {"mine": {"title": "Mine", "variants": ["kd"]}}}, ["'Mine'", "name the student"]),
+    "no student": (
+        {"tables": {"mine": {"title": "Mine", "variants": ["kd"]}}},
+        ["'Mine'", "add its name under 'student'"],
+    ),
     "no title": ({"tables": {"mine": {"variants": ["kd"]}}}, ["'tables.mine.title' is missing"]),
     "type of seeds": ({"seeds": "one"}, ["seeds", "'one'"]),
     "scale": ({"scales": [2, 5]}, ["scales.1", "2, 3 or 4", "got 5"]),

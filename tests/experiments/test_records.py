@@ -129,7 +129,7 @@ def test_a_damaged_folder_is_named(out: Path, name: str, content: str) -> None:
 
 
 def test_a_table_that_is_none(out: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no records there; run `mtkd matrix` first"):
+    with pytest.raises(UserError, match="no records; run `mtkd matrix` first"):
         records.read(tmp_path / "nothing.sqlite")
     (tmp_path / "text.sqlite").write_text("not a database at all, but longer than its header would be" * 20)
     with pytest.raises(UserError, match="not a table of runs"):

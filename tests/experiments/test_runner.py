@@ -219,7 +219,10 @@ def test_a_task_that_another_process_is_at_is_left_to_it(tiny: Plan, tmp_path: P
     place = Place(tmp_path, None, tiny.images())
     task = next(iter(needed(graph(tiny).tasks(), place).values()))
     (tmp_path / ".locks").mkdir()
-    with FileLock(tmp_path / ".locks" / f"{task.key}.lock"), pytest.raises(Busy, match="another process is at it"):
+    with (
+        FileLock(tmp_path / ".locks" / f"{task.key}.lock"),
+        pytest.raises(Busy, match="another process is working on it"),
+    ):
         perform(task, place, lambda event: None)
 
 
@@ -265,7 +268,7 @@ def test_changed_images_are_another_graph_and_a_resumed_run_refuses_them(tmp_pat
         train(recipe, tmp_path / "run", False, Stop(lambda event: event.get("iteration") == 2))
     shutil.copy(images / "a.png", images / "b.png")
     assert graph(plan, only=("scratch",)).runs.keys().isdisjoint(before.runs)
-    with pytest.raises(UserError, match="began with other images than"):
+    with pytest.raises(UserError, match="started with other images than"):
         train(recipe, tmp_path / "run", True, silent)
 
 

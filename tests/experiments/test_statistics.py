@@ -9,11 +9,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mtkd.experiments.claims import check
 from mtkd.experiments.matrix import Matrix
 from mtkd.experiments.plan import load_plan
 from mtkd.experiments.published import published
 from mtkd.experiments.records import Records
-from mtkd.experiments.statistics import Paired, pair, rank_correlation, spread, together
+from mtkd.experiments.runner import HELD_OUT
+from mtkd.experiments.statistics import (
+    Paired,
+    conclude,
+    holm,
+    pair,
+    rank_correlation,
+    seeds_to_decide,
+    spread,
+)
 from mtkd.experiments.tables import Tables
 
 
@@ -28,6 +38,8 @@ def scores(**psnr: float) -> dict[str, dict[str, float]]:
 
 PRINTED_T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262, 121: 1.980}
 """Two-sided 95 % quantiles by number of seeds, as tables of Student's t print them."""
+PRINTED_TESTED = {3: 6.205, 4: 4.177, 5: 3.495, 10: 2.685}
+"""The same for 97.5 %."""
 
 
 @pytest.mark.parametrize("seeds", PRINTED_T)
@@ -40,54 +52,121 @@ def test_interval_is_students_t(seeds):
     assert found.interval == pytest.approx((values.mean() - half, values.mean() + half), abs=3e-5)
 
 
+@pytest.mark.parametrize("seeds", PRINTED_TESTED)
+def test_a_verdict_is_from_the_interval_of_one_of_two_looks(seeds):
+    values = np.random.default_rng(seeds).normal(0.1, 0.05, seeds)
+    half = PRINTED_TESTED[seeds] * values.std(ddof=1) / math.sqrt(seeds)
+    assert paired(*values.tolist()).tested == pytest.approx((values.mean() - half, values.mean() + half), abs=3e-5)
+
+
 def test_one_seed_has_no_spread():
     assert paired(0.3).spread is None and spread([]) is None
     assert paired(0.3).interval == (-math.inf, math.inf)
 
 
+LESS = "better by less than 0.02 dB"
+
+
 @pytest.mark.parametrize(
     ("differences", "verdict"),
     [
-        ((5.0,), "not enough seeds"),
-        ((5.0, 5.0), "not enough seeds"),
-        ((-5.0, -5.0), "not enough seeds"),
-        ((0.1, 0.1, 0.1), "holds"),
-        ((0.3, 0.4, 0.5), "holds"),  # 0.4 +- 4.303 * 0.1 / sqrt(3) = 0.248
-        ((-0.3, -0.4, -0.5), "does not hold"),
-        ((0.1, 0.3, 0.5), "not enough seeds"),  # 0.3 +- 0.497
-        ((-0.1, -0.3, -0.5), "not enough seeds"),
-        ((0.1, 0.3, 0.5, 0.3), "holds"),  # 0.3 +- 3.182 * 0.1633 / 2 = 0.260
-        ((0.05, 0.3, 0.55, 0.3), "not enough seeds"),  # 0.3 +- 0.325
+        ((5.0,), "undecided"),
+        ((5.0, 5.0), "undecided"),
+        ((-5.0, -5.0), "undecided"),
+        ((0.1, 0.1, 0.1), "better"),
+        ((0.3, 0.4, 0.5), "better"),  # 0.4 +- 6.205 * 0.1 / sqrt(3) = 0.358
+        ((0.2, 0.3, 0.4), "undecided"),  # 0.3 +- 0.358; the 95 % interval, +- 0.248, would lie above 0
+        ((-0.3, -0.4, -0.5), "worse"),
+        ((0.1, 0.3, 0.5), "undecided"),  # 0.3 +- 0.716
+        ((-0.1, -0.3, -0.5), "undecided"),
+        ((0.2, 0.3, 0.4, 0.3), "better"),  # 0.3 +- 4.177 * 0.0816 / 2 = 0.171
+        ((0.1, 0.3, 0.5, 0.3), "undecided"),  # 0.3 +- 0.341
+        ((0.009, 0.010, 0.011), LESS),  # 0.010 +- 0.0036
+        ((0.017, 0.018, 0.019), "better"),  # 0.018 +- 0.0036: 0.02 is not excluded
+        ((-0.004, 0.0, 0.004), "level"),  # +- 0.0143
+        ((-0.006, 0.0, 0.006), "undecided"),  # +- 0.0215
+        ((-0.009, -0.010, -0.011), "level"),
+        ((-0.018, -0.019, -0.020), "worse"),  # -0.019 +- 0.0036
     ],
 )
 def test_verdict(differences, verdict):
     assert paired(*differences).verdict == verdict
 
 
-def test_p_of_a_paired_difference():
+@pytest.mark.parametrize("bound", [0.0, 0.02, -0.02])
+def test_p_of_a_paired_difference(bound):
     differences = (0.1, 0.3, -0.05, 0.2)
-    assert paired(*differences).p == pytest.approx(stats.ttest_1samp(differences, 0).pvalue)
-    assert paired(0.2).p == 1 and paired(0.0, 0.0).p == 1 and paired(0.1, 0.1).p == 0
+    for side, found in (
+        ("greater", paired(*differences).p_above(bound)),
+        ("less", paired(*differences).p_below(bound)),
+    ):
+        assert found == pytest.approx(stats.ttest_1samp(differences, bound, alternative=side).pvalue)
+    assert paired(0.2).p_above() == 1 and paired(0.0, 0.0).p_above() == 1 and paired(0.1, 0.1).p_above() == 0
+
+
+def test_p_against_is_that_of_the_verdict():
+    """Level: the larger of the two one-sided tests against the bounds."""
+    level, worse = (0.004, 0.0, 0.005), (-0.3, -0.4, -0.5)
+    sides = [stats.ttest_1samp(level, -0.02, alternative="greater"), stats.ttest_1samp(level, 0.02, alternative="less")]
+    assert paired(*level).p_against == pytest.approx(max(side.pvalue for side in sides))
+    assert paired(*worse).p_against == pytest.approx(stats.ttest_1samp(worse, 0, alternative="less").pvalue)
+    assert paired(0.3, 0.4, 0.5).p_against == 1
+
+
+FIRST = (0.002, 0.012, 0.022)
+"""Undecided; spread 0.010: 2.841 * 0.010 / sqrt(8) = 0.01005, 2.752 * 0.010 / 3 = 0.00917, so nine."""
+
+
+def test_seeds_to_decide():
+    assert seeds_to_decide(0.0) == 3
+    assert seeds_to_decide(0.0027) == 3 and seeds_to_decide(0.0028) == 4  # 6.205 * 0.0028 / sqrt(3) = 0.01003
+    assert seeds_to_decide(0.010) == 9
+    assert seeds_to_decide(1) == 100
+    assert paired(*FIRST).planned == 9 and paired(*FIRST).needed() == 6
+    assert paired(0.0, 0.5, -0.5).planned == 10
+    assert paired(0.3, 0.4, 0.5).planned is None and paired(0.3, 0.4, 0.5).needed() == 0
+    assert paired(0.3).planned is None and paired(0.3).needed() == 2
+
+
+def test_nothing_is_tested_between_the_looks():
+    """The fourth and fifth seed would decide; they count when five were fixed, not before or after."""
+    more = (*FIRST, 0.012, 0.012)
+    assert paired(*FIRST).verdict == "undecided" and paired(*more).verdict == "better"  # 0.012 +- 0.0111
+    assert paired(*more).look().differences == FIRST and paired(*more).look(9).differences == FIRST
+    assert paired(*more).look(5).differences == more
+    assert paired(*more, 0.012).look(5).differences == more
+    assert (paired(*more).needed(9), paired(*FIRST).needed(5), paired(*more).needed(5)) == (4, 2, 0)
+
+
+def test_holm_by_hand():
+    """Holm's steps at 5 %: 0.05 / 4, 0.05 / 3, 0.05 / 2, 0.05, until one is missed."""
+    assert holm([0.01, 0.04, 0.03, 0.005], 0.05) == (0, 3)  # 0.005 and 0.01 pass, 0.03 > 0.025 stops
+    assert holm([0.02, 0.001], 0.05) == (0, 1)
+    assert holm([0.03, 0.03], 0.05) == () == holm([], 0.05)
+    assert holm([0.04], 0.05) == (0,)
 
 
 BETTER, WORSE, OPEN, CLEARLY = (0.5, 0.4, 0.6), (-0.5, -0.4, -0.6), (0.1, -0.1, 0.05), (-0.5, -0.5001, -0.4999)
 
 
 @pytest.mark.parametrize(
-    ("differences", "all_of_them"),
+    ("differences", "finding", "decisive"),
     [
-        ([], "not measured"),
-        ([BETTER, BETTER], "holds"),
-        ([BETTER, OPEN], "not enough seeds"),
-        ([BETTER, None], "not measured"),
-        ([WORSE], "does not hold"),  # p = 0.013
-        ([WORSE, BETTER, BETTER, BETTER], "not enough seeds"),  # one of four: 0.05 / 4
-        ([CLEARLY, None, BETTER], "does not hold"),
-        ([(-0.5, -0.5)], "not enough seeds"),
+        ([], "undecided", ()),
+        ([BETTER, BETTER], "holds", (0, 1)),
+        ([BETTER, (0.009, 0.010, 0.011)], "holds", (0, 1)),
+        ([BETTER, OPEN], "undecided", (1,)),
+        ([BETTER, None], "undecided", (1,)),
+        ([WORSE], "does not hold", (0,)),  # p = 0.0066
+        ([WORSE, BETTER, BETTER, BETTER], "undecided", (0,)),  # one of four: 0.025 / 4 = 0.00625
+        ([CLEARLY, None, BETTER], "does not hold", (0,)),
+        ([BETTER, (0.0001, 0.0, -0.0001)], "does not hold", (1,)),
+        ([(-0.5, -0.5)], "undecided", (0,)),
     ],
 )
-def test_together(differences, all_of_them):
-    assert together([None if d is None else paired(*d) for d in differences]) == all_of_them
+def test_conclude(differences, finding, decisive):
+    comparisons = [("undecided", 1.0) if d is None else (paired(*d).verdict, paired(*d).p_against) for d in differences]
+    assert conclude(comparisons) == (finding, decisive)
 
 
 def test_pairing_by_seed_and_image():
@@ -153,11 +232,15 @@ def test_a_full_teacher_serves_every_seed_of_its_student():
     matrix = Matrix(plan, "images")
     matrix.add("table2", [4], [1, 2, 3], ["mtkd", "full"])
     runs = {digest: {"seed": run.seed, "images": "images"} for digest, run in matrix.runs.items()}
-    rows = {(r.digest, "Set5"): scores(a=31 + r.seed / 100 if r.label == "mtkd" else 30) for r in matrix.rows}
+    rows = {
+        (r.digest, name): scores(a=31 + r.seed / 100 if r.label == "mtkd" else 30)
+        for r in matrix.rows
+        for name in ("Set14", HELD_OUT)
+    }
     (claim,) = [claim for claim in published().claims if claim.id == "rcan-student-over-teacher"]
-    found = Tables(plan, Records(runs, rows, frozenset())).claim(claim, [4])
-    assert (found["comparisons"], found["least"]["seeds"], found["verdict"]) == (1, 3, "holds")
-    assert found["least"]["mean"] == pytest.approx(1.02)
+    found = check(Tables(plan, Records(runs, rows, frozenset())), claim, [4])
+    (one,) = found["comparisons"]
+    assert (one["seeds"], one["mean"], found["verdict"]) == (3, pytest.approx(1.02), "holds")
 
 
 def exact(first: list[float], second: list[float]) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from PIL import Image
 from mtkd import zoo
 from mtkd.data.examples import EXAMPLES
 from mtkd.explain import explain
-from mtkd.explain.lam import BlurPath
+from mtkd.explain.blur import BlurPath
 from mtkd.explain.question import Detail, Window
 from mtkd.images import read_image, write_image
 from mtkd.zoo.checkpoints import weights_hash
@@ -108,8 +108,9 @@ def test_the_command_says_and_saves_what_the_library_finds(run: Run, photo: Path
     options = ("--model", "merged", "--scale", 2, "--at", "30,40", "--window", 8, "--steps", STEPS)
     outcome = run("explain", photo, *options, "--json", "-o", out)
     assert outcome.code == 0
-    found = explain("merged", LR, 2, Window.around(30, 40, 8), steps=STEPS)
-    assert json.loads(outcome.out) == found.row() == json.loads((out / "explanation.json").read_text())
+    found = explain("merged", LR, 2, Window.around(30, 40, 8), steps=STEPS, curves=True)
+    told = json.loads(outcome.out)
+    assert told.pop("device") == "cpu" and told == found.row() == json.loads((out / "explanation.json").read_text())
     assert sorted(p.name for p in out.iterdir()) == ["ada.npy", "ada.png", "bob.npy", "bob.png", "explanation.json"]
     assert np.array_equal(np.load(out / "bob.npy"), found.attributions[1].numpy())
     assert np.array_equal(read_image(out / "ada.png")[..., 0], (found.maps[0] * 255).round().numpy())
@@ -131,8 +132,8 @@ def test_another_path_begins_and_ends_at_the_same_images(run: Run, photo: Path) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--at", "30"), "--at 30: give a row and a column"),
-        (("--at", "30,40,5"), "give a row and a column"),
+        (("--at", "30"), "--at 30: not a row and a column"),
+        (("--at", "30,40,5"), "not a row and a column"),
         (("--at", "3,40"), "window of 8 x 8 at -1, 36 leaves the SR image of 64 rows x 80 columns"),
         (("--at", "30,77"), "leaves the SR image"),
         (("--at", "30,40", "--window", 0), "leaves the SR image"),
@@ -159,3 +160,38 @@ def test_a_tiny_image(run: Run, tmp_path: Path) -> None:
     Image.new("RGB", (3, 9)).save(tmp_path / "tiny.png")
     said = run("explain", tmp_path / "tiny.png", "--model", "ada", "--scale", 2, "--at", "3,3", "--window", 2)
     assert said.code == 0 and "completeness error" in said.out
+
+
+def test_models_side_by_side_share_one_scale(run: Run, photo: Path, tmp_path: Path) -> None:
+    """The numbers are those of each model alone; the map that holds the largest value reaches 1."""
+    out = tmp_path / "maps"
+    options = ("--scale", 2, "--at", "30,40", "--window", 8, "--option", "patch=4", "--method", "causal")
+    outcome = run("explain", photo, "--model", "ada,bob", *options, "--json", "-o", out)
+    assert outcome.code == 0
+    told = json.loads(outcome.out)
+    found = [
+        explain(name, LR, 2, Window.around(30, 40, 8), method="causal", patch=4, curves=True) for name in ("ada", "bob")
+    ]
+    assert [{k: v for k, v in one.items() if k != "difference"} for one in told["models"]] == [f.row() for f in found]
+    sums = [one.attributions[0].sum(0) for one in found]
+    assert told["largest"] == pytest.approx(max(float(one.abs().max()) for one in sums))
+    apart = float((sums[1] - sums[0]).abs().sum() / sum(one.abs().sum() for one in sums))
+    assert [one["difference"] for one in told["models"]] == [0, pytest.approx(apart, rel=1e-4)]
+    assert sorted(p.name for p in out.iterdir()) == ["ada", "bob", "maps.json", "maps.png"]
+    with Image.open(out / "maps.png") as picture:
+        assert json.loads(picture.text["Description"]) == json.loads((out / "maps.json").read_text())
+    said = run("explain", photo, "--model", "ada,bob", *options).out.splitlines()
+    assert [line.split()[0] for line in said[2:4]] == ["ada", "bob"] and "deletion area" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ("ada,ada", "model ada is given twice"),
+        ("ada,bob,alone,merged,bicubic", "5 models side by side: give 2 to 4"),
+        ("ada,merged", "merged has a map for each of ada, bob: show it alone"),
+    ],
+)
+def test_models_that_cannot_stand_side_by_side(models: str, message: str, run: Run, photo: Path) -> None:
+    said = run("explain", photo, "--model", models, "--scale", 2, "--at", "30,40", "--window", 8, "--steps", 1)
+    assert said.code == 2 and message in said.err and said.err.count("\n") == 1

@@ -113,7 +113,7 @@ def test_the_page_offers_it_with_its_options(load, tmp_path: Path) -> None:
         by_id = {block.elem_id: block for block in blocks if block.elem_id}
         assert ("Difference from grey", "grey") in by_id["lam-method"].choices
         level, times, sign = (by_id[f"grey-{name}"] for name in ("level", "times", "sign"))
-        assert (level.label, level.value, level.minimum, level.maximum) == ("Grey level", 0.5, 0, 1)
+        assert (level.label, level.value) == ("Grey level", 0.5)
         assert isinstance(times, gr.Number) and times.precision == 0
         assert [value for _, value in sign.choices] == ["plus", "minus"] and not level.visible
         event = next(one for one in page.fns.values() if one.api_name == "explain")
@@ -121,9 +121,11 @@ def test_the_page_offers_it_with_its_options(load, tmp_path: Path) -> None:
         assert seen[level]["visible"] and not seen[by_id["lam-sigma"]]["visible"]
         names = dict(zip(event.inputs, event.input_parameter_names, strict=True))
         options = {names[level]: 0.25, names[by_id["grey-steps"]]: 7, names[by_id["lam-steps"]]: 5}
-        asked = (comparison, "edsr_tiny-mtkd", {}, Look(), 16, "96,120", "grey", lambda *_, **__: None)
+        asked = (comparison, "edsr_tiny-mtkd", {}, Look(), 16, "96,120", "grey")
         *_, shown = event.fn(*asked, **options)
         text = shown[by_id["lam-made"]]
+        with pytest.raises(gr.Error, match="level 2: give a number from 0 to 1"):
+            list(event.fn(*asked, **(options | {names[level]: 2})))
     assert "Difference from grey: level 0.25, times 1, sign plus, steps 7, factor 1." in text
     assert "Completeness error" in text
 

@@ -14,7 +14,9 @@ from scipy.stats import gaussian_kde
 from torch import Tensor, nn
 
 from mtkd.errors import UserError
-from mtkd.explain.lam import RULES, BlurPath, LocalAttributionMap, StraightPath
+from mtkd.explain import LocalAttributionMap
+from mtkd.explain.blur import BlurPath, StraightPath
+from mtkd.explain.lam import RULES
 from mtkd.explain.maps import attribution_maps, density, diffusion_index, shares
 from mtkd.explain.question import Detail, Window
 

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 import mtkd
 from mtkd import export as exporting
-from mtkd import networks, plugins, zoo
+from mtkd import infer, networks, plugins, zoo
 from mtkd.data.examples import EXAMPLES
 from mtkd.errors import UserError
-from mtkd.export import SIZES, TOLERANCE, Exported, export
-from mtkd.images import read_image, to_tensor, write_image
+from mtkd.export import SIZES, TOLERANCE, Exported, engine, export
+from mtkd.images import read_image, to_tensor, to_uint8, write_image
 from mtkd.networks.aggregator import KnowledgeAggregator
 from mtkd.networks.swinir import SwinIR
 from mtkd.zoo.checkpoints import read_state, save_weights, weights_hash
@@ -36,7 +36,7 @@ onnx = pytest.importorskip("onnx", reason="needs the extra 'export'")
 pytest.importorskip("onnxscript", reason="needs the extra 'export'")
 pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "export.md"
 SHIFTED = ((1, 1), (1, 9), (3, 5), (4, 12), (5, 4), (8, 8), (9, 16), (16, 9), (17, 8), (23, 31))
 """Sizes on both sides of each border between mirroring and replicating, of one window and of several."""
 
@@ -105,6 +105,26 @@ def test_onnx_gives_the_same_image_at_every_size(name: str, exported: Callable[.
     sizes = (*SHIFTED, *((h, w) for h in range(1, 18) for w in (2, 6, 13)), (5, 11, 3), (16, 8, 2))
     assert max(differences(made.path, network, sizes)) < 5e-6
     assert 0 < made.difference < TOLERANCE
+
+
+@pytest.mark.sweep
+@torch.inference_mode()
+def test_upscaling_by_onnxruntime(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An aggregator's teachers, in tiles; the files are made once, and again where one is damaged."""
+    lr_image, network = photo(40, 33), zoo.load("merged", 2)
+    ours, theirs = infer.upscale(engine.load("merged", 2), lr_image, 2, 16), infer.upscale(network, lr_image, 2, 16)
+    assert 0 < (ours - theirs).abs().max().item() < TOLERANCE
+    files = sorted((tmp_path / "home" / "onnx").iterdir())
+    assert [file.name.partition("-")[0] for file in files] == ["edsr_tiny_x2", "swinir_small_x2"]
+    write_image(tmp_path / "lr.png", to_uint8(lr_image))
+    arguments = ("upscale", tmp_path / "lr.png", "-o", tmp_path / "sr.png", "--model", "merged", "--scale", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "export", None)
+        assert run(*arguments, "--engine", "onnxruntime").code == 0
+    exact = to_uint8(infer.upscale(network, lr_image, 2)).astype(int)
+    assert abs(read_image(tmp_path / "sr.png") - exact).max() <= 1
+    files[0].write_bytes(b"no network")
+    assert torch.equal(infer.upscale(engine.load("merged", 2), lr_image, 2, 16), ours)
 
 
 def test_onnx_files_hold_different_networks(exported: Callable[..., Exported]) -> None:
@@ -202,7 +222,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Tensor], T
     """An ONNX file that takes no time to make, and what onnxruntime is to make of the images."""
 
     def pretend(run: Callable[[Tensor], Tensor]) -> None:
-        monkeypatch.setattr(exporting, "_write_onnx", lambda path, *_: path.write_bytes(b"a file"))
+        monkeypatch.setattr(exporting, "write_onnx", lambda path, *_: path.write_bytes(b"a file"))
         monkeypatch.setattr(exporting, "onnx_session", lambda path: run)
 
     return pretend
@@ -251,7 +271,7 @@ def test_stopped_in_the_middle_nothing_is_left(tmp_path: Path, monkeypatch: pyte
 def test_a_file_that_onnxruntime_cannot_run_is_not_written(
     refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, "_write_onnx", lambda path, *_: path.write_bytes(b"no graph"))
+    monkeypatch.setattr(exporting, "write_onnx", lambda path, *_: path.write_bytes(b"no graph"))
     said = refused("export", "edsr_tiny", "--scale", 2, "-o", tmp_path / "new.onnx")
     assert said.startswith("edsr_tiny: onnxruntime cannot run")
 
@@ -321,13 +341,16 @@ def test_the_command_prints_what_it_wrote(run: Run, tmp_path: Path) -> None:
         "parameters": networks.parameter_count(zoo.load("swinir_small", 2)),
         "checked_sizes": [list(size) for size in SIZES],
         "needs_teachers": [],
+        "size": None,
+        "int8_lost_db": {},
+        "vectors": [],
     }
     first, second = run(*arguments, "--replace").out.splitlines()
     assert f"{told['parameters']:,} parameters" in first and f"{told['bytes']:,} bytes" in first
     assert f"{levels:.2g} of 255 levels" in second
 
     outcome = run("export", "merged", "--scale", 2, "-o", tmp_path / "m.safetensors")
-    assert outcome.out.splitlines()[-1].endswith("needs its teachers swinir_small, edsr_tiny wherever it is loaded")
+    assert outcome.out.splitlines()[-1].endswith("to load it, swinir_small, edsr_tiny are needed too")
 
 
 def test_bad_input_is_refused(refused: Callable[..., str], tmp_path: Path, models_folder: Path) -> None:
@@ -337,20 +360,20 @@ def test_bad_input_is_refused(refused: Callable[..., str], tmp_path: Path, model
     new, model = tmp_path / "new.onnx", models_folder / "edsr_tiny_x2.safetensors"
     for name, output, options, message in (
         ("edsr_tyni", new, (), "unknown model 'edsr_tyni'; did you mean 'edsr_tiny'?"),
-        ("bicubic", new, (), "bicubic is an interpolation without weights"),
+        ("bicubic", new, (), "bicubic: has no weights to export"),
         ("rcan_tiny", new, ("--scale", 3), "'rcan_tiny' is trained for scale 2, not 3"),
         ("rcan_tiny", new, ("--scale", 5), "--scale 5: give 2, 3 or 4"),
         ("rcan_tiny", new, ("--format", "onxx"), "unknown format 'onxx'; did you mean 'onnx'?"),
-        ("rcan_tiny", new, ("--format", "safetensors"), "a file of format safetensors is called .safetensors"),
+        ("rcan_tiny", new, ("--format", "safetensors"), "format safetensors needs a name that ends in .safetensors"),
         ("rcan_tiny", tmp_path / "new.pt", (), "give a name that ends in .onnx or .safetensors"),
-        ("rcan_tiny", tmp_path / "new.pt", ("--format", "onnx"), "a file of format onnx is called .onnx"),
-        ("rcan_tiny", tmp_path / "none" / "new.onnx", (), f"there is no folder {tmp_path / 'none'}"),
-        ("rcan_tiny", mine / "new.onnx", (), f"there is no folder {mine}"),
+        ("rcan_tiny", tmp_path / "new.pt", ("--format", "onnx"), "format onnx needs a name that ends in .onnx"),
+        ("rcan_tiny", tmp_path / "none" / "new.onnx", (), f"the folder {tmp_path / 'none'} does not exist"),
+        ("rcan_tiny", mine / "new.onnx", (), f"the folder {mine} does not exist"),
         ("rcan_tiny", Path("/proc") / "new.onnx", (), "/proc/new.onnx: cannot be written"),
         ("rcan_tiny", tmp_path / f"{'n' * 300}.onnx", (), "cannot be written (File name too long)"),
         ("rcan_tiny", tmp_path / "folder.onnx", ("--replace",), "a folder; give the name of a file"),
-        ("rcan_tiny", mine, (), "exists; choose another name, or --replace it"),
-        ("edsr_tiny", model, ("--replace", "--fp16"), "is the model itself; choose another name"),
+        ("rcan_tiny", mine, (), "exists; choose another name, or overwrite it with --replace"),
+        ("edsr_tiny", model, ("--replace", "--fp16"), "the file of the model itself; choose another name"),
     ):
         if str(output).startswith("/proc") and not sys.platform.startswith("linux"):
             continue
@@ -370,16 +393,16 @@ def test_without_the_extra(
     assert run("export", "edsr_tiny", "--scale", 2, "-o", tmp_path / "new.safetensors").code == 0
 
 
-# --- the README's program
+# --- the program of the documentation
 
 
-def test_the_readmes_program_needs_neither_mtkd_nor_torch(run: Run, tmp_path: Path) -> None:
-    section = README.read_text().partition("## Take it away\n")[2].partition("\n## ")[0]
-    (program,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+def test_the_documented_program_needs_neither_mtkd_nor_torch(run: Run, tmp_path: Path) -> None:
+    page = PAGE.read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     assert len(program.splitlines()) <= 15
     (tmp_path / "enlarge.py").write_text(program)
     write_image(tmp_path / "photo.png", EXAMPLES[1].read()[40:83, 30:97])
-    command = next(line for line in section.splitlines() if line.startswith("mtkd export") and ".onnx" in line)
+    command = next(line for line in page.splitlines() if line.startswith("mtkd export") and ".onnx" in line)
     _, _, name, _, file = command.split("#")[0].split()
     outcome = run("export", name, "-o", tmp_path / file, "--json")
     assert outcome.code == 0 and outcome.err == ""

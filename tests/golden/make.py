@@ -26,8 +26,14 @@ import torch
 HERE = Path(__file__).parent
 IMAGES = HERE / "images"
 """Five RGB crops of the bundled examples, 64 x 56 pixels."""
-RELATIVE, ABSOLUTE = 1e-5, 1e-9
-"""How far a float may be from its golden value; everything else is equal."""
+RELATIVE, ABSOLUTE = 1e-5, 1e-7
+"""How far a float may be from its golden value; everything else is equal.
+
+Losses of 1e-3 are differences of values in [0, 1]: another CPU's kernels change them by some 2e-8.
+"""
+UNSTABLE = {"aggregator_mini_x3": 0.05, "aggregator_mini-v1": 1e-4, "aggregator_mini-v2": 1e-4}
+"""Recipes whose steps enlarge rounding: how far they may be, as a ratio, from the third row on. Those of the first do
+so a thousandfold; on a CPU without AVX-512 the other two are off by 1.2e-5."""
 
 AGGREGATORS = ["aggregator_mini", *(f"aggregator_mini-{v}" for v in ("v1", "v2", "v3", "v4", "v4_masked"))]
 TEACHERS = ["edsr_mini", "rcan_mini", "swinir_mini"]
@@ -164,17 +170,21 @@ def golden(part: str) -> Any:
     return json.loads((HERE / f"{part}.json").read_text(encoding="utf-8"))
 
 
-def differences(expected: Any, actual: Any, where: str = "") -> list[str]:
+def differences(expected: Any, actual: Any, where: str = "", relative: float = RELATIVE) -> list[str]:
     """Every place in which values are not the golden ones; what mappings hold beyond those is no difference."""
     if isinstance(expected, dict) and isinstance(actual, dict):
         lost = [f"{where}: no '{key}'" for key in expected if key not in actual]
         shared = (key for key in expected if key in actual)
-        return lost + [line for key in shared for line in differences(expected[key], actual[key], f"{where}/{key}")]
+        return lost + [
+            line for key in shared for line in differences(expected[key], actual[key], f"{where}/{key}", relative)
+        ]
     if isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
         pairs = enumerate(zip(expected, actual, strict=True))
-        return [line for number, (one, other) in pairs for line in differences(one, other, f"{where}/{number}")]
+        return [
+            line for number, (one, other) in pairs for line in differences(one, other, f"{where}/{number}", relative)
+        ]
     if isinstance(expected, float) and isinstance(actual, int | float):
-        same = math.isclose(expected, actual, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+        same = math.isclose(expected, actual, rel_tol=relative, abs_tol=ABSOLUTE)
     else:
         same = bool(expected == actual)
     return [] if same else [f"{where}: {actual!r} instead of {expected!r}"]

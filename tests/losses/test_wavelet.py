@@ -178,5 +178,5 @@ def test_bad_arguments() -> None:
         WaveletLoss(1, "morl")
     with pytest.raises(UserError, match="unknown reduction 'none'"):
         WaveletLoss(1, "haar", "none")  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="unequal size"):
+    with pytest.raises(UserError, match="different sizes"):
         WaveletLoss()(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 10))

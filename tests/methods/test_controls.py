@@ -15,6 +15,7 @@ from mtkd.infer import SelfEnsemble
 from mtkd.methods import create, runs_teacher
 from mtkd.methods.fakd import affinity, affinity_distance
 from mtkd.networks.bicubic import Bicubic
+from tests.benchmarks.photo_memory import PEAK
 from tests.methods.test_distillation import DISTILLING, batch, frozen
 
 
@@ -53,7 +54,7 @@ def test_affinity_distance_of_equal_maps_is_zero_with_zero_gradient() -> None:
 
 
 MEMORY = """
-import resource, torch
+import torch
 from mtkd import networks
 from mtkd.data.patches import Batch
 from mtkd.methods import create
@@ -65,7 +66,7 @@ method = create("{method}", {{}}, {outputs}, student, {{"T": teacher}})
 if "{method}" == "scratch":
     teacher(lr, with_features=True)
 torch.stack(list(method.loss(student, batch).values())).sum().backward()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak())
 """
 
 
@@ -75,9 +76,9 @@ def test_feature_methods_need_bounded_memory(method: str) -> None:
     """LR 64, batch 16: less than 2 GiB above the networks (the affinity matrices alone would take 6 GiB)."""
     peaks = []
     for name, outputs in (("scratch", ()), (method, ("T",))):
-        code = MEMORY.format(method=name, outputs=outputs)
+        code = PEAK + MEMORY.format(method=name, outputs=outputs)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        peaks.append(int(done.stdout) * 1024)
+        peaks.append(int(done.stdout))
     assert peaks[1] - peaks[0] < 2 << 30
 
 

@@ -205,7 +205,7 @@ def test_no_crop() -> None:
 
 @pytest.mark.parametrize("measure", [psnr, ssim])
 def test_unequal_sizes(measure) -> None:
-    with pytest.raises(UserError, match=r"unequal sizes: 24 x 16 and 24 x 24"):
+    with pytest.raises(UserError, match=r"differ in size after cropping: 24 x 16 and 24 x 24"):
         measure(flat(0)[:24], flat(0), 4)
 
 

@@ -239,7 +239,7 @@ def test_pieces_in_their_order() -> None:
     for block in module.body:
         deep = block(deep, None)
     features = shallow + module.conv_after_body(normed(deep, module.norm))
-    torch.testing.assert_close(module(images), module.upsample(features) + mean, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(module(images), module.upsample(features) + mean, atol=3e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

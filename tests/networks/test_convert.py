@@ -149,9 +149,9 @@ def test_unknown_keys_survive(family: str) -> None:
 def test_mistakes_are_named() -> None:
     with pytest.raises(UserError, match="unknown network 'edrs'"):
         to_basicsr({}, "edrs")
-    with pytest.raises(UserError, match=r"two keys of the weights mean 'conv_after_body\.weight'"):
+    with pytest.raises(UserError, match=r"two keys of the weights stand for 'conv_after_body\.weight'"):
         to_basicsr(edsr_original(2) | {"body.3.weight": torch.zeros(1)}, "edsr")
-    with pytest.raises(UserError, match="'epoch' in the weights is no tensor but int"):
+    with pytest.raises(UserError, match="'epoch' in the weights is not a tensor but int"):
         to_basicsr({"epoch": 3}, "edsr")
-    with pytest.raises(UserError, match="unknown entries: iter"):
+    with pytest.raises(UserError, match="unknown entries next to 'params'.*: iter"):
         to_basicsr({"params": {}, "iter": 1}, "swinir")

@@ -68,7 +68,7 @@ def test_a_network_takes_part_everywhere(mtkd, tmp_path: Path, photos: Path) -> 
     assert done.returncode == 0 and (tmp_path / "big.png").is_file(), done.stderr
     without = mtkd("upscale", picture, "-o", "big.png", "--model", "my_net-kd", "--scale", 4)
     assert without.returncode == 2
-    assert "was trained with the plugin net.py: load it, mtkd --plugin net.py ..." in without.stderr, without.stderr
+    assert "was trained with the plugin net.py; load it with mtkd --plugin net.py ..." in without.stderr, without.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,22 @@ def test_no_such_file(tmp_path: Path) -> None:
         plugins.load([tmp_path / "nothing.py"])
     with pytest.raises(UserError, match="no such file or module"):
         plugins.load(["no_such_module_at_all"])
+
+
+def test_what_is_typed_into_a_notebook_may_be_declared_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that is run again after a change; code of a file stays refused."""
+    main = {"__name__": "__main__", "metric": plugins.metric}
+    cell = compile("@metric('typed', digits=DIGITS)\ndef typed(sr_image, hr_image): ...", "cell", "exec")
+    monkeypatch.setattr(sys.modules["__main__"], "get_ipython", object, raising=False)
+    try:
+        exec(cell, {**main, "DIGITS": 1})
+        exec(cell, {**main, "DIGITS": 2})
+        assert plugins.METRICS["typed"].digits == 2
+        with pytest.raises(UserError, match="already declared"):
+            exec(cell, {**main, "__name__": "somewhere", "DIGITS": 3})
+        monkeypatch.delattr(sys.modules["__main__"], "get_ipython")
+        with pytest.raises(UserError, match="already declared"):
+            exec(cell, {**main, "DIGITS": 3})
+        assert plugins.METRICS["typed"].digits == 2
+    finally:
+        plugins.METRICS.remove("typed")

@@ -72,7 +72,9 @@ def test_a_full_disk_is_told_and_the_last_checkpoint_stays(full: str, small_imag
         limit, told = len(padding) + metrics // 2, f"The last good checkpoint is {out / 'checkpoints/latest.pt'}"
     ended = on_a_small_disk(recipe, out, limit)
     assert ended.returncode == 2, ended.stderr
-    assert ended.stderr.startswith(f"mtkd: {out}: cannot be written (File too large); make room and go on with")
+    assert ended.stderr.startswith(
+        f"mtkd: {out}: cannot be written (File too large); free some space and continue with"
+    )
     assert told in ended.stderr and ended.stderr.count("\n") == 1
     assert_goes_on(recipe, out, tmp_path / "reference")
 

@@ -117,7 +117,7 @@ def test_a_damaged_image_is_left_out_on_request(tmp_path: Path, caplog: pytest.L
     with caplog.at_level(logging.WARNING, "mtkd"):
         card = train(recipe, tmp_path / "run", False, lambda event: None)
     assert [record.message for record in caplog.records if "c.png" in record.message] == [
-        f"left out: {images / 'c.png'}: damaged or truncated image ({_reason(images / 'c.png')})"
+        f"skipped: {images / 'c.png'}: damaged or truncated image ({_reason(images / 'c.png')})"
     ]
     assert card["data"]["images"] == 3 and list(card["data"]["left_out"]) == ["c.png"]
     assert "damaged or truncated" in card["data"]["left_out"]["c.png"]
@@ -176,7 +176,7 @@ def test_fewer_images_are_the_first_of_the_seeds_order() -> None:
     assert drawn(4) == drawn(8)[:4] and drawn(8) == drawn(20)[:8]
     assert sorted(drawn(20)) == files == drawn(None)
     assert drawn(4) != files[:4] and drawn(4) != drawn(4, seed=2)
-    with pytest.raises(UserError, match=r"data\.images: 21 of 20 training images; give at most 20"):
+    with pytest.raises(UserError, match=r"data\.images: 21 images, but only 20 to train on; give at most 20"):
         drawn(21)
 
 

@@ -104,4 +104,4 @@ def test_a_batch_that_does_not_divide_is_refused(small_images: Path, tmp_path: P
     done = subprocess.run(
         launch(recipe, tmp_path / "run"), env=_environment(), capture_output=True, text=True, check=False, timeout=180
     )
-    assert done.returncode and "batch 3 does not divide among 2 processes" in done.stderr
+    assert done.returncode and "batch 3 cannot be divided among 2 processes" in done.stderr

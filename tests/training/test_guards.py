@@ -62,7 +62,7 @@ def test_numbers_that_are_not_finite_stop_a_training(
     batch = out / "non-finite" / f"{first:06d}.safetensors"
     latest = out / "checkpoints" / "latest.pt"
     assert str(stopped.value) == (
-        f"{named} of iteration {first} is not finite; lower optimizer.lr. Its batch is kept in {batch}. "
+        f"{named} of iteration {first} is not finite; lower optimizer.lr. Its batch is saved in {batch}. "
         f"The last good checkpoint is {latest}, of iteration 4."
     )
     state = torch.load(latest, weights_only=True)
@@ -124,7 +124,7 @@ def test_a_damaged_cache_is_told_as_such(
     for output in (tmp_path / "cache").rglob("*.npy"):
         output.unlink()
         output.mkdir()  # there, and not to be read
-    with pytest.raises(UserError, match=r"\.npy: damaged; remove it, and it is computed again$"):
+    with pytest.raises(UserError, match=r"\.npy: damaged; remove it, then it is computed again$"):
         train(recipe, tmp_path / "two", False, lambda _: None)
 
 

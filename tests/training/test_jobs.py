@@ -74,7 +74,7 @@ def test_the_life_of_a_run(home: Path, small_images: Path) -> None:
     assert process is not None and os.getsid(process.pid) == process.pid  # outlives the session that started it
     run = wait("mine_x2", lambda run: run.state == "running" and run.iteration > 5)
     assert (run.iterations, run.device) == (LONG, "cpu") and run.seconds_left is not None and run.speed
-    assert "there is a run mine_x2" in attempt(jobs.start, recipe)
+    assert "run mine_x2 exists" in attempt(jobs.start, recipe)
     assert "stop it first" in attempt(jobs.delete, "mine_x2")
     assert "already" in attempt(jobs.resume, "mine_x2")
 
@@ -142,14 +142,14 @@ def test_a_process_of_another_computer_is_not_looked_for_here(home: Path, small_
     with FileLock(folder / ".lock"):
         run = run_state.find("far_x2")
         assert (run.state, run.iteration, run.speed) == ("running", 7, 2.0)
-        assert "started elsewhere" in attempt(jobs.stop, "far_x2")
+        assert "not started here" in attempt(jobs.stop, "far_x2")
 
 
 def test_a_run_of_a_terminal_is_seen_but_not_stopped(home: Path, small_images: Path) -> None:
     folder = run_folder(home, "elsewhere_x2", small_recipe(small_images))
     with FileLock(folder / ".lock"):
         assert run_state.find("elsewhere_x2").state == "running"
-        assert "started elsewhere" in attempt(jobs.stop, "elsewhere_x2")
+        assert "not started here" in attempt(jobs.stop, "elsewhere_x2")
         assert "stop it first" in attempt(jobs.delete, "elsewhere_x2")
     assert run_state.find("elsewhere_x2").state == "stopped"
 
@@ -167,7 +167,7 @@ def test_how_it_ended_is_what_it_said(state: str, home: Path, small_images: Path
 def test_one_that_said_no_more_was_stopped(state: str, note: str, home: Path, small_images: Path) -> None:
     """While it prepared, its last words are shown: it may have ended before it could say how."""
     log = "before\nTraceback (most recent call last):\nModuleNotFoundError: No module named 'torch'\n"
-    text = status(state=state, note="loading the libraries", log_from=7)
+    text = status(state=state, note="loading libraries", log_from=7)
     run_folder(home, "a_x2", small_recipe(small_images), status_json=text, log_txt=log)
     run = run_state.find("a_x2")
     assert (run.state, run.note) == ("stopped", note) and "before" not in run_state.log(run.folder)

@@ -194,20 +194,20 @@ def test_the_warm_up_rises_in_equal_steps_to_one() -> None:
         (changed(network="edsr_bas"), "unknown network 'edsr_bas'; did you mean 'edsr_baseline'?"),
         (changed(network="aggregator"), "stage pretrain cannot train 'aggregator', whose role is aggregator"),
         (changed(stage="aggregate", teachers=["a"]), "stage aggregate cannot train 'edsr_baseline'"),
-        (changed(teachers=["a"]), "stage pretrain has no teachers; use stage distill"),
+        (changed(teachers=["a"]), "stage pretrain takes no teachers"),
         (changed(stage="distill"), "stage distill needs teachers"),
         *(
             (
                 changed(stage="distill", teachers=["a"], self_ensemble=True, method={"name": method}),
-                f"method {method} compares features, and an average over orientations has none; leave self_ensemble",
+                f"method {method} compares features, which self_ensemble does not have",
             )
             for method in ("at", "fakd", "crosskd")
         ),
         ({k: v for k, v in MINIMAL.items() if k != "scale"}, "key 'scale' is missing"),
         (changed(data={}), "key 'data.train' is missing"),
-        ([MINIMAL], "a recipe is a mapping of keys to values"),
-        (None, "a recipe is a mapping of keys to values"),
-        ("edsr", "a recipe is a mapping of keys to values"),
+        ([MINIMAL], "not a recipe; write a mapping of keys to values"),
+        (None, "not a recipe; write a mapping of keys to values"),
+        ("edsr", "not a recipe; write a mapping of keys to values"),
     ],
 )
 def test_a_wrong_recipe_is_one_clear_line(content: Any, message: str) -> None:
@@ -220,8 +220,8 @@ def test_a_recipe_that_is_no_recipe(tmp_path: Path) -> None:
         (b"name: [1, 2", "not a readable YAML file"),
         (b"\tname: x", "not a readable YAML file"),
         (b"\xff\xfe\x00\x80", "not a readable YAML file"),
-        (b"", "holds no mapping of keys to values"),
-        (b"- 1", "holds no mapping of keys to values"),
+        (b"", "not a mapping of keys to values"),
+        (b"- 1", "not a mapping of keys to values"),
         (b"!!python/object/apply:os.system [ls]", "not a readable YAML file"),
     ):
         path.write_bytes(text)
@@ -252,7 +252,7 @@ def test_assignments_replace_values() -> None:
     [
         ("iterations", "--set iterations: write key=value"),
         ("=5", "--set =5: write key=value"),
-        ("name.first=5", "'name' holds no keys"),
+        ("name.first=5", "'name' is a value; it has no keys"),
         ("data.train=[1", "not a YAML value"),
         ("iterations=soon", "iterations: Input should be a valid integer"),
         ("iteration=5", "did you mean 'iterations'?"),

@@ -40,7 +40,7 @@ def test_more_steps_change_nothing_else() -> None:
     ("changes", "message"),
     [
         ({"name": "edsr_tiny-mtkd", "scale": 4}, "bundled model for scale 4; choose another name"),
-        ({**DISTILL, "teachers": ["nobody"]}, "learns from nobody, which is not there"),
+        ({**DISTILL, "teachers": ["nobody"]}, "teacher nobody is missing"),
         ({**DISTILL, "method": {"name": "mtkd", "options": {"alhpa": 1}}}, "did you mean 'alpha'"),
         ({**DISTILL, "method": {"name": "fakd"}, "teachers": ["merged"]}, "declares none"),
         ({"lr_patch": 32}, "its shorter side is"),
@@ -54,7 +54,7 @@ def test_refused_before_it_starts(changes: dict[str, Any], message: str, small_i
 
 @pytest.mark.parametrize("holdout", [6, 20])
 def test_too_few_images(holdout: int, small_images: Path) -> None:
-    with pytest.raises(UserError, match=f"6 images, cannot hold {holdout} out"):
+    with pytest.raises(UserError, match=f"6 images, too few to hold {holdout} out"):
         check(small_recipe(small_images, data={"train": str(small_images), "holdout": holdout}))
 
 

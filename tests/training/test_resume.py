@@ -133,7 +133,7 @@ def test_a_stopped_run_saves_and_says_how_to_go_on(number: signal.Signals, small
     code, error = start(recipe, out, number, reached(out, 25))
     assert code == 130
     assert error.count("\n") == 1 and "Traceback" not in error
-    said, _, again = error.partition(" Go on with: ")
+    said, _, again = error.partition(" Resume with: ")
     iteration = torch.load(out / "checkpoints" / "latest.pt", weights_only=True)["iteration"]
     assert said == f"stopped at iteration {iteration} of {LONG['iterations']}; saved."
     assert rows(out)[-1]["iteration"] == iteration
@@ -269,7 +269,7 @@ def test_a_run_does_not_go_on_with_other_teachers(
             train(recipe, run, False, silent)
     before = (own / "bob_x2.safetensors").read_bytes()
     write_model(own, "bob", "edsr_tiny", 9)
-    with pytest.raises(UserError, match=r"run: began with other weights of bob than are found now; bring those back"):
+    with pytest.raises(UserError, match=r"run: started with other weights of bob than those present now; restore them"):
         train(recipe, run, True, silent)
     (own / "bob_x2.safetensors").write_bytes(before)
     old = torch.load(run / "checkpoints" / "latest.pt", weights_only=True)
@@ -320,7 +320,7 @@ def test_what_is_measured_is_what_the_kept_weights_give_in_float32(
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="trains on a CPU")
 def test_half_precision_is_refused_on_a_cpu(small_images: Path, tmp_path: Path) -> None:
     recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images, precision="fp16")))
-    with pytest.raises(UserError, match="precision fp16 needs a GPU; take bf16 or fp32 here"):
+    with pytest.raises(UserError, match="precision fp16 needs a GPU; use bf16 or fp32"):
         train(recipe, tmp_path / "run", False, silent)
     assert not (tmp_path / "run").exists()
 
@@ -329,7 +329,7 @@ def test_a_folder_with_a_run_needs_resume_and_the_same_recipe(small_images: Path
     recipe = load_recipe(str(write_recipe(tmp_path / "recipe.yaml", small_images)))
     out = tmp_path / "run"
     train(recipe, out, False, silent)
-    with pytest.raises(UserError, match="already holds a run; go on with --resume"):
+    with pytest.raises(UserError, match="already contains a run; resume it with --resume"):
         train(recipe, out, False, silent)
     other = recipe.model_copy(update={"seed": 5, "batch": 3})
     with pytest.raises(UserError, match=r"another recipe \(batch, seed differ\)"):

@@ -369,7 +369,7 @@ def test_an_unknown_teacher_suggests_the_nearest(prepared: Prepare) -> None:
         (AGGREGATE | {"method": {"name": "mtkd"}}, "one image I_MT"),
         (DISTILL | {"method": {"name": "aggregate"}}, "method 'aggregate' trains an aggregator; stage distill"),
         (DISTILL | {"method": {"name": "scratch"}}, "method scratch learns from no other network"),
-        ({"method": {"name": "mtkd"}}, "method mtkd learns from other networks: name them as teachers"),
+        ({"method": {"name": "mtkd"}}, "method mtkd learns from other networks; name them under 'teachers'"),
         (DISTILL | {"teachers": ["ada", "bob"]}, "learns from one image I_MT, got 2 networks"),
     ],
 )
@@ -412,7 +412,7 @@ def test_images_held_out_are_spread_and_do_not_depend_on_anything_else(tmp_path:
     training, held = split(tmp_path, 4)
     assert [path.stem for path in held] == ["04", "14", "24", "34"]
     assert len(training) == 36 and split(tmp_path, 4) == (training, held)
-    with pytest.raises(UserError, match=r"40 images, cannot hold 40 out; lower data.holdout"):
+    with pytest.raises(UserError, match=r"40 images, too few to hold 40 out; lower data.holdout"):
         split(tmp_path, 40)
 
 
@@ -437,7 +437,7 @@ def test_lr_images_can_be_given(small_images: Path, tmp_path: Path, prepared: Pr
     with pytest.raises(UserError, match=r"lr/c.png: no such file"):
         prepared(data={"train": str(small_images), "holdout": 2, "lr": str(lr_folder)})
     write_image(lr_folder / "c.png", np.zeros((5, 5, 3), np.uint8))
-    with pytest.raises(UserError, match=r"lr/c.png: \(5, 5\) is not 1/2 of its HR image"):
+    with pytest.raises(UserError, match=r"lr/c.png: 5 x 5 is not 1/2 of its HR image c.png, 67 x 53"):
         prepared(data={"train": str(small_images), "holdout": 2, "lr": str(lr_folder)})
 
 
@@ -488,6 +488,7 @@ def test_what_is_prepared_is_reported(small_images: Path, in_zoo: Path, tmp_path
     events: list[tuple[str, int, int]] = []
     prepare(small_recipe(small_images, **AGGREGATE), CPU, tmp_path, lambda *event: events.append(event))
     assert events[:6] == [("reading images", i + 1, 6) for i in range(6)]
+    assert "0.2 MB on the disk" in events.pop(6)[0]
     assert events[6:10] == [("outputs of ada", i + 1, 4) for i in range(4)]
     assert events[-1] == ("held-out outputs of bob", 2, 2)
 

@@ -34,8 +34,10 @@ def test_a_folder_that_changes_is_seen_and_nothing_is_read_twice(
 ) -> None:
     reads: list[str] = []
     real = model.read_header
-    monkeypatch.setattr(model, "read_header", lambda path: (reads.append(path.name), real(path))[1])
     catalogue = Catalogue([tmp_path])
+    write(tmp_path / "a_x2.safetensors", "a")
+    assert names(catalogue) == ["a"]  # and the bundled ones are known
+    monkeypatch.setattr(model, "read_header", lambda path: (reads.append(path.name), real(path))[1])
     path = write(tmp_path / "a_x2.safetensors", "a")
     write(tmp_path / "b_x2.safetensors", "b")
     for _ in range(2):
@@ -75,7 +77,9 @@ def test_header_and_card_say_what_a_model_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["models"], ["models", "--json"]])
-def test_listing_the_bundled_models_imports_no_torch(arguments: list[str], tmp_path: Path) -> None:
+def test_listing_models_imports_no_torch(arguments: list[str], tmp_path: Path) -> None:
+    """Bundled ones, and a run of the user's whose network is that of a bundled one."""
+    write(tmp_path / "models" / "mine_x2.safetensors", "mine", role="student", parameters=7)
     code = (
         "import sys; from mtkd.cli import main\n"
         "try: main()\n"
@@ -90,4 +94,4 @@ def test_listing_the_bundled_models_imports_no_torch(arguments: list[str], tmp_p
         timeout=120,
         check=True,
     )
-    assert "rcan_tiny-mtkd" in done.stdout and done.stderr.strip() == "False"
+    assert "rcan_tiny-mtkd" in done.stdout and "mine" in done.stdout and done.stderr.strip() == "False"

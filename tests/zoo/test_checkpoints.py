@@ -147,7 +147,7 @@ def test_code_is_refused_and_not_run(tmp_path: Path, form: str) -> None:
         path.write_bytes(pickle.dumps(content["extra"], protocol=2))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=form == "zip")
-    with pytest.raises(UserError, match="refused, nothing of it was run") as caught:
+    with pytest.raises(UserError, match="refused, no code in it was run") as caught:
         read_state(path)
     one_line(caught)
     assert not mark.exists()
@@ -224,7 +224,7 @@ def test_random_damage_is_a_user_error_or_weights(tmp_path: Path, module: Small)
 )
 def test_files_without_a_state_dict(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "x.pt")
-    with pytest.raises(UserError, match="holds no state dict of tensors"):
+    with pytest.raises(UserError, match="contains no state dict of tensors"):
         read_state(tmp_path / "x.pt")
 
 
@@ -279,14 +279,14 @@ def test_every_difference_is_named(module: Small) -> None:
         load_state(module, state, "file.pt")
     text = one_line(caught)
     assert text.startswith("file.pt: weights of another network: ")
-    assert "missing gain" in text and "surplus extra.weight" in text
+    assert "missing gain" in text and "unexpected extra.weight" in text
     assert "conv.weight is (4, 3, 5, 5), should be (4, 3, 3, 3)" in text
     assert weights_hash(module) == before  # nothing was loaded
 
 
 def test_long_lists_are_shortened(module: Small) -> None:
     surplus = {f"k{i}": torch.zeros(1) for i in range(9)}
-    with pytest.raises(UserError, match=r"surplus k0, k1, k2, k3, k4 \.\.\.$"):
+    with pytest.raises(UserError, match=r"unexpected k0, k1, k2, k3, k4 \.\.\.$"):
         load_state(module, {**module.state_dict(), **surplus}, "file.pt")
 
 

@@ -154,7 +154,7 @@ def test_a_file_whose_hash_nobody_knows(tmp_path: Path, home: Path, publish: Cal
     assert found.model.card["source"]["sha256"] == sha(file)
     imports.remove("swinir_lightweight", 2)
     other = saved(tmp_path / "other.pth", {"params": {key: value + 1 for key, value in state.items()}})
-    with pytest.raises(UserError, match=rf"its SHA-256 is {sha(other)}, {sha(file)} is known"):
+    with pytest.raises(UserError, match=rf"its SHA-256 is {sha(other)}, {sha(file)} was expected"):
         public.fetch("swinir_lightweight", 2, other, sha(file))
     assert public.fetch("swinir_lightweight", 2, file, sha(file)).new
 
@@ -180,7 +180,7 @@ def test_rcan_is_brought_by_hand(tmp_path: Path, home: Path) -> None:
     found = public.fetch("rcan", 3, archive)
     assert found.model.name == "rcan" and found.model.card["source"]["sha256"] == sha(file)
     assert not list((home / "downloads").iterdir()) and file.exists() and archive.exists()
-    with pytest.raises(UserError, match=r"models_ECCV2018RCAN.zip: holds no RCAN_BIX2.pt"):
+    with pytest.raises(UserError, match=r"models_ECCV2018RCAN.zip: contains no RCAN_BIX2.pt"):
         public.fetch("rcan", 2, archive)
 
 
@@ -248,9 +248,9 @@ def test_bad_files(tmp_path: Path, home: Path, publish: Callable[..., None], mon
     gone = {key: value for key, value in state.items() if key != "conv_first.bias"}
     files = {
         "conv_first.bias is missing": saved(tmp_path / "missing.pth", gone),
-        "conv_extra.weight is surplus": saved(tmp_path / "more.pth", state | {"conv_extra.weight": torch.zeros(3)}),
+        "conv_extra.weight is unexpected": saved(tmp_path / "more.pth", state | {"conv_extra.weight": torch.zeros(3)}),
         "is not edsr_baseline x4 but edsr_baseline x2": saved(tmp_path / "x2.pth", state_of("edsr_baseline", 2)),
-        "refused, nothing of it was run": tmp_path / "evil.pth",
+        "refused, no code in it was run": tmp_path / "evil.pth",
         "not a readable weights file": tmp_path / "cut.pth",
         "no such file|cannot be read": tmp_path / "none.pth",
     }
@@ -284,7 +284,7 @@ def test_the_command_line(run: Run, refused: Callable[..., str], tmp_path: Path)
     assert len(rows) == 18 and not any(row["here"] for row in rows)
     assert "unknown published model 'edrs'" in refused("models", "fetch", "edrs")
     assert "--scale 8: give 2, 3 or 4" in refused("models", "fetch", "edsr", "--scale", 8)
-    assert "one NAME at a time" in refused("models", "fetch", "edsr", "rcan", "--file", "x")
+    assert "give a single NAME" in refused("models", "fetch", "edsr", "rcan", "--file", "x")
     assert "mirror nonsense: give an address" in refused("models", "fetch", "edsr", "--mirror", "nonsense")
 
 
@@ -297,9 +297,6 @@ def test_fetch_and_check_as_commands(tmp_path: Path, home: Path) -> None:
         environment = dict(os.environ) | {"MTKD_MIRROR": server.url}
         done = subprocess.run(fetch, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        assert (
-            "checked and kept as" in done.stdout
-            and "mtkd benchmark swinir_lightweight --scale 3 --check" in done.stdout
-        )
+        assert "saved as" in done.stdout and "mtkd benchmark swinir_lightweight --scale 3 --check" in done.stdout
         again = subprocess.run([*fetch, "--json"], env=environment, capture_output=True, text=True, check=False)
         assert json.loads(again.stdout)[0]["new"] is False and len(server.requests) == 1

@@ -1,4 +1,4 @@
-"""How alike the errors of several networks are, and so what merging their images can gain.
+"""How similar the errors of several networks are, and what a merge of their images can gain.
 
 With residuals e_i = SR_i - GT and their second moments M_ij = E[e_i e_j], the weighted sum of images with weights w
 that add up to 1 has the mean squared error w^T M w: everything here follows from M.
@@ -26,7 +26,7 @@ PROTOCOL = Protocol(quantise=False)
 
 
 def gain_of_averaging(count: int, correlation: float) -> float:
-    """What the mean of ``count`` equally good images gains over one of them, in dB: 10 log10(n / (1 + (n - 1) r)).
+    """Gain of the mean of ``count`` equally good images over one of them, in dB: 10 log10(n / (1 + (n - 1) r)).
 
     ``correlation`` is that of any two residuals.
     """
@@ -129,7 +129,7 @@ def agreement(
         UserError: fewer than two networks, an unreadable image, or an LR size that does not fit its HR image.
     """
     if len(networks) < 2:
-        raise UserError("agreement is between networks: give two or more")
+        raise UserError("agreement: fewer than two networks; give two or more")
     moments, oracle, beside = [], [], []
     for number, image in enumerate(images):
         lr, hr = image.read()
@@ -140,12 +140,12 @@ def agreement(
         ) -> torch.Tensor:
             plane = PROTOCOL.planes(network(to_tensor(lr).to(device)).clamp(0, 1).cpu(), scale)
             if plane.shape != truth.shape:
-                raise UserError(f"{image.lr}: x{scale} of it is not the size of {image.hr.name}")
+                raise UserError(f"{image.lr}: {scale} times its size is not the size of {image.hr.name}")
             return (plane - truth).flatten()
 
-        found = torch.stack([residual(network) for network in networks.values()])
-        moments.append((found @ found.T / found.shape[1]).numpy())
-        oracle.append(float(found.square().amin(0).mean()))
+        residuals = torch.stack([residual(network) for network in networks.values()])
+        moments.append((residuals @ residuals.T / residuals.shape[1]).numpy())
+        oracle.append(float(residuals.square().amin(0).mean()))
         beside.append([float(residual(network).square().mean()) for network in (others or {}).values()])
         if progress:
             progress(number + 1, len(images))

@@ -2,16 +2,15 @@
 
 ``python -m mtkd.experiments.maintain.evidence RUNS`` adds what a folder of runs has new to the records
 ``measured/SIZE.sqlite``, runs the bundled teachers and aggregators on the benchmark sets (MTKD_DATA) for
-``measured/SIZE-agreement.json``, and writes what follows from them: ``measured/SIZE.md``, ``SIZE.json`` and the marked
-parts of the README. With ``--tables`` only the latter, from the records that are there.
+``measured/SIZE-agreement.json``, and writes what follows from them: ``measured/SIZE.md`` and ``SIZE.json``. With
+``--tables`` only the latter, from the records that are there. ``docs/build.py`` makes the documentation's tables.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,11 @@ from mtkd import zoo
 from mtkd.data.sources import default_sets
 from mtkd.errors import UserError
 from mtkd.experiments import records
-from mtkd.experiments.maintain import older_runs, publish
+from mtkd.experiments.maintain import older_runs
 from mtkd.experiments.maintain.agreement import agreement
 from mtkd.experiments.plan import Plan, load_plan
 from mtkd.experiments.runner import HELD_OUT, images_of
-from mtkd.experiments.tables import excerpt, markdown, report
+from mtkd.experiments.tables import markdown, report
 from mtkd.files import write_bytes, write_json, write_text
 from mtkd.home import data_folder
 from mtkd.zoo.checkpoints import weights_hash
@@ -44,11 +43,11 @@ def agreements(plan: Plan, data: Path, known: Sequence[dict[str, Any]] = ()) -> 
         networks, others = ({name: zoo.load(name, scale) for name in group} for group in (teachers, aggregators))
         hashes = {name: weights_hash(network) for name, network in (networks | others).items()}
         for set_name in (HELD_OUT, *default_sets()):
-            made = {"set": set_name, "scale": scale, "networks": hashes}
-            same = [row for row in known if made.items() <= row.items()]
+            identity = {"set": set_name, "scale": scale, "networks": hashes}
+            same = [row for row in known if identity.items() <= row.items()]
             if not same:
-                found = agreement(networks, images_of(set_name, scale, data, plan.images()), scale, others)
-                same = [made | found.row()]
+                result = agreement(networks, images_of(set_name, scale, data, plan.images()), scale, others)
+                same = [identity | result.row()]
             rows += same
     return rows
 
@@ -65,34 +64,12 @@ def measured_report(size: str) -> dict[str, Any]:
     return report(plan, records.read(records.MEASURED / f"{size}.sqlite"), list(plan.tables))
 
 
-def blocks(content: Mapping[str, Any]) -> dict[str, str]:
-    """The parts of the README that are made from the zoo's cards and the report, by the name of their marker."""
-    scales = sorted({model.scale for model in zoo.models() if model.bundled}, reverse=True)
-    return {"zoo": "\n\n".join(publish.table(scale) for scale in scales), "report": excerpt(content)}
-
-
-def fill(readme: str, made: Mapping[str, str]) -> str:
-    """A text with what stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` replaced.
-
-    Raises:
-        UserError: a marker is missing.
-    """
-    for name, text in made.items():
-        pattern = re.compile(f"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
-        found = pattern.search(readme)
-        if found is None:
-            raise UserError(f"README: no <!-- {name} --> ... <!-- /{name} -->")
-        readme = readme[: found.end(1)] + text + readme[found.start(2) :]
-    return readme
-
-
 def main() -> None:
     """Make the evidence of one size."""
     parser = argparse.ArgumentParser(prog="python -m mtkd.experiments.maintain.evidence")
     parser.add_argument("runs", type=Path, nargs="?")
     parser.add_argument("--size", default="mini")
     parser.add_argument("--tables", action="store_true", help="only the tables, from the records that are there")
-    parser.add_argument("--readme", type=Path, default=Path("README.md"))
     chosen = parser.parse_args()
     if (chosen.runs is None) != chosen.tables:
         parser.error("give the folder of runs, or --tables")
@@ -107,7 +84,6 @@ def main() -> None:
         content = measured_report(chosen.size)
         write_text(records.MEASURED / f"{chosen.size}.md", markdown(content, chosen.size))
         write_json(records.MEASURED / f"{chosen.size}.json", content)
-        write_text(chosen.readme, fill(chosen.readme.read_text(encoding="utf-8"), blocks(content)))
     except UserError as error:
         raise SystemExit(f"evidence: {error}") from None
 

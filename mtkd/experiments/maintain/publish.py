@@ -2,7 +2,7 @@
 
 ``python -m mtkd.experiments.maintain.publish RUNS ZOO [MODEL...]`` copies the weights of finished and measured runs of
 ``mtkd matrix`` to ``ZOO/NAME_xS.safetensors`` and writes their cards, with the numbers of the default benchmark sets,
-beside them; with ``--snapshots``, also what was kept of them on their way, to ``ZOO/snapshots``.
+and their titles beside them; with ``--snapshots``, also what was kept of them on their way, to ``ZOO/snapshots``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from mtkd.data.benchmarks import benchmark
 from mtkd.data.sources import default_sets
 from mtkd.errors import UserError, unknown_name
 from mtkd.evaluate import Score, evaluate, summarise
+from mtkd.experiments import titles
 from mtkd.experiments.maintain import older_runs
+from mtkd.experiments.plan import load_plan
 from mtkd.experiments.runner import HELD_OUT, images_of, read_scores
 from mtkd.files import write_bytes, write_json
 from mtkd.home import data_folder
@@ -46,15 +48,15 @@ def publish(runs: Path, folder: Path, names: Sequence[str] = (), snapshots_on: P
         header, seed = read_header(run / "model.safetensors"), json.loads((run / "card.json").read_text())["seed"]
         known = finished.get((header.name, header.scale))
         if known is not None and seed == known[0]:
-            raise UserError(f"{run}: the same model and seed as {known[1].name}; move the one that is not meant away")
+            raise UserError(f"{run}: the same model and seed as {known[1].name}; move one of them away")
         if known is None or seed < known[0]:
             finished[header.name, header.scale] = (seed, run, header)
     if not finished:
         raise UserError(f"{runs}: no finished runs")
-    found = {name for name, _ in finished}
+    trained = {name for name, _ in finished}
     for name in names:
-        if name not in found:
-            raise unknown_name(f"finished run in {runs}", name, found)
+        if name not in trained:
+            raise unknown_name(f"finished run in {runs}", name, trained)
     chosen = [entry for (name, _), entry in sorted(finished.items()) if not names or name in names]
     for _, run, header in chosen:
         card: dict[str, Any] = json.loads((run / "card.json").read_text())
@@ -64,6 +66,8 @@ def publish(runs: Path, folder: Path, names: Sequence[str] = (), snapshots_on: P
         write_json(folder / f"{target}.json", card)
         if snapshots_on is not None:
             _snapshots(run, header, card, folder, snapshots_on)
+    here = {read_header(path).name for path in folder.glob("*.safetensors")}
+    titles.write(load_plan("mini"), folder, here)
     return [header.name for _, _, header in chosen]
 
 
@@ -72,7 +76,7 @@ def _snapshots(run: Path, header: Header, card: dict[str, Any], folder: Path, da
     images = images_of(HELD_OUT, header.scale, None, Data.model_validate(card["recipe"]["data"]))
     for step, kept in Model(header, run / "model.safetensors", False).snapshots().items():
         write_bytes(folder / "snapshots" / kept.path.name, kept.path.read_bytes())
-        found = evaluate(zoo.load(kept.name, header.scale, sources=(folder,)), images, header.scale)
+        result = evaluate(zoo.load(kept.name, header.scale, sources=(folder,)), images, header.scale)
         content: dict[str, Any] = {
             key: card[key] for key in ("network", "role", "scale", "parameters", "method", "seed", "data")
         }
@@ -80,7 +84,11 @@ def _snapshots(run: Path, header: Header, card: dict[str, Any], folder: Path, da
             "name": kept.name,
             "iterations": step,
             "ends_as": header.name,
-            "held_out": {"images": found.images, "psnr": round(found.metrics["psnr"], 4), "protocol": found.protocol},
+            "held_out": {
+                "images": result.images,
+                "psnr": round(result.metrics["psnr"], 4),
+                "protocol": result.protocol,
+            },
             "benchmarks": measure(kept.name, header.scale, data, (folder,)),
         }
         write_json(folder / "snapshots" / f"{kept.path.stem}.json", content)
@@ -129,7 +137,7 @@ def measure_again(folder: Path, data: Path) -> None:
 
 
 def table(scale: int = 4) -> str:
-    """The zoo's cards as a markdown table, for the README."""
+    """The zoo's cards as a markdown table."""
     columns = [f"x{scale}", "role", "parameters", "steps", "held out", *default_sets()]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for model in zoo.models(scale):

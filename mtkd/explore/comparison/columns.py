@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from mtkd.metrics import spec
+from mtkd.numbers import signed
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,16 @@ class Column:
         title: its heading, with the unit.
         form: format of a number for people; the CSV has every digit.
         per: what a number is divided by for people, e.g. 1e9.
+        digits: significant digits for people, where the format does not say them.
+        words: what people read in place of a text.
     """
 
     key: str
     title: str
     form: str = ""
     per: float = 1
+    digits: int | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def number(self, row: dict[str, Any]) -> Any:
         """A row's value in the unit of the heading, to sort by; None where there is none."""
@@ -33,7 +38,9 @@ class Column:
     def text(self, row: dict[str, Any], blank: str = "") -> str:
         """A row's value for people."""
         value = self.number(row)
-        return blank if value is None else f"{value:{self.form}}"
+        if value is None or isinstance(value, str):
+            return blank if value is None else self.words.get(value, value)
+        return signed(value if self.digits is None else float(f"{value:.{self.digits}g}"), self.form)
 
 
 def metric_column(name: str, region: bool = False) -> Column:
@@ -47,13 +54,14 @@ def metric_column(name: str, region: bool = False) -> Column:
 def columns(metrics: Sequence[str], region: bool = False) -> list[Column]:
     """All columns for these metrics; with ``region`` also those of a region's metrics."""
     return [
-        Column("name", "model"),
-        Column("role", "role"),
+        Column("title", "model"),
+        Column("name", "id"),
+        *map(metric_column, metrics),
+        *(metric_column(name, region=True) for name in metrics if region),
+        Column("over_bicubic", "gain over bicubic (dB)", "+.2f"),
+        Column("over_scratch", "gain over student alone (dB)", "+.2f"),
+        Column("role", "role", words={"aggregator": "combined teacher"}),
         Column("parameters", "parameters", ","),
         Column("multiply_adds", "multiply-adds (G)", ".2f", 1e9),
-        Column("seconds", "seconds", ".3f"),
-        *map(metric_column, metrics),
-        Column("over_bicubic", "over bicubic (dB)", "+.2f"),
-        Column("over_scratch", "over scratch (dB)", "+.2f"),
-        *(metric_column(name, region=True) for name in metrics if region),
+        Column("seconds", "seconds", "g", digits=2),
     ]

@@ -8,27 +8,32 @@ import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
-from torch import nn
 
 from mtkd import networks, zoo
 from mtkd.errors import UserError
-from mtkd.experiments.plan import load_plan
+from mtkd.explore.comparison.choices import BICUBIC, SCRATCH, title
 from mtkd.explore.comparison.columns import columns, metric_column
-from mtkd.explore.comparison.costs import multiply_adds
 from mtkd.explore.comparison.outputs import Tiles, loaded, outputs
 from mtkd.explore.comparison.region import Region
 from mtkd.explore.draw import colours
 from mtkd.explore.viewer import Pane
 from mtkd.images import UInt8Image, chw, crop_to_multiple, to_uint8
 from mtkd.metrics import DEFAULT, PAPER, Protocol, chosen, measure_possible, shown, spec
-from mtkd.networks.aggregator import with_teachers
+from mtkd.metrics.flip import error_map
+from mtkd.photos.enlarge import opacity
 from mtkd.resize import imresize
-from mtkd.zoo.catalogue import plan_folders
+from mtkd.training.dataset import trained_on
+from mtkd.zoo.costs import multiply_adds
+from mtkd.zoo.titles import distinct
+
+_TEXTS = ("title", "name", "role")
+"""The columns of the table that hold no numbers."""
 
 SaveImage = Callable[[str, UInt8Image], str]
 """Stores a picture under a name and returns its address (a URL or a data URI)."""
@@ -36,10 +41,8 @@ SaveImage = Callable[[str, UInt8Image], str]
 LR, TRUTH = "LR", "ground truth"
 """The names of the pictures that no model made."""
 
-BICUBIC = "bicubic"
-"""The network over which gains are given."""
-SCRATCH = "scratch"
-"""The method without distillation."""
+TITLES = {LR: "LR input", TRUTH: "Ground truth"}
+"""What people read in place of them."""
 REGION = Protocol(crop=0)
 """How a region is measured: all of its pixels count."""
 
@@ -49,8 +52,9 @@ class Result:
     """One model's output: ``image`` (sH, sW, 3) uint8; ``metrics`` by name, None without ground truth.
 
     ``seconds`` is the time of one run on this machine, ``multiply_adds`` those at 1280 x 720 output; an aggregator's
-    include its teachers', its ``parameters`` do not. A result from elsewhere has none of the three. ``network`` and
-    ``method`` are those of the model's card, where it has one; a snapshot has no ``method``.
+    and its ``parameters`` include its teachers'. A result from elsewhere has none of the three. ``network`` and
+    ``method`` are those of the model's card, where it has one; a snapshot has no ``method``. ``title`` is what people
+    read in place of the name.
     """
 
     name: str
@@ -62,6 +66,9 @@ class Result:
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     network: str | None = None
     method: str | None = None
+    title: str = ""
+    seen: bool = False
+    """Whether the model was trained on this image."""
 
     @property
     def psnr(self) -> float | None:
@@ -85,6 +92,10 @@ class Comparison:
     protocol: str = str(PAPER)
     metrics: tuple[str, ...] = DEFAULT
     """The metrics that were asked for, in order."""
+    pending: Mapping[str, str] = field(default_factory=dict)
+    """Models that have not run yet, the next one first: titles by name."""
+    alpha: NDArray[np.uint8] | None = None
+    """Opacity (H, W) of the LR image of a transparent picture, without ground truth."""
 
     @property
     def pixels(self) -> int:
@@ -104,7 +115,8 @@ class Comparison:
         """The same, with what ``store`` gives back for each image, by a name: for images kept elsewhere."""
         results = tuple(replace(r, image=store(f"result {r.name}", r.image)) for r in self.results)
         hr_image = None if self.hr_image is None else store("HR", self.hr_image)
-        return replace(self, lr_image=store("LR", self.lr_image), hr_image=hr_image, results=results)
+        alpha = None if self.alpha is None else store("opacity", self.alpha)
+        return replace(self, lr_image=store("LR", self.lr_image), hr_image=hr_image, results=results, alpha=alpha)
 
     def table(self, region: Region | None = None) -> list[dict[str, Any]]:
         """One row a result: what it took, its metrics by name, and its gains in PSNR, ``over_bicubic`` and
@@ -122,7 +134,8 @@ class Comparison:
         rows = []
         for result in self.results:
             distilled = result.role == "student" and result.method != SCRATCH
-            row = {key: getattr(result, key) for key in ("name", "role", "parameters", "multiply_adds", "seconds")}
+            row: dict[str, Any] = {"title": result.title or result.name}
+            row |= {key: getattr(result, key) for key in ("name", "role", "parameters", "multiply_adds", "seconds")}
             row |= {name: result.metrics.get(name) for name in self.metrics}
             row["over_bicubic"] = _gain(result.psnr, self.bicubic_psnr)
             row["over_scratch"] = _gain(result.psnr, scratch_of.get(result.network) if distilled else None)
@@ -131,10 +144,11 @@ class Comparison:
 
     def markdown(self) -> str:
         """The table as markdown, with the protocol under it."""
-        shown = [c for c in columns(self.metrics) if c.key in ("name", "role", "parameters", "seconds", *self.metrics)]
+        keys = (*_TEXTS, "parameters", "seconds", *self.metrics)
+        shown = [column for column in columns(self.metrics) if column.key in keys]
         lines = [
             f"| {' | '.join(column.title for column in shown)} |",
-            f"|{'|'.join('---' if column.key in ('name', 'role') else '--:' for column in shown)}|",
+            f"|{'|'.join('---' if column.key in _TEXTS else '--:' for column in shown)}|",
         ]
         lines += [f"| {' | '.join(column.text(row, '–') for column in shown)} |" for row in self.table()]
         return "\n".join([*lines, "", f"Measured with {self.protocol}, x{self.scale}."])
@@ -182,6 +196,13 @@ class Comparison:
         found = {LR: enlarged} | {r.name: r.image for r in self.results}
         return found if self.hr_image is None else found | {TRUTH: self.hr_image}
 
+    def titles(self) -> dict[str, str]:
+        """What people read in place of the name of each picture, and of those still to come."""
+        found = {r.name: r.title or r.name for r in self.results} | {**self.pending}
+        if self.hr_image is None:
+            return {LR: "Your photo", **found}
+        return {LR: TITLES[LR], **found, TRUTH: TITLES[TRUTH]}
+
     def best_teacher(self) -> tuple[UInt8Image, dict[str, float]] | None:
         """Which teacher is nearest to the ground truth at each pixel, as a picture and shares by name.
 
@@ -197,7 +218,8 @@ class Comparison:
         return picture, {r.name: share for r, share in zip(teachers, shares, strict=True)}
 
     def captions(self, region: Region | None = None) -> dict[str, str]:
-        """What stands under the name of each picture: its metrics, of the image or of a region of it.
+        """What stands under the name of each picture: its metrics, of the image, or of a region of it and the PSNR
+        of the whole.
 
         Raises:
             UserError: the region leaves the image.
@@ -211,15 +233,34 @@ class Comparison:
             else:
                 quality = part.get(r.name, r.metrics)
                 values = " · ".join(_caption(name, quality) for name in self.metrics)
-                found[r.name] = f"{'region ' if part else ''}{values}"
+                whole = (
+                    f" · whole {metric_column('psnr').text(dict(r.metrics), '–')}"
+                    if part and "psnr" in r.metrics
+                    else ""
+                )
+                seen = " · seen in training" if r.seen else ""
+                found[r.name] = f"{'region ' if part else ''}{values}{whole}{seen}"
         return found
 
-    def panes(self, save: SaveImage, region: Region | None = None) -> list[Pane]:
-        """Panes of the synchronised viewer: LR, every result with its error maps, the ground truth."""
-        captions = self.captions(region)
+    def panes(
+        self, save: SaveImage, region: Region | None = None, saved: Mapping[str, Pane] | None = None
+    ) -> list[Pane]:
+        """Panes of the synchronised viewer: the ground truth, every result with its error maps, LR.
+
+        Without ground truth LR is the first. ``saved`` holds panes of this comparison by name whose pictures are not
+        saved again.
+        """
+        captions, titles, pictures = self.captions(region), self.titles(), self.pictures()
         panes: list[Pane] = []
-        for name, image in self.pictures().items():
-            pane: Pane = {"name": name, "caption": captions[name], "layers": self._layers(name, image, save)}
+        names = list(pictures) if self.hr_image is None else [TRUTH, *(r.name for r in self.results), LR]
+        for name in names:
+            if saved and name in saved:
+                panes.append({**saved[name], "caption": captions[name]})
+                continue
+            layers = self._layers(name, pictures[name], save)
+            pane: Pane = {"name": name, "title": titles[name], "caption": captions[name], "layers": layers}
+            if self.alpha is not None:
+                pane["transparent"] = True
             if name == LR:
                 pane["scale"] = self.scale
             elif name != TRUTH:
@@ -227,24 +268,29 @@ class Comparison:
             panes.append(pane)
         return panes
 
+    def _clear(self, name: str, image: UInt8Image) -> UInt8Image:
+        """A picture with the opacity that it has: the LR image's, or that interpolated as bicubic does."""
+        if self.alpha is None:
+            return image
+        if name == LR:
+            return np.dstack([image, self.alpha.repeat(self.scale, axis=0).repeat(self.scale, axis=1)])
+        return np.dstack([image, opacity(self.alpha, self.scale)])
+
     def _layers(self, name: str, image: UInt8Image, save: SaveImage) -> dict[str, str]:
-        layers = {"image": save(name, image)}
+        layers = {"image": save(name, self._clear(name, image))}
         if self.hr_image is not None and name not in (LR, TRUTH):
-            maps = {
-                "error": colours.error_map,
-                "signed error": colours.signed_error_map,
-                "wavelet error": colours.wavelet_error_map,
-            }
-            for layer, draw in maps.items():
-                layers[layer] = save(f"{name}: {layer}", draw(image, self.hr_image))
+            layers["wavelet error"] = save(f"{name}: wavelet error", colours.wavelet_error_map(image, self.hr_image))
+            if "flip" in self.metrics:
+                visible = error_map(image, self.hr_image) / colours.VISIBLE_RANGE
+                layers["flip"] = save(f"{name}: FLIP", colours.heat_map(visible.astype(np.float64)))
         return layers
 
 
 def _caption(name: str, values: Mapping[str, float | None]) -> str:
-    """A metric under a picture; PSNR and SSIM side by side need no names."""
+    """A metric under a picture; PSNR is known by its unit."""
     value = metric_column(name).text(dict(values), "–")
     unit = f" {spec(name).unit}" if spec(name).unit and value != "–" else ""
-    return f"{'' if name in DEFAULT else f'{name} '}{value}{unit}"
+    return f"{value}{unit}" if name == "psnr" else f"{spec(name).title} {value}{unit}"
 
 
 def _gain(psnr: float | None, over: float | None) -> float | None:
@@ -258,44 +304,78 @@ def data_uri(name: str, image: UInt8Image) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-OWN = 6
-"""Of a user's own models, so many are compared without being asked for."""
+def comparing(
+    image: UInt8Image,
+    models: Sequence[str],
+    scale: int = 4,
+    ground_truth: bool = True,
+    progress: Callable[[str, int, int], None] | None = None,
+    others: Mapping[str, UInt8Image] | None = None,
+    metrics: Sequence[str] | None = None,
+    sources: Sequence[Path] = (),
+    alpha: NDArray[np.uint8] | None = None,
+) -> Iterator[Comparison]:
+    """:func:`compare` step by step: the comparison so far, before the first model and after each; cheapest first.
 
-
-def default_models(scale: int) -> list[str]:
-    """What a comparison opens with, of what may be dozens of models.
-
-    Bicubic, the teachers, the aggregator of most of them, and one student without distillation, under kd and under
-    mtkd: that of RCAN, which the paper's ablations take, where there are several; then the user's own, the first few,
-    without the runs of plans, which may be dozens.
+    Results stand in the order of ``models``, whatever the order in which they run. The last one is complete.
     """
-    bundled = [model for model in zoo.models(scale) if model.bundled]
-    teachers = [model.name for model in bundled if model.role == "teacher"]
-    aggregators = [model for model in bundled if model.role == "aggregator"]
-    merged = sorted(aggregators, key=lambda model: (-len(model.header.teachers), len(model.name)))[:1]
-    trained: dict[str, list[str]] = {}
-    variants = _variants()
-    for variant in ("scratch", "kd", "mtkd"):
-        for model in bundled:
-            if variants.get(model.name) == variant:
-                trained.setdefault(model.network, []).append(model.name)
-    specs = networks.specs()
-    students = max(trained, key=lambda n: (len(trained[n]), specs[n].family == "rcan"), default=None)
-    of_plans = plan_folders()
-    own = [model.name for model in zoo.models(scale) if not (model.bundled or model.path.parents[1] in of_plans)]
-    return [BICUBIC, *teachers, *(m.name for m in merged), *(trained[students] if students else []), *own[:OWN]]
+    hr_image = crop_to_multiple(image, scale) if ground_truth else None
+    if hr_image is None:
+        lr_image = image
+    else:
+        lr_image = imresize(chw(hr_image), 1 / scale).permute(1, 2, 0).contiguous().numpy()
+    measured = shown() if metrics is None else chosen(metrics)
+    given = dict(_elsewhere(others or {}, lr_image, scale, models))
+    titles = distinct({**{name: title(name, scale, sources) for name in models}, **{name: name for name in given}})
+    elsewhere = []
+    for name, sr_image in given.items():
+        values = measure_possible(sr_image, hr_image, scale, measured)
+        elsewhere.append(Result(name, "elsewhere", None, None, None, sr_image, values, title=titles[name]))
+    results: dict[str, Result] = {}
+    waiting = sorted(dict.fromkeys(models), key=lambda name: multiply_adds(name, scale, sources=sources))
+
+    def so_far(bicubic_psnr: float | None = None) -> Comparison:
+        done = tuple(results[name] for name in models if name in results)
+        pending = {name: titles[name] for name in waiting}
+        return Comparison(
+            scale, lr_image, hr_image, (*done, *elsewhere), bicubic_psnr, metrics=measured, pending=pending, alpha=alpha
+        )
+
+    yield so_far()
+    plain = to_uint8(outputs(BICUBIC, lr_image, scale).sr)
+    over = measure_possible(plain, hr_image, scale, ("psnr",))["psnr"]
+    while waiting:
+        name, number = waiting[0], len(results)
+        if progress:
+            progress(name, number, len(models))
+        tiles = _tiles(progress, name, number, len(models))
+        result = _result(name, lr_image, hr_image, scale, measured, tiles, sources)
+        results[name] = replace(result, title=titles[name], seen=_seen(name, scale, hr_image, sources))
+        waiting.pop(0)
+        yield so_far(over)
+    if not models:
+        yield so_far(over)
 
 
-@lru_cache
-def _variants() -> dict[str, str | None]:
-    """The variant that each bundled student is."""
-    return load_plan("mini").trained()
-
-
-def _parameters(network: nn.Module) -> int:
-    """Of the network itself: an aggregator without its teachers, as ``mtkd models`` counts."""
-    merged = with_teachers(network)
-    return networks.parameter_count(network if merged is None else merged.aggregator)
+def _result(
+    name: str,
+    lr_image: UInt8Image,
+    hr_image: UInt8Image | None,
+    scale: int,
+    metrics: Sequence[str],
+    tiles: Tiles | None,
+    sources: Sequence[Path],
+) -> Result:
+    """One model's output and its numbers."""
+    output = outputs(name, lr_image, scale, tiles, sources)
+    network = loaded(name, scale, sources).network
+    costs = networks.parameter_count(network), multiply_adds(name, scale, sources=sources), output.seconds
+    sr_image = to_uint8(output.sr)
+    model = None if name in networks.baselines() else zoo.find(name, scale, sources)
+    role = "interpolation" if model is None else model.role
+    identity = (model.network, model.method if model.step is None else None) if model else (None, None)
+    values = measure_possible(sr_image, hr_image, scale, metrics)
+    return Result(name, role, *costs, sr_image, values, *identity)
 
 
 def compare(
@@ -323,33 +403,17 @@ def compare(
         UserError: unknown model, metric or scale, an image that is too small, or a result from elsewhere of the wrong
             size or with a name that is taken.
     """
-    hr_image = crop_to_multiple(image, scale) if ground_truth else None
-    if hr_image is None:
-        lr_image = image
-    else:
-        lr_image = imresize(chw(hr_image), 1 / scale).permute(1, 2, 0).contiguous().numpy()
-    measured = shown() if metrics is None else chosen(metrics)
-    results = []
-    for number, name in enumerate(models):
-        if progress:
-            progress(name, number, len(models))
-        output = outputs(name, lr_image, scale, _tiles(progress, name, number, len(models)), sources)
-        network = loaded(name, scale, sources).network
-        made = _parameters(network), multiply_adds(name, scale, sources=sources), output.seconds
-        picture = to_uint8(output.sr)
-        model = None if name in networks.baselines() else zoo.find(name, scale, sources)
-        role = "interpolation" if model is None else model.role
-        identity = (model.network, model.method if model.step is None else None) if model else (None, None)
-        values = measure_possible(picture, hr_image, scale, measured)
-        results.append(Result(name, role, *made, picture, values, *identity))
-    for name, image in _elsewhere(others or {}, lr_image, scale, models):
-        values = measure_possible(image, hr_image, scale, measured)
-        results.append(Result(name, "elsewhere", None, None, None, image, values))
+    *_, comparison = comparing(image, models, scale, ground_truth, progress, others, metrics, sources)
     if progress:
         progress("", len(models), len(models))
-    plain = to_uint8(outputs(BICUBIC, lr_image, scale).sr)
-    over = measure_possible(plain, hr_image, scale, ("psnr",))["psnr"]
-    return Comparison(scale, lr_image, hr_image, tuple(results), over, metrics=measured)
+    return comparison
+
+
+def _seen(name: str, scale: int, hr_image: UInt8Image | None, sources: Sequence[Path]) -> bool:
+    """Whether a model was trained on the image."""
+    if hr_image is None or name in networks.baselines():
+        return False
+    return trained_on(zoo.find(name, scale, sources).card, hr_image)
 
 
 def _tiles(progress: Callable[[str, int, int], None] | None, name: str, number: int, of: int) -> Tiles | None:

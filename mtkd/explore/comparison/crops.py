@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from mtkd.explore.comparison.core import Comparison
+from mtkd.explore.comparison.core import TITLES, TRUTH, Comparison
 from mtkd.explore.comparison.region import Region
+from mtkd.explore.draw.alt import described, listed
 from mtkd.images import UInt8Image
 
 _GAP = 8
@@ -20,7 +21,7 @@ def whole_with_box(image: UInt8Image, region: Region) -> Image.Image:
     picture = Image.fromarray(image)
     box = (region.left - 2, region.top - 2, region.left + region.width + 1, region.top + region.height + 1)
     ImageDraw.Draw(picture).rectangle(box, outline=_BOX, width=2)
-    return picture
+    return described(picture, "The image with a red box around the region.")
 
 
 def crops(comparison: Comparison, region: Region | None = None, zoom: int = 3, columns: int = 4) -> Image.Image:
@@ -34,14 +35,14 @@ def crops(comparison: Comparison, region: Region | None = None, zoom: int = 3, c
     scale = comparison.scale
     enlarged = comparison.lr_image.repeat(scale, axis=0).repeat(scale, axis=1)
     region = region or Region(0, 0, enlarged.shape[0], enlarged.shape[1])
-    cells = [("LR (nearest)", "", region.cut(enlarged))]
+    cells = [("LR input (nearest)", "", region.cut(enlarged))]
     for result in comparison.results:
         quality = "" if result.psnr is None else f"{result.psnr:.2f} dB"
         ssim = result.metrics.get("ssim")
         quality += "" if ssim is None else f" / {ssim:.4f}"
-        cells.append((result.name, quality, region.cut(result.image)))
+        cells.append((result.title or result.name, quality, region.cut(result.image)))
     if comparison.hr_image is not None:
-        cells.append(("ground truth", "PSNR / SSIM", region.cut(comparison.hr_image)))
+        cells.append((TITLES[TRUTH], "PSNR / SSIM", region.cut(comparison.hr_image)))
     return sheet(cells, zoom, columns)
 
 
@@ -67,4 +68,5 @@ def sheet(cells: Sequence[tuple[str, str, UInt8Image]], zoom: int = 1, columns: 
         drawn.paste(one.resize((one.width * zoom, one.height * zoom), Image.Resampling.NEAREST), (x, y))
         draw.text((x, y + tallest + 4), name, _INK, name_font)
         draw.text((x, y + tallest + 23), below, _INK, number_font)
-    return drawn
+    captions = [" ".join(filter(None, (name, below and f"({below})"))) for name, below, _ in cells]
+    return described(drawn, f"Pictures: {listed(captions)}.")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.patches import Rectangle
 
 from mtkd.data.benchmarks import benchmark
 from mtkd.data.examples import example
@@ -19,13 +16,18 @@ from mtkd.errors import UserError, unknown_name
 from mtkd.explore.comparison.columns import metric_column
 from mtkd.explore.comparison.core import LR, TRUTH, Comparison
 from mtkd.explore.comparison.region import Region
-from mtkd.explore.draw.colours import heat_map, luma_error
+from mtkd.explore.draw.colours import luma_error
+from mtkd.explore.draw.printed import blank, box, render, show
 from mtkd.files import write_bytes
 from mtkd.home import found_data
 from mtkd.images import UInt8Image, read_image
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _BOX = "#dc2828"
-_DPI = 150
+_LINE = 28
+"""Letters of a title in one line under a crop."""
 FORMATS = ("png", "pdf")
 
 
@@ -39,7 +41,7 @@ class Row:
 
 
 def crops_figure(rows: Sequence[Row], names: Sequence[str] = ()) -> Figure:
-    """Figs. 2 and 3: each whole image with the region's box, beside it the region in every method's image, labelled.
+    """Figs. 2 and 3: each whole image with the region's box, beside it the region in every method's image, titled.
 
     Under a name stand PSNR and SSIM of the region, and "PSNR / SSIM" under the ground truth.
 
@@ -55,11 +57,8 @@ def crops_figure(rows: Sequence[Row], names: Sequence[str] = ()) -> Figure:
     columns = -(-len(names) // 2) if len(names) > 1 else 1
     whole = 2 if columns > 1 else 1
     lines = -(-len(names) // columns)
-    figure = Figure(
-        figsize=(1.45 * (columns + 2.2), 1.85 * lines * len(rows)),
-        dpi=_DPI,
-        layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0),
-    )
+    size = 1.45 * (columns + 2.2), 1.85 * lines * len(rows)
+    figure = blank(*size, w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
     grid = figure.add_gridspec(lines * len(rows), columns + 2)
     for number, row in enumerate(rows):
         pictures, labels = row.comparison.pictures(), _labels(row)
@@ -67,16 +66,14 @@ def crops_figure(rows: Sequence[Row], names: Sequence[str] = ()) -> Figure:
         region = row.region
         region.cut(background)
         axes = figure.add_subplot(grid[lines * number : lines * (number + 1), :whole])
-        _show(axes, background, row.title)
-        axes.add_patch(
-            Rectangle((region.left - 0.5, region.top - 0.5), region.width, region.height, fill=False, ec=_BOX, lw=1.5)
-        )
+        show(axes, background, row.title)
+        box(axes, region.left, region.top, region.width, region.height, ec=_BOX, lw=1.5)
         for place, name in enumerate(names):
             if name not in pictures:
                 raise unknown_name("picture", name, pictures)
             line, column = divmod(place, columns)
             axes = figure.add_subplot(grid[lines * number + line, 2 + column])
-            _show(axes, region.cut(pictures[name]), labels[name])
+            show(axes, region.cut(pictures[name]), labels[name])
     return figure
 
 
@@ -86,26 +83,8 @@ def _labels(row: Row) -> dict[str, str]:
     numbers = {name: " / ".join(column.text(values, "–") for column in printed) for name, values in quality.items()}
     if row.comparison.hr_image is not None:
         numbers[TRUTH] = "PSNR / SSIM"
-    return {name: f"{name}\n{numbers.get(name, '')}" for name in row.comparison.pictures()}
-
-
-def _show(axes: Axes, image: UInt8Image, label: str) -> None:
-    axes.imshow(image, interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    axes.set_xlabel(label, fontsize=6.5, parse_math=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-def render(figure: Figure, form: str = "png", about: str = "") -> bytes:
-    """The figure as a PNG file, or a PDF with text as text and pictures without loss.
-
-    ``about`` is kept in the file: a PNG's "Description", a PDF's "Subject".
-    """
-    file = io.BytesIO()
-    metadata = {"Subject": about, "CreationDate": None} if form == "pdf" else {"Description": about}
-    figure.savefig(file, format=form, metadata=metadata)
-    return file.getvalue()
+    titles = {name: textwrap.fill(title, _LINE) for name, title in row.comparison.titles().items()}
+    return {name: f"{title}\n{numbers.get(name, '')}" for name, title in titles.items()}
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -185,22 +164,20 @@ def preset_images(preset: Preset, scale: int, root: Path | None = None) -> list[
             for name, (set_name, number) in zip(preset.instead, preset.images, strict=True)]  # fmt: skip
 
 
-def attribution_figure(lr_image: UInt8Image, rows: Sequence[tuple[str, UInt8Image, np.ndarray, float | None]],
+def attribution_figure(lr_image: UInt8Image, rows: Sequence[tuple[str, UInt8Image, UInt8Image, float | None]],
                        window: Region) -> Figure:  # fmt: skip
     """Fig. 4: the LR image, then each input's image with the window's box, under it its map with its DI.
 
     Args:
-        rows: name, image (H, W, 3), map (H, W) 0 to 1, and DI of each input.
+        rows: name, image (H, W, 3), map in colours (H, W, 3), and DI of each input.
         window: where the detail was asked for, in pixels of those images.
     """
-    figure = Figure(figsize=(1.7 * (len(rows) + 1), 3.9), dpi=_DPI, layout="constrained")
+    figure = blank(1.7 * (len(rows) + 1), 3.9)
     grid = figure.add_gridspec(2, len(rows) + 1)
-    _show(figure.add_subplot(grid[:, 0]), lr_image, "LR")
+    show(figure.add_subplot(grid[:, 0]), lr_image, "LR")
     for column, (name, image, one, di) in enumerate(rows, 1):
         axes = figure.add_subplot(grid[0, column])
-        _show(axes, image, name)
-        axes.add_patch(
-            Rectangle((window.left - 0.5, window.top - 0.5), window.width, window.height, fill=False, ec=_BOX, lw=1.2)
-        )
-        _show(figure.add_subplot(grid[1, column]), heat_map(one), "DI –" if di is None else f"DI {di:.2f}")
+        show(axes, image, name)
+        box(axes, window.left, window.top, window.width, window.height, ec=_BOX, lw=1.2)
+        show(figure.add_subplot(grid[1, column]), one, "DI –" if di is None else f"DI {di:.2f}")
     return figure

@@ -6,26 +6,28 @@ import base64
 import io
 import json
 from collections.abc import Mapping
-from typing import Literal, Self
-from urllib.parse import urlencode
+from typing import Any, Literal, Self
+from urllib.parse import unquote, urlencode
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mtkd.data.examples import example
 from mtkd.errors import UserError
-from mtkd.images import UInt8Image, decode
+from mtkd.images import MAX_PIXELS, UInt8Image, decode
 
 FORMAT = 1
-_LISTS = ("models", "region")
+_LISTS = ("models", "region", "pair")
+_PLACE = ("zoom", "cx", "cy", "layer", "mode", "focus", "pair", "baseline", "gain")
 
 
 class SavedView(BaseModel):
     """One view of the Compare tab.
 
     ``example`` names a bundled image; another one is held as ``png``, base64, which only a file can carry, not a link.
-    ``region`` is [top, left, height, width] in HR pixels; ``zoom``, ``cx``, ``cy``, ``layer`` and ``focus`` are as in
-    :class:`mtkd.explore.viewer.View`.
+    ``region`` is [top, left, height, width] in HR pixels; the fields of :meth:`place` are as in
+    :class:`mtkd.explore.viewer.View`. ``tab`` is the tab of the page, Compare
+    without; ``tour`` the stop of the tour.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -39,13 +41,22 @@ class SavedView(BaseModel):
     zoom: float = Field(1, gt=0, le=20_000)
     cx: float = Field(0.5, ge=0, le=1)
     cy: float = Field(0.5, ge=0, le=1)
-    layer: Literal["image", "error", "signed error", "wavelet error"] = "image"
+    layer: Literal["image", "closer", "error", "signed error", "difference", "wavelet error", "flip"] = "image"
+    mode: Literal["grid", "swipe", "flicker"] = "grid"
     focus: str | None = None
+    pair: tuple[str, str] | None = None
+    baseline: str | None = None
+    gain: int = Field(1, ge=1, le=16)
     region: tuple[int, int, int, int] | None = None
+    tab: str | None = Field(None, max_length=40, pattern="^[a-z_-]+$")
+    tour: int | None = Field(None, ge=1, le=9)
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        "".join([*self.models, self.focus or ""]).encode()  # half a surrogate pair is no text
+        names = [*self.models, *(self.pair or ()), self.focus or "", self.baseline or ""]
+        "".join(names).encode()  # half a surrogate pair is no text
+        if self.focus is not None and "mode" not in self.model_fields_set:
+            self.mode = "flicker"  # a view of before there were modes
         if self.example is not None:
             example(self.example)
         return self
@@ -55,6 +66,10 @@ class SavedView(BaseModel):
         """The fields that say which picture it is: a bundled example by name, another image (H, W, 3) uint8 whole."""
         return {"example": example} if example is not None else {"png": _encoded(image)}
 
+    def place(self) -> dict[str, Any]:
+        """What the viewer is to look at: a :class:`mtkd.explore.viewer.View` without its region."""
+        return self.model_dump(include=set(_PLACE), mode="json")
+
     def image(self) -> UInt8Image | None:
         """The picture, (H, W, 3) uint8; None where the view names none.
 
@@ -63,7 +78,7 @@ class SavedView(BaseModel):
         """
         if self.png is not None:
             try:
-                return decode(io.BytesIO(base64.b64decode(self.png, validate=True)), "the view's image")
+                return decode(io.BytesIO(base64.b64decode(self.png, validate=True)), "the view's image", MAX_PIXELS)
             except ValueError as error:
                 raise UserError(f"the view's image is damaged ({error})") from error
         return None if self.example is None else example(self.example).read()
@@ -71,6 +86,8 @@ class SavedView(BaseModel):
     def query(self) -> str:
         """The query of a link to this view: what differs from the default, without ``png``."""
         fields = self.model_dump(exclude={"png", "format"}, exclude_defaults=True)
+        if self.pair:
+            fields["pair"] = [name.replace("%", "%25").replace(",", "%2C") for name in self.pair]
         for key in _LISTS:
             if fields.get(key):
                 fields[key] = ",".join(map(str, fields[key]))
@@ -102,6 +119,8 @@ def from_query(query: Mapping[str, str]) -> SavedView | None:
     for key in _LISTS:
         if key in fields:
             fields[key] = str(fields[key]).split(",")
+    if "pair" in fields:
+        fields["pair"] = [unquote(name) for name in str(query["pair"]).split(",")]
     if "scale" in fields and str(fields["scale"]).isdecimal():
         fields["scale"] = int(str(fields["scale"]))
     return checked(fields, "the link")

@@ -1,4 +1,4 @@
-"""Pictures of numbers: error maps, signed errors, and which model is best where."""
+"""Pictures of numbers: error maps, signed errors, best model per pixel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from mtkd.images import UInt8Image, chw
 from mtkd.metrics import luma
 
 ERROR_RANGE = 32
-"""Luma levels (of 219) at which an error map reaches its last colour."""
+"""Luma levels (of 219) of full colour in error maps."""
+VISIBLE_RANGE = 0.5
+"""FLIP of full colour."""
 
 _HEAT = (
     (0, 0, 4),
@@ -35,8 +37,14 @@ _SIGNED = (
     (239, 138, 98),
     (178, 24, 43),
 )
+SIGNED_CSS = ", ".join(f"rgb{colour}" for colour in _SIGNED)
+"""The colours of :func:`diverging` from -1 to 1, for a gradient of a style sheet."""
 PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "#0072b2", "#d55e00")
-"""Colours that colour-blind people tell apart (Okabe and Ito), for up to seven models."""
+"""Colours for up to seven models that colour-blind readers can distinguish (Okabe and Ito)."""
+SERIES = tuple(PALETTE[i] for i in (5, 6, 2, 3, 0, 1))
+"""Of lines and dots, in this order: without yellow, which is too pale for them."""
+STORY = {"scratch": PALETTE[0], "kd": PALETTE[5], "mtkd": PALETTE[2], "MT": PALETTE[3]}
+"""Of what the whole explorer is about, by the label of its row: always the same."""
 
 
 def _colourise(values: NDArray[np.float64], anchors: Sequence[tuple[int, int, int]]) -> UInt8Image:
@@ -72,7 +80,7 @@ def wavelet_error_map(sr: UInt8Image, hr: UInt8Image, levels: int = 2) -> UInt8I
     """|Haar DWT of the luma error|, its bands in the usual places: LL top left, around it those of each finer level.
 
     Coefficients of level l are divided by 2^l, so that LL stays in luma levels; colours as in :func:`error_map`. The
-    picture has the size of the image: of an odd side, the last row or column of each band is left out.
+    picture has the size of the image: if a side is odd, the last row or column of each band is omitted.
     """
     height, width = hr.shape[:2]
     levels = min(levels, int(np.log2(min(height, width))))
@@ -94,7 +102,7 @@ def heat_map(values: NDArray[np.float64]) -> UInt8Image:
 
 
 def best_model_map(images: Sequence[UInt8Image], hr: UInt8Image, sigma: float = 1.5) -> tuple[UInt8Image, list[float]]:
-    """Which of the images is nearest to the ground truth at each pixel, and for what share of the pixels.
+    """The image nearest to the ground truth at each pixel, and the share of pixels of each image.
 
     The squared luma error is smoothed by a Gaussian of ``sigma`` pixels first (single pixels are noise). The
     colour is that of the best image in ``PALETTE`` (enough for seven); it fades to the grey picture where the best

@@ -12,16 +12,16 @@ from mtkd.explore.draw.colours import diverging
 from mtkd.images import UInt8Image
 
 LARGEST = 1200
-"""Pixels; larger pictures are shown smaller, by a whole factor."""
+"""Maximum number of pixels; larger pictures are reduced by an integer factor."""
 PERCENTILE = 99.5
-"""Of the absolute values of a large map: full colour. A few outliers do not make the rest pale."""
+"""Percentile of the absolute values of a large map at full colour, so that outliers do not make the rest pale."""
 _GAP = 255
 
 Values = NDArray[np.floating]
 
 
 def reach(values: Values, percentile: float = 100) -> float:
-    """A percentile of the absolute values, by default the largest; 1 where that is 0, so that it divides."""
+    """A percentile of the absolute values (by default their maximum); 1 if it is 0, so that it can be a divisor."""
     return float(np.percentile(np.abs(values), percentile)) or 1.0
 
 
@@ -37,7 +37,7 @@ def signed_log_map(values: Values, full: float, decades: float = 3) -> UInt8Imag
 
 
 def mosaic(maps: Sequence[UInt8Image], columns: int, gap: int = 2) -> UInt8Image:
-    """Pictures (H, W, 3) of one size on one sheet, row by row, ``gap`` white pixels apart."""
+    """Arrange pictures (H, W, 3) of one size on a sheet, row by row, ``gap`` white pixels apart."""
     height, width = maps[0].shape[:2]
     rows = -(-len(maps) // columns)
     sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), _GAP, np.uint8)
@@ -53,6 +53,7 @@ def signed_mosaic(maps: Values, columns: int) -> UInt8Image:
 
 
 def fit(picture: UInt8Image, largest: int = LARGEST) -> tuple[UInt8Image, int]:
-    """The picture and 1, or its reduction by the smallest whole factor k to at most ``largest`` pixels, and k."""
+    """The picture and 1, or the picture reduced by the smallest integer factor k to at most ``largest`` pixels, and
+    k."""
     factor = -(-max(picture.shape[:2]) // largest)
     return (picture, 1) if factor == 1 else (np.asarray(Image.fromarray(picture).reduce(factor)), factor)

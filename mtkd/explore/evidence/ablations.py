@@ -13,19 +13,17 @@ import torch
 from mtkd import zoo
 from mtkd.experiments.cost import Estimator
 from mtkd.explore.comparison.core import TRUTH, Comparison, SaveImage, compare
-from mtkd.explore.draw import colours
-from mtkd.explore.draw.colours import PALETTE
-from mtkd.explore.draw.theme import FAINT, blank
+from mtkd.explore.draw.colours import STORY
+from mtkd.explore.evidence import plots
+from mtkd.explore.evidence.curves import Line, held_out_figure
+from mtkd.explore.evidence.plots import row_dot, said
 from mtkd.explore.evidence.result_rows import Row
 from mtkd.explore.evidence.results import Results
 from mtkd.explore.viewer import Pane
-from mtkd.images import UInt8Image
 from mtkd.training.recipe import parse
 
 DIFFERENCE_RANGE = 12
 """Luma levels at which a difference of two students is in full colour: they differ less than from the truth."""
-GAIN_HEIGHT = 380
-"""Pixels of the plot of gains against costs."""
 TABLES = {"table5": "Ablations (Table 5)", "table2": "Methods (Table 2)", "controls": "Controls"}
 """Tables of one student, whose rows are its variants."""
 
@@ -39,7 +37,7 @@ class Variant:
 
     @property
     def title(self) -> str:
-        return self.row.title
+        return self.row.method
 
 
 def students(results: Results, table: str, scale: int, set_name: str, sources: Sequence[Path] = ()) -> list[Variant]:
@@ -51,24 +49,19 @@ def students(results: Results, table: str, scale: int, set_name: str, sources: S
 
 def panes(comparison: Comparison, names: Sequence[str], against: str, captions: Mapping[str, str], save: SaveImage
           ) -> list[Pane]:  # fmt: skip
-    """The pictures of some models, the reference ``against`` first: image, difference to it, and errors.
+    """The pictures of some models, the reference ``against`` first, the ground truth last.
+
+    The viewer makes the differences: its baseline is the reference.
 
     Args:
         against: a model, or the ground truth.
     """
-    pictures = comparison.pictures()
-    found: list[Pane] = []
-    for name in (against, *(n for n in names if n != against)):
-        layers = {"image": save(name, pictures[name]), "difference": save(f"{name} difference", _against(
-            pictures[name], pictures[against]))}  # fmt: skip
-        if comparison.hr_image is not None and name != TRUTH:
-            layers["error"] = save(f"{name} error", colours.error_map(pictures[name], comparison.hr_image))
-        found.append({"name": name, "caption": captions.get(name, ""), "layers": layers})
-    return found
-
-
-def _against(image: UInt8Image, reference: UInt8Image) -> UInt8Image:
-    return colours.diverging(colours.luma_error(image, reference) / DIFFERENCE_RANGE)
+    pictures, titles = comparison.pictures(), comparison.titles()
+    shown = [against, *(n for n in names if n != against), *([TRUTH] if TRUTH in pictures and against != TRUTH else [])]
+    return [
+        {"name": n, "title": titles[n], "caption": captions.get(n, ""), "layers": {"image": save(n, pictures[n])}}
+        for n in shown
+    ]
 
 
 # --- gain against cost
@@ -89,54 +82,20 @@ def training_cost(name: str, scale: int, sources: tuple[Path, ...] = ()) -> floa
 
 
 def gain_against_cost(variants: Sequence[Variant], scale: int, where: str, sources: tuple[Path, ...] = ()) -> go.Figure:
-    """Gain over the undistilled student, its spread over seeds, against the cost of training in units of that one's."""
-    figure = blank("training cost, times that of scratch", f"gain over scratch on {where}, dB", GAIN_HEIGHT)
+    """Gains over the student alone with their intervals, a line a variant; at the right the cost of its training.
+
+    The cost is in units of that of the student alone.
+    """
     base = next((v for v in variants if v.row.label == "scratch"), None)
     unit = training_cost(base.name, scale, sources) if base else None
-    labels: list[tuple[float, float, str]] = []
-    for number, variant in enumerate(variants):
-        cost, over = training_cost(variant.name, scale, sources), variant.row.over
-        if not unit or not cost or over is None:
-            continue
-        labels.append((cost / unit, over.mean, variant.row.label))
-        figure.add_scatter(
-            x=[cost / unit],
-            y=[over.mean],
-            error_y={"array": [over.spread or 0], "visible": over.spread is not None},
-            mode="markers",
-            marker={
-                "size": 11,
-                "color": PALETTE[number % len(PALETTE)],
-                "symbol": "circle" if over.seeds > 1 else "circle-open",
-                "line": {"width": 2},
-            },
-            name=variant.title,
-            hovertemplate=f"{variant.title}: %{{y:+.3f}} dB, {over.seeds} seed{'s' * (over.seeds > 1)}, "
-            f"%{{x:.2f}} × scratch<extra></extra>",
-        )
-    _label(figure, labels)
-    figure.add_hline(y=0, line={"color": "rgba(134, 140, 152, 0.6)", "width": 1})
-    figure.update_layout(showlegend=False)
-    return figure
-
-
-def _label(figure: go.Figure, points: Sequence[tuple[float, float, str]]) -> None:
-    """Write (x, y, text) beside points that may lie close together: left and right in turn, never over one another."""
-    if not points:
-        return
-    ends = [trace.y[0] + sign * trace.error_y.array[0] for trace in figure.data for sign in (-1, 1)]
-    low, high = min(ends), max(ends)
-    per_pixel = max(high - low, 0.02) / (GAIN_HEIGHT - 130)
-    figure.update_yaxes(range=[low - 25 * per_pixel, high + 25 * per_pixel])
-    lowest = dict.fromkeys((-1, 1), float("inf"))
-    for number, (x, y, text) in enumerate(sorted(points, key=lambda point: -point[1])):
-        side = -1 if number % 2 else 1
-        at = min(y, lowest[side] - 15 * per_pixel)
-        lowest[side] = at
-        figure.add_annotation(
-            x=x, y=y, text=text, ax=28 * side, ay=(y - at) / per_pixel, xanchor="left" if side > 0 else "right",
-            arrowhead=0, arrowwidth=1, arrowcolor=FAINT, standoff=7, font={"size": 12},
-        )  # fmt: skip
+    dots = []
+    for variant in variants:
+        if variant.row.over is not None:
+            cost = training_cost(variant.name, scale, sources)
+            dots.append(row_dot(variant.row, f"{cost / unit:.2f} ×" if unit and cost else ""))
+    if not dots:
+        return said(f"No gain is measured on {where} at ×{scale} yet.")
+    return plots.dots({"": dots}, f"gain on {where}, dB", "training cost")
 
 
 # --- a training, step by step
@@ -181,11 +140,12 @@ def training_panes(
     truth = comparison.hr_image is not None
     found = compare(image, list(reached.values()), comparison.scale, truth, progress, sources=sources)
     shown: list[Pane] = []
-    titles = {at: name for name, at in reached.items()}
+    names_of = {at: name for name, at in reached.items()}
     for pane in found.panes(save):
         if pane["name"] == "LR":
             continue
-        pane["name"] = titles.get(pane["name"], pane["name"])
+        if name := names_of.get(pane["name"]):
+            pane["name"], pane["title"] = name, zoo.find(name, comparison.scale, sources).title
         shown.append(pane)
     return shown
 
@@ -201,17 +161,11 @@ def held_out_by_step(name: str, scale: int = 4, sources: Sequence[Path] = ()) ->
 
 def training_curve(names: Sequence[str], scale: int, step: int, sources: Sequence[Path] = ()) -> go.Figure:
     """PSNR on the held-out images at the steps that were kept, with a line at ``step``."""
-    figure = blank("step", "held-out PSNR-Y, dB", 300)
-    for number, name in enumerate(names):
-        steps, psnr = held_out_by_step(name, scale, sources)
-        figure.add_scatter(
-            x=steps,
-            y=psnr,
-            mode="lines+markers",
-            name=name,
-            line={"color": PALETTE[number % len(PALETTE)]},
-            hovertemplate="%{y:.3f} dB at %{x}",
-        )
-    figure.update_xaxes(type="log", dtick=1)
-    figure.add_vline(x=step, line={"color": "rgba(134, 140, 152, 0.8)", "dash": "dot"})
-    return figure
+    models = [zoo.find(name, scale, sources) for name in names]
+    methods = [str(model.card["method"]) for model in models]
+    colours = STORY if len({*methods}) == len(methods) else {}
+    lines = [
+        Line(model.title, held_out_by_step(model.name, scale, sources), colour=colours.get(method, ""))
+        for model, method in zip(models, methods, strict=True)
+    ]
+    return held_out_figure(lines, step, 300)

@@ -13,11 +13,13 @@ from PIL import Image
 from mtkd.data.sources import default_sets
 from mtkd.experiments.plan import Plan
 from mtkd.experiments.records import Records
+from mtkd.experiments.statistics import MARGIN, Paired
 from mtkd.experiments.tables import Tables, find
+from mtkd.explore.draw.alt import described, listed
+from mtkd.explore.draw.colours import SERIES
+from mtkd.numbers import signed
 
 _INK, _GREY, _LINE = "#1f2430", "#8a91a0", "#d9dde5"
-COLOURS = ("#2f6fde", "#d9622b", "#2a9d5c", "#8e54c9", "#b8891a", "#c13b6b")
-"""Of series, in this order; told apart by people who see colours differently, and in print by their markers."""
 DPI = 110
 _MARKERS = "osD^vP"
 
@@ -37,10 +39,15 @@ def _plain(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def _picture(figure: Figure) -> Image.Image:
+def as_picture(figure: Figure, alt: str) -> Image.Image:
+    """The figure as a picture with an alt text."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    return Image.open(buffer).convert("RGB")
+    return described(Image.open(buffer).convert("RGB"), alt)
+
+
+def _values(values: Mapping[str, float], form: str) -> str:
+    return ", ".join(f"{name} {value:{form}}" for name, value in values.items())
 
 
 def _title(axes: Axes, text: str) -> None:
@@ -59,17 +66,19 @@ def merging_gains(agreements: Sequence[Mapping[str, Any]], names: Mapping[str, s
     for axes, row in zip(_axes(figure, len(rows), sharex=True, sharey=True), rows, strict=True):
         values = [row["gains"][name] for name in names]
         places = range(len(values))
-        colours = [_GREY if name == "predicted" else COLOURS[0] for name in names]
+        colours = [_GREY if name == "predicted" else SERIES[0] for name in names]
         axes.barh(places, values, height=0.55, color=colours)
         for place, value in zip(places, values, strict=True):
-            axes.annotate(f"{value:+.3f}", (max(value, 0), place), (4, 0), textcoords="offset points", va="center",
-                          fontsize=8.5, color=_INK)  # fmt: skip
+            at = max(value, 0), place
+            axes.annotate(signed(value, "+.3f"), at, (4, 0), textcoords="offset points", va="center", fontsize=8.5,
+                          color=_INK)  # fmt: skip
         axes.set_yticks(places, list(names.values()))
         axes.margins(x=0.25)
         _title(axes, f"{row['set']} (r = {row['mean_correlation']:.3f})")
     axes.invert_yaxis()
     figure.supxlabel("dB over the best teacher", fontsize=9, color=_INK)
-    return _picture(figure)
+    alt = listed(f"{row['set']}: " + _values({names[one]: row["gains"][one] for one in names}, "+.3f") for row in rows)
+    return as_picture(figure, f"Bars, dB over the best teacher. {alt}.")
 
 
 def differences(
@@ -96,10 +105,10 @@ def differences(
             cell = known[pair].get(set_name)
             if cell is None:
                 continue
-            colour = COLOURS[0] if cell["mean"] > 0 else COLOURS[1]
+            colour = SERIES[0] if cell["mean"] > 0 else SERIES[1]
             axes.errorbar(cell["mean"], place, xerr=cell["spread"] or 0, fmt="o", color=colour, markersize=6,
                           mfc=colour if cell["seeds"] > 1 else "white", capsize=3)  # fmt: skip
-            text = f"{cell['mean']:+.3f}  {cell['won']}/{cell['images']}"
+            text = f"{signed(cell['mean'], '+.3f')}  {cell['won']}/{cell['images']}"
             axes.annotate(text, (cell["mean"], place), (9, 5), textcoords="offset points", fontsize=8, color=_INK)
         axes.axvline(0, color=_GREY, linewidth=1)
         axes.set_yticks(
@@ -110,7 +119,12 @@ def differences(
         _title(axes, set_name)
     over = f"dB over {common}" if common else "difference in dB"
     figure.supxlabel(f"{over}; hollow: one seed; n/m: images won", fontsize=9, color=_INK)
-    return _picture(figure)
+    alt = listed(
+        f"{name}: " + _values({f"{titles[p[0]]} over {titles[p[1]]}": known[p][name]["mean"] for p in measured
+                               if known[p].get(name)}, "+.3f")
+        for name in sets
+    )  # fmt: skip
+    return as_picture(figure, f"Points with their spread over the seeds, {over}. {alt}.")
 
 
 def training_curves(
@@ -124,18 +138,21 @@ def training_curves(
     tables = Tables(plan, records)
     figure = Figure(figsize=(9, 3.4), layout="constrained", dpi=DPI)
     (axes,) = _axes(figure, 1)
+    noted = None
     for number, (name, title) in enumerate(models.items()):
         run = records.runs.get(tables.matrix.run(name, scale, seed).digest)
         if run is None or not run["curve"]:
             continue
         steps, psnr = zip(*run["curve"], strict=True)
-        axes.plot(steps, psnr, color=COLOURS[number], marker=_MARKERS[number], markersize=4, label=title)
+        noted = run.get("curve_note") or noted
+        (line,) = axes.plot(steps, psnr, color=SERIES[number], marker=_MARKERS[number], markersize=4, label=title)
+        line.set_linestyle(":" if run.get("curve_note") else "-")
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.grid(axis="y", color=_LINE, linewidth=0.8)
-    axes.set_xlabel("steps", fontsize=9, color=_INK)
+    axes.set_xlabel(f"steps\nDotted: {noted}" if noted else "steps", fontsize=9, color=_INK)
     axes.set_ylabel("held-out PSNR-Y, dB", fontsize=9, color=_INK)
     axes.legend(frameon=False, fontsize=9, loc="lower right")
-    return _picture(figure)
+    return as_picture(figure, f"Curves of held-out PSNR-Y in dB over training steps: {listed(models.values())}.")
 
 
 def lines(
@@ -150,7 +167,7 @@ def lines(
     (axes,) = _axes(figure, 1)
     for number, (name, (across, up)) in enumerate(series.items()):
         marker = _MARKERS[number % len(_MARKERS)] if len(across) <= 30 else ""
-        axes.plot(across, up, color=COLOURS[number % len(COLOURS)], label=name, marker=marker, markersize=4)
+        axes.plot(across, up, color=SERIES[number % len(SERIES)], label=name, marker=marker, markersize=4)
     if log:
         axes.set_xscale("log")
         places = sorted({place for across, _ in series.values() for place in across})
@@ -162,7 +179,8 @@ def lines(
     axes.set_ylabel(y, fontsize=9, color=_INK)
     if len(series) > 1:
         axes.legend(frameon=False, fontsize=9)
-    return _picture(figure)
+    ends = (f"{name} from {up[0]:.4g} to {up[-1]:.4g}" for name, (_, up) in series.items() if len(up))
+    return as_picture(figure, f"Curves of {y} over {x}: {listed(ends)}.")
 
 
 def bars(groups: Mapping[str, Mapping[str, float]], unit: str, form: str = ".3f", columns: int = 3) -> Image.Image:
@@ -176,13 +194,65 @@ def bars(groups: Mapping[str, Mapping[str, float]], unit: str, form: str = ".3f"
         axes.remove()
     for number, (axes, (title, values)) in enumerate(zip(grid, groups.items(), strict=False)):
         _plain(axes)
-        axes.barh(range(len(values)), list(values.values()), height=0.6, color=COLOURS[number % len(COLOURS)])
+        axes.barh(range(len(values)), list(values.values()), height=0.6, color=SERIES[number % len(SERIES)])
         for place, value in enumerate(values.values()):
-            axes.annotate(f"{value:{form}}", (max(value, 0), place), (4, 0), textcoords="offset points", va="center",
+            axes.annotate(signed(value, form), (max(value, 0), place), (4, 0), textcoords="offset points", va="center",
                           fontsize=8.5, color=_INK)  # fmt: skip
         axes.set_yticks(range(len(values)), list(values))
         axes.margins(x=0.3)
         axes.invert_yaxis()
         _title(axes, title)
     figure.supxlabel(unit, fontsize=9, color=_INK)
-    return _picture(figure)
+    alt = listed(f"{title}: {_values(values, form)}" for title, values in groups.items())
+    return as_picture(figure, f"Bars, {unit}. {alt}.")
+
+
+def forest(rows: Mapping[str, Paired], over: str, reach: float | None = None) -> Image.Image:
+    """Differences as a forest plot: a dot a seed, their mean, its 97.5 % interval, the verdict.
+
+    Grey is the range in which a difference is of no interest (:data:`~mtkd.experiments.statistics.MARGIN`). An interval
+    that leaves the picture ends in an arrow.
+
+    Args:
+        rows: by name, from top to bottom.
+        over: what they are differences to, for the axis.
+        reach: dB to each side; by default what holds every seed, and half as much again.
+    """
+    reach = reach or 1.5 * max([MARGIN, *(abs(gain) for row in rows.values() for gain in row.differences)])
+    figure = Figure(figsize=(9, 0.95 + 0.42 * len(rows)), layout="constrained", dpi=DPI)
+    (axes,) = _axes(figure, 1)
+    axes.axvspan(-MARGIN, MARGIN, color=_LINE, alpha=0.6, linewidth=0)
+    axes.axvline(0, color=_GREY, linewidth=1)
+    for place, row in enumerate(rows.values()):
+        low, high = (min(max(end, -reach), reach) for end in row.tested)
+        axes.plot([low, high], [place, place], color=SERIES[0], linewidth=2, solid_capstyle="butt")
+        for end, marker in ((row.tested[0], "<"), (row.tested[1], ">")):
+            if abs(end) > reach:
+                axes.plot(reach if end > 0 else -reach, place, marker, color=SERIES[0], markersize=6, clip_on=False)
+        axes.plot(row.differences, [place + 0.25] * len(row.differences), "o", color=_GREY, markersize=3.5)
+        axes.plot(row.mean, place, "D", color=SERIES[0], markersize=7)
+        text = f"{signed(row.mean, '+.3f')} dB, {row.verdict}"
+        axes.annotate(text, (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=9, color=_INK)
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.tick_params(axis="y", pad=12)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(-reach, reach)
+    axes.set_xlabel(f"dB over {over}; dots: seeds; line: 97.5 % interval of the mean", fontsize=9, color=_INK)
+    alt = listed(f"{name} {signed(row.mean, '+.3f')} dB, {row.verdict}" for name, row in rows.items())
+    return as_picture(figure, f"Forest plot, dB over {over}. {alt}.")
+
+
+def strip(groups: Mapping[str, Sequence[float]], unit: str, band: tuple[float, float], meaning: str) -> Image.Image:
+    """Values as dots on one axis, a row a group; ``band`` is shaded, and ``meaning`` says in the key what it is."""
+    figure = Figure(figsize=(9, 1.2 + 0.42 * len(groups)), layout="constrained", dpi=DPI)
+    (axes,) = _axes(figure, 1)
+    axes.axvspan(*band, color=_LINE, alpha=0.8, linewidth=0, label=meaning)
+    axes.axvline(0, color=_GREY, linewidth=1)
+    for place, values in enumerate(groups.values()):
+        axes.plot(values, [place] * len(values), "o", color=SERIES[place % len(SERIES)], alpha=0.6, markersize=7)
+    axes.set_yticks(range(len(groups)), list(groups))
+    axes.set_ylim(len(groups) - 0.4, -0.6)
+    axes.set_xlabel(unit, fontsize=9, color=_INK)
+    axes.legend(frameon=False, fontsize=9, loc="lower right", bbox_to_anchor=(1, 1))
+    alt = listed(f"{name}: {', '.join(f'{value:.3g}' for value in values)}" for name, values in groups.items())
+    return as_picture(figure, f"Dots, {unit}. {alt}. Shaded: {meaning}.")

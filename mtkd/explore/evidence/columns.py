@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mtkd.explore.evidence.result_rows import Mark, Row, View
 from mtkd.metrics import spec
+from mtkd.numbers import signed
 
 Value = float | str | None
 
@@ -86,11 +87,11 @@ def _difference(value: Value, row: Row, view: View) -> Text:
         return Text()
     spread = "" if row.over.spread is None else f"± {row.over.spread:.3f} "
     aside = f"{spread}({row.over.won}/{row.over.images})"
-    return Text(f"{value:+.3f}", aside=aside, meaning="images on which it is better")
+    return Text(signed(row.over.mean, "+.3f"), aside=aside, meaning="images on which it is better")
 
 
 COLUMNS = [
-    Column("title", "Method", lambda row: row.title),
+    Column("title", "Model", lambda row: row.title),
     Column(
         "{metric}",
         "measured",
@@ -122,7 +123,7 @@ COLUMNS = [
         "difference_printed",
         "paper",
         lambda row: row.printed_over,
-        lambda value, row, view: Text(f"{value:+.2f}"),
+        lambda value, row, view: Text(signed(row.printed_over or 0.0)),
         _over,
         optional=True,
     ),

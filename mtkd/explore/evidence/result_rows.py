@@ -8,21 +8,20 @@ from typing import Literal
 
 from mtkd.experiments.published import published
 from mtkd.experiments.runner import HELD_OUT
-from mtkd.experiments.statistics import Verdict
 
 Mark = Literal["best", "second", ""]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Of two rows on one set, in dB: mean and spread over seeds, images won by the first."""
+    """Of two rows on one set, in dB: mean, spread and 95 % interval over seeds, images won by the first."""
 
     mean: float
     spread: float | None
+    interval: tuple[float, float] | None
     seeds: int
     images: int
     won: int
-    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,13 @@ class Row:
 
     ``measured`` is the mean over ``seeds`` of the mean over the images, ``spread`` its standard deviation over seeds.
     ``over`` is the measured difference in PSNR to the view's ``reference`` (see :class:`View`), ``printed_over`` the
-    paper's. Marks compare the students that were distilled.
+    paper's. Marks compare the students that were distilled. ``title`` is the model's, "RCAN student, with KD";
+    ``method`` says it in short, where the student is clear: "KD".
     """
 
     label: str
     title: str
+    method: str
     model: str
     distilled: bool
     runs: tuple[str, ...]
@@ -54,8 +55,8 @@ class Row:
 class View:
     """One table at one scale, on one set, in one metric.
 
-    ``over`` says what a difference of a row is: "over Compact (scratch)" or "MT over it". ``missing`` says in a
-    sentence what was not measured; ``notes`` are the paper's footnotes, corrections and what came later.
+    ``over`` says what a difference of a row is: "over the student alone" or "combined teacher over it". ``missing``
+    says in a sentence what was not measured; ``notes`` are the paper's footnotes, corrections and what came later.
     """
 
     table: str

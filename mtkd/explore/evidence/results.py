@@ -6,7 +6,7 @@ Means over seeds, spreads, differences and verdicts are those of the report (:mo
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -16,22 +16,22 @@ from mtkd import networks, zoo
 from mtkd.data.sources import set_names
 from mtkd.errors import UserError, unknown_name
 from mtkd.experiments import records as recorded
+from mtkd.experiments.claims import counts, evidence, printed_evidence
 from mtkd.experiments.plan import PLAN_FILE, Plan, load_plan
 from mtkd.experiments.published import published
 from mtkd.experiments.records import Records
 from mtkd.experiments.runner import HELD_OUT
-from mtkd.experiments.statistics import Verdict
+from mtkd.experiments.statistics import Finding
 from mtkd.experiments.tables import Tables, report
-from mtkd.explore.comparison import costs
+from mtkd.experiments.titles import titles as model_titles
 from mtkd.explore.evidence.result_rows import Difference, Row, View, marked, notes
 from mtkd.home import runs_folder
 from mtkd.metrics import DEFAULT, spec
 from mtkd.plugins import Role
+from mtkd.zoo import costs
 
-Progress = Callable[[str, int, int], object]
-"""Called with what is done next, and how many of how many are done."""
 SCALES = (2, 3, 4)
-GROUPS = {"baseline": "Baselines", "teacher": "Teachers", "aggregator": "Aggregators with their teachers"}
+GROUPS = {"baseline": "Baselines", "teacher": "Teachers", "aggregator": "Combined teachers"}
 """Of points, by role; students have a group a family, after these."""
 
 
@@ -56,27 +56,21 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Gain:
-    """The gain in PSNR over the undistilled student on one set, measured and printed, in dB."""
-
-    table: str
-    scale: int
-    set_name: str
-    title: str
-    student: str
-    measured: Difference
-    printed: float
-
-
-@dataclass(frozen=True)
 class Checked:
-    """A sentence of the paper, its verdict on the measured tables, and what speaks for it in words."""
+    """A sentence of the paper, what was found on it, and from what.
 
+    ``comparisons`` are those of the report, each with ``of``, its ``verdict`` and its ``interval``; ``counts`` says how
+    many there are of each kind, ``evidence`` names those that matter.
+    """
+
+    id: str
     text: str
     where: str
-    verdict: Verdict
+    verdict: Finding
+    counts: str
     evidence: str
     printed: str
+    comparisons: tuple[Mapping[str, Any], ...]
 
 
 class Results:
@@ -91,6 +85,7 @@ class Results:
     def __init__(self, plan: Plan, found: Records, own: frozenset[str] = frozenset()) -> None:
         self.plan, self.records, self.own = plan, found, own
         self._tables = Tables(plan, found)
+        self._titles = model_titles(plan)
         self._filled: dict[tuple[str, int], dict[str, Any]] = {}
 
     @cached_property
@@ -119,11 +114,35 @@ class Results:
         entry = self._tables.matrix.table(table)
         return SCALES if entry.scales is None else tuple(entry.scales)
 
+    def scales_with_data(self, table: str) -> tuple[int, ...]:
+        """The scales at which any row of a table was measured or is printed."""
+        return tuple(scale for scale in self.scales(table) if any(self.sets_with_data(table, scale)))
+
+    def sets_with_data(self, table: str, scale: int) -> tuple[list[str], list[str]]:
+        """The sets on which any row of a table was measured, and those further ones that the paper prints."""
+        all_measured, printed = self._tables.filled(table, scale)
+        measured = [name for name in set_choices() if name in all_measured]
+        return measured, [name for name in set_choices() if name in {*printed} - {*measured}]
+
+    def compares_methods(self, table: str) -> bool:
+        """Whether a table is one of the paper's that compare methods on one student."""
+        return table in published().tables and {"scratch", "kd", "mtkd"} <= {*self.plan.tables[table].variants}
+
+    def measured_scales(self) -> tuple[int, ...]:
+        """The scales at which a student was measured."""
+        digests = {digest for digest, _ in self.records.scores}
+        found = {run["scale"] for digest, run in self.records.runs.items() if digest in digests and run["teachers"]}
+        return tuple(sorted(found))
+
+    def measured_sets(self, scale: int) -> list[str]:
+        """The sets on which anything was measured at a scale."""
+        at = {digest for digest, run in self.records.runs.items() if run["scale"] == scale}
+        return [name for name in set_choices() if any((digest, name) in self.records.scores for digest in at)]
+
     def default_set(self, scale: int) -> str:
         """The last of the benchmark sets that was measured at a scale."""
-        at = {run["digest"] for run in self.records.runs.values() if run["scale"] == scale}
         names = set_names()
-        measured = [name for name in names if any((digest, name) in self.records.scores for digest in at)]
+        measured = [name for name in self.measured_sets(scale) if name in names]
         return measured[-1] if measured else names[0]
 
     def printed_set(self, table: str, scale: int, wanted: str) -> str | None:
@@ -156,7 +175,7 @@ class Results:
             set_name,
             metric,
             rows,
-            "over Compact (scratch)" if base == "scratch" else "MT over it",
+            "over the student alone" if base == "scratch" else "combined teacher over it",
             self._missing(table, scale, set_name, rows),
             tuple(notes(table, scale, set_name, entry.student)),
         )
@@ -174,6 +193,7 @@ class Results:
             rows.append(
                 Row(
                     label,
+                    self._title(row),
                     row["title"],
                     row["model"],
                     distilled,
@@ -196,6 +216,10 @@ class Results:
         cells = (published().cell(name, scale, "scratch", set_name) for name in (table, *same))
         return next((cell for cell in cells if cell), None)
 
+    def _title(self, row: Mapping[str, Any]) -> str:
+        """What people read in place of the name of a row's model."""
+        return self._titles.get(row["model"]) or str(row["title"])
+
     def _table(self, name: str, scale: int) -> dict[str, Any]:
         if (name, scale) not in self._filled:
             self._filled[name, scale] = self._tables.table(name, scale)
@@ -205,7 +229,7 @@ class Results:
         where = f"on {set_name} at ×{scale}"
         if scale not in self.scales(table):
             return f"This table is for ×{', ×'.join(map(str, self.scales(table)))} alone."
-        absent = [row.title for row in rows if row.measured is None]
+        absent = [row.method for row in rows if row.measured is None]
         if not absent:
             return ""
         if len(absent) < len(rows):
@@ -255,6 +279,10 @@ class Results:
         order = list(GROUPS)
         return sorted(found.values(), key=lambda p: (order.index(p.role) if p.role in order else len(order), p.group))
 
+    def multiply_adds(self, row: Mapping[str, Any]) -> int:
+        """Of a row of the report, an aggregator's with its teachers'; for an output of 1280 x 720."""
+        return sum(part.multiply_adds for part in self._parts(self.records.runs[row["runs"][0]]).values())
+
     def _is_declared(self, row: Mapping[str, Any]) -> bool:
         """Whether a row's network is known here: that of a plugin may not be loaded."""
         run = self.records.runs[row["runs"][0]]
@@ -264,11 +292,10 @@ class Results:
         run = self.records.runs[row["runs"][0]]
         spec = networks.specs()[run["network"] or run["name"]]  # a baseline is its own network
         group = GROUPS.get(spec.role, f"{spec.title} student")
-        title = spec.title if spec.role == "teacher" else row["title"]
         return Point(
             row["model"],
             row["label"],
-            title,
+            self._title(row),
             spec.role,
             group,
             cell["psnr"],
@@ -292,41 +319,20 @@ class Results:
         measured = (r["network"] for r in self.records.runs.values() if (r["name"], r["scale"]) == (name, scale))
         return next(measured, None) or (name if name in networks.specs() else zoo.find(name, scale).header.network)
 
-    def seconds(self, points: Sequence[Point], scale: int, progress: Progress = lambda *_: None) -> dict[str, float]:
-        """Seconds of every part of these points, by its name; each network runs once.
-
-        See :func:`~mtkd.explore.comparison.costs.seconds`.
-        """
-        parts = {name: cost for point in points for name, cost in point.parts.items()}
-        found = {}
-        for done, (name, cost) in enumerate(parts.items()):
-            progress(cost.network, done, len(parts))
-            found[name] = costs.seconds(cost.network, scale, cost.teachers)
-        return found
-
-    def gains(self) -> list[Gain]:
-        """All gains over the undistilled student that were measured and are printed."""
-        found = []
-        for filled in self.report["tables"]:
-            rows = {row["label"]: row for row in filled["rows"]}
-            for difference in filled["differences"]:
-                first, second = (rows[difference[side]] for side in ("first", "second"))
-                if second["label"] != "scratch":
-                    continue
-                for set_name, cell in difference["sets"].items():
-                    printed = [row["printed"].get(set_name) for row in (first, second)]
-                    if all(printed):
-                        gain = round(printed[0][0] - printed[1][0], 2)
-                        student = self.plan.title(self.plan.tables[filled["table"]].student or "")
-                        place = (filled["table"], filled["scale"], set_name, first["title"], f"{student} student")
-                        found.append(Gain(*place, Difference(**cell), gain))
-        return found
-
     # --- claims
 
     def claims(self) -> list[Checked]:
         """The paper's sentences, each checked at the scales of :attr:`claims_at`."""
-        return [_checked(claim) for claim in self.report["claims"]]
+        return [
+            Checked(
+                **{key: claim[key] for key in ("id", "text", "where", "verdict")},
+                counts=evidence(claim) if "points" in claim else counts(claim),
+                evidence=evidence(claim),
+                printed=printed_evidence(claim),
+                comparisons=tuple(claim.get("comparisons", ())),
+            )
+            for claim in self.report["claims"]
+        ]
 
     @property
     def claims_at(self) -> tuple[int, ...]:
@@ -344,6 +350,16 @@ def titles(size: str = "mini") -> dict[str, str]:
     return {name: table.title for name, table in load_plan(size).tables.items()}
 
 
+def has_records(plan: str) -> bool:
+    """Whether there is something to :func:`load` for the plan of this name."""
+    return any(path.is_file() for path in _files(plan, runs_folder(plan)))
+
+
+def _files(name: str, out: Path) -> tuple[Path, Path]:
+    """Where the records of a plan lie, if there are any: the bundled ones, and those of the user's own runs."""
+    return recorded.MEASURED / f"{name}.sqlite", out / recorded.NAME
+
+
 def load(size: str = "mini", out: Path | None = None) -> Results:
     """The bundled records of a size, and over them those of the user's own runs in ``out``.
 
@@ -356,10 +372,7 @@ def load(size: str = "mini", out: Path | None = None) -> Results:
     """
     name = Path(size).parent.name if Path(size).name == PLAN_FILE else Path(size).stem
     out = runs_folder(name) if out is None else out
-    stamps = tuple(
-        path.stat().st_mtime_ns if path.is_file() else None
-        for path in (recorded.MEASURED / f"{name}.sqlite", out / recorded.NAME)
-    )
+    stamps = tuple(path.stat().st_mtime_ns if path.is_file() else None for path in _files(name, out))
     return _load(size, name, out.absolute(), stamps)
 
 
@@ -368,28 +381,6 @@ def _load(size: str, name: str, out: Path, stamps: tuple[int | None, ...]) -> Re
     """``stamps`` are the files' times: what was read stays until one of them changes."""
     bundled, own = (
         recorded.read(path).runs.keys() if stamp is not None else set()
-        for path, stamp in zip((recorded.MEASURED / f"{name}.sqlite", out / recorded.NAME), stamps, strict=True)
+        for path, stamp in zip(_files(name, out), stamps, strict=True)
     )
     return Results(load_plan(size), recorded.available(out, name), frozenset(own - bundled))
-
-
-def _checked(claim: Mapping[str, Any]) -> Checked:
-    if "points" in claim:
-        evidence, printed = _correlation(claim), _correlation(claim["printed"])
-    else:
-        least, positive = claim["least"], claim["printed"]
-        evidence = f"none of {claim['wanted']} differences measured yet"
-        if least:
-            evidence = f"{claim['positive']} of {claim['comparisons']} measured differences are positive"
-            if missing := claim["wanted"] - claim["comparisons"]:
-                evidence += f", {missing} not measured yet"
-            seeds = "1 seed" if least["seeds"] == 1 else f"{least['seeds']} seeds"
-            evidence += f"; the smallest is {least['mean']:+.3f} dB ({least['of']}, {seeds})"
-        printed = f"{positive[0]} of {positive[1]} differences are positive"
-    return Checked(claim["text"], claim["where"], claim["verdict"], evidence, printed)
-
-
-def _correlation(found: Mapping[str, Any]) -> str:
-    if "rank_correlation" not in found:
-        return f"{found['points']} points: too few for a correlation"
-    return f"rank correlation {found['rank_correlation']:+.2f} over {found['points']} points, p = {found['p']:.2g}"

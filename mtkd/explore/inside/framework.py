@@ -1,7 +1,7 @@
-"""Fig. 1 with the real tensors of one picture: every step of the framework, its shape and what it looks like.
+"""Fig. 1 with the tensors of one image: every step of the framework with its shape and pictures.
 
-Nothing is computed a second way: images are those that the library's networks make, features what their modules hand
-on (:mod:`~mtkd.explore.inside.trace`), losses those of the training method.
+Images come from the networks themselves, features from their modules (:mod:`~mtkd.explore.inside.trace`), losses from
+the training method.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Picture", "Place", "Run", "Step", "busiest_window", "chosen", "frame
 
 
 def framework(comparison: Comparison, window: Place | None = None, progress: Progress | None = None) -> list[Step]:
-    """The steps of Fig. 1 on a comparison's picture; arguments as of :func:`run` and :func:`window_step`.
+    """The steps of Fig. 1 on the image of a comparison; arguments as in :func:`run` and :func:`window_step`.
 
     Raises:
         UserError: weights that cannot be read, or no such window.
@@ -25,5 +25,5 @@ def framework(comparison: Comparison, window: Place | None = None, progress: Pro
 
 
 def steps(run: Run, window: Place | None = None) -> list[Step]:
-    """All boxes in the order of Fig. 1; those that cannot be shown say why (``missing``)."""
+    """All boxes in the order of Fig. 1; ``missing`` says why a box cannot be shown."""
     return [*input_steps(run), *aggregation_steps(run, window), loss_ka(run), *distillation_steps(run)]

@@ -1,4 +1,4 @@
-"""One pass through the framework of Fig. 1: what is run, and what a box of the figure holds."""
+"""One forward pass through the framework of Fig. 1, and the content of a box of the figure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from mtkd import networks, zoo
-from mtkd.explore.comparison.core import Comparison, default_models
+from mtkd.explore.comparison.choices import default_models, title
+from mtkd.explore.comparison.core import Comparison
 from mtkd.explore.comparison.outputs import loaded, outputs
 from mtkd.explore.comparison.region import Region
 from mtkd.explore.draw.colours import ERROR_RANGE
@@ -24,7 +25,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Picture:
-    """``image`` (H, W, 3) uint8; each of its pixels stands for ``reduced`` x ``reduced`` of the tensor's."""
+    """``image`` (H, W, 3) uint8; each pixel stands for ``reduced`` x ``reduced`` values of the tensor."""
 
     caption: str
     image: UInt8Image
@@ -32,7 +33,7 @@ class Picture:
 
     @classmethod
     def of(cls, caption: str, image: UInt8Image) -> Picture:
-        """The picture, reduced if it is too large to be looked at whole."""
+        """Make a picture, reduced if it is too large."""
         return cls(caption, *fit(image))
 
 
@@ -43,12 +44,12 @@ class Step:
     Attributes:
         id: "lr", "teacher-1", ..., "concat", "unshuffle", "shallow", "window", "deep", "merged", "mt", "gt",
             "loss-ka", "student", "loss-dis", "loss-stu", "loss-total".
-        title: what the box does, or the name of its network.
-        symbol: the paper's, with ``_`` and ``^`` before what is set lower and higher.
+        title: purpose of the box, or name of its network.
+        symbol: symbol of the paper, with ``_`` and ``^`` for subscripts and superscripts.
         where: section and equation.
-        shape: of the tensor, "(1, 9, 256, 256)"; empty for numbers.
-        numbers: by name; where ``total`` is given they add up to its number.
-        missing: why there is nothing to show, else empty.
+        shape: shape of the tensor, "(1, 9, 256, 256)"; empty for numbers.
+        numbers: numbers by name; if ``total`` is given, they add up to it.
+        missing: why the box is empty; else an empty string.
     """
 
     id: str
@@ -69,12 +70,12 @@ class Run:
     """The framework run on the LR image of a comparison; images are float, neither clamped nor rounded.
 
     Attributes:
-        comparison: of the image, or of the part of it that is shown.
-        part: says which part, if it is one.
-        teachers: their images in the order of the concatenation.
-        aggregator: its name, ``trace`` its tensors; None where the scale has none.
-        weights: by teacher, of the weighted sum that the aggregator adds, if it does.
-        student: its name, None where the scale has none.
+        comparison: comparison of the image, or of the part that is shown.
+        part: sentence on the part, if it is one.
+        teachers: images of the teachers, in the order of concatenation.
+        aggregator: name of the aggregator, ``trace`` its tensors; None if the scale has none.
+        weights: by teacher, weights of the sum that the aggregator adds, if any.
+        student: name of the student; None if the scale has none.
     """
 
     comparison: Comparison
@@ -86,10 +87,14 @@ class Run:
     student: str | None = None
     student_image: Tensor | None = None
 
+    def title(self, name: str) -> str:
+        """What people read in place of a model's name."""
+        return self.comparison.titles().get(name) or title(name, self.comparison.scale)
+
     def caption(self, name: str) -> str:
-        """The name with its PSNR, where the comparison has it."""
+        """The title with its PSNR, if known."""
         values = [r.psnr for r in self.comparison.results if r.name == name and r.psnr is not None]
-        return f"{name}: {values[0]:.2f} dB" if values else name
+        return f"{self.title(name)}: {values[0]:.2f} dB" if values else self.title(name)
 
     def parameters(self, name: str) -> str:
         """As "1,234 parameters", an aggregator's without its teachers'."""
@@ -98,12 +103,14 @@ class Run:
         return f"{networks.parameter_count(network if merged is None else merged.aggregator):,} parameters"
 
     def why_not(self, *needed: str) -> str:
-        """Why something of "mt", "student", "gt" is not there; empty if all are."""
+        """Why one of "mt", "student", "gt" is missing; empty if none is."""
         scale = self.comparison.scale
         reasons = {
-            "mt": "" if self.trace else f"No aggregator for ×{scale} is trained here.",
-            "student": "" if self.student else f"No student for ×{scale} is trained here.",
-            "gt": "" if self.comparison.hr_image is not None else "The image was given as a low-resolution one.",
+            "mt": "" if self.trace else f"There is no aggregator for ×{scale}.",
+            "student": "" if self.student else f"There is no student for ×{scale}.",
+            "gt": ""
+            if self.comparison.hr_image is not None
+            else "The image was given as the LR image, without ground truth.",
         }
         return next((reasons[name] for name in needed if reasons[name]), "")
 
@@ -114,15 +121,16 @@ def shape_text(tensor: Tensor) -> str:
 
 
 def chosen(comparison: Comparison) -> tuple[list[str], str | None, str | None]:
-    """Teachers, aggregator and student that are shown: those compared, else the bundled ones of the scale.
+    """The teachers, aggregator and student to show: those compared, else those of the story, else available ones.
 
-    The teachers are the aggregator's where there is one; of several students one of method mtkd is taken.
+    The teachers are those of the aggregator, if there is one; of several students, one of method mtkd is preferred.
     """
     roles = {model.name: model.role for model in zoo.models(comparison.scale)}
+    offered = [*default_models(comparison.scale), *roles]
 
     def of(role: str) -> list[str]:
         compared = [result.name for result in comparison.results if roles.get(result.name) == role]
-        return compared or [name for name in default_models(comparison.scale) if roles.get(name) == role]
+        return compared or [name for name in offered if roles.get(name) == role]
 
     aggregator = next(iter(of("aggregator")), None)
     student = min(of("student"), key=lambda name: not name.endswith("-mtkd"), default=None)
@@ -132,10 +140,10 @@ def chosen(comparison: Comparison) -> tuple[list[str], str | None, str | None]:
 
 
 def run(comparison: Comparison, progress: Progress | None = None) -> Run:
-    """Run teachers, aggregator and student, those that were not run before on this image.
+    """Run teachers, aggregator and student, unless their outputs on this image are cached.
 
-    Of an image of more than ``TILE`` squared LR pixels the centre is taken. ``progress`` gets the name that runs, how
-    many are done, of how many.
+    Only the centre of an image of more than ``TILE`` squared LR pixels is used. ``progress`` is called with (name,
+    models done, number of models).
 
     Raises:
         UserError: weights that cannot be read.
@@ -175,4 +183,4 @@ def _centre(comparison: Comparison) -> tuple[Comparison, str]:
         hr_image=None if truth is None else enlarged.cut(truth),
         results=tuple(results),
     )
-    return part, f"Of the large image, {width} × {height}, the central {columns} × {rows} pixels are shown."
+    return part, f"The image is large ({width} × {height}); its central {columns} × {rows} pixels are shown."

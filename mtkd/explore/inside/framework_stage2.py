@@ -41,7 +41,7 @@ def _truth(run: Run) -> Step:
     truth = run.comparison.hr_image
     if truth is None:
         return _box("gt", missing=run.why_not("gt"))
-    text = "The original high-resolution image. Training knows it; the networks do not see it."
+    text = "The original high-resolution image. It enters the losses of the training; no network receives it."
     return _box("gt", shape=shape_text(to_tensor(truth)), text=text, pictures=(Picture.of("Ground truth", truth),))
 
 
@@ -51,7 +51,7 @@ def _student(run: Run) -> Step:
     text = f"The small network that is trained in Stage 2 ({run.parameters(run.student)})."
     picture = Picture.of(run.caption(run.student), to_uint8(run.student_image))
     step = _box("student", shape=shape_text(run.student_image), text=text, pictures=(picture,))
-    return replace(step, title=f"Student {run.student}")
+    return replace(step, title=run.title(run.student))
 
 
 def _losses(run: Run) -> list[Step]:
@@ -63,22 +63,22 @@ def _losses(run: Run) -> list[Step]:
     method = MTKD(("MT",))
     assert isinstance(method.distillation, WaveletLoss)
     distillation = method.distillation
-    found = [_loss_dis(distillation, student, target)]
+    steps = [_loss_dis(distillation, student, target)]
     if truth is None:
-        text = "Without ground truth the term α L_stu is left out: what remains is L_dis."
+        text = "Without ground truth, the term α L_stu is left out and L_dis remains."
         value = float(distillation(student, target))
         total = _box("loss-total", text=text, numbers={"L_dis": value}, total=("L_total", value))
-        return [*found, _box("loss-stu", missing=run.why_not("gt")), total]
+        return [*steps, _box("loss-stu", missing=run.why_not("gt")), total]
     batch = Batch(to_tensor(run.comparison.lr_image), to_tensor(truth), {"MT": target})
     terms = {name: float(term) for name, term in method.loss(_Given(student), batch).items()}
     l1 = float(F.l1_loss(student, batch.hr_image))
-    picture = Picture.of("Student less ground truth", colours.signed_error_map(to_uint8(student), truth))
-    text = f"Mean absolute error of the student, values 0 to 1. It counts α = {method.alpha} times. {ERROR_COLOURS}"
+    picture = Picture.of("Student minus ground truth", colours.signed_error_map(to_uint8(student), truth))
+    text = f"Mean absolute error of the student (values 0 to 1), weighted with α = {method.alpha}. {ERROR_COLOURS}"
     numbers = {"L_stu": l1, "α L_stu": terms["alpha L_stu"]}
-    text_total = f"What the student's training makes small, α = {method.alpha}. Its gradient goes to the student alone."
+    text_total = f"The loss that Stage 2 minimises, α = {method.alpha}. Only the student receives its gradient."
     shown = {name.replace("alpha", "α"): term for name, term in terms.items()}
     return [
-        *found,
+        *steps,
         _box("loss-stu", text=text, pictures=(picture,), numbers=numbers),
         _box("loss-total", text=text_total, numbers=shown, total=("L_total", sum(terms.values()))),
     ]
@@ -107,8 +107,8 @@ def _loss_dis(loss: WaveletLoss, student: Tensor, target: Tensor) -> Step:
     )
     text = (
         f"Student and MT are compared in the bands of a wavelet transform ({loss.wavelet.capitalize()}, "
-        f"K = {loss.levels}). All pictures have one scale, from black, 0, to pale yellow, {full:.2g} or more. The mean "
-        f"of |difference|, divided by 3K + 1 = {len(maps)}, is the term of a band."
+        f"K = {loss.levels}). All pictures share one scale, from black (0) to pale yellow ({full:.2g} or more). Each "
+        f"band contributes its mean |difference|, divided by 3K + 1 = {len(maps)}."
     )
     shape = f"{len(maps)} × {shape_text(low)}"
     total = ("L_dis", float(loss(student, target)))

@@ -30,11 +30,11 @@ def busiest_window(comparison: Comparison, size: int) -> Place:
 
 
 def window_step(comparison: Comparison, windows: Windows, place: Place | None = None) -> Step:
-    """One window of the first layer on its way through DCT, attention and inverse DCT.
+    """One window of the first layer: DCT, attention and inverse DCT.
 
     Args:
         windows: of :func:`run`'s trace.
-        place: by default the window with most detail.
+        place: the window; the one with most detail by default.
 
     Raises:
         UserError: there is no such window.
@@ -68,21 +68,21 @@ def window_step(comparison: Comparison, windows: Windows, place: Place | None = 
             Picture.of("DCT: all channels, log scale", _small_mosaic(coefficients, log=True)),
         )
         title, equation, text = "A window in the DCT", "x + W^−1(IDCT(SW-MSA(DCT(W(LN(x))))))", _DCT
-    text += " Shown is the first layer of the first block, and of its channels the one that varies most in this window."
+    text += " Shown: the first layer of the first block, in its channel with the largest variance in this window."
     shape = shape_text(windows.before)
     return Step("window", title, "", "Sec. 3.1.2", equation, shape, f"{text} {_HELP}", pictures)
 
 
 _DCT = (
-    "Attention gets the frequencies of a window in the place of its pixels: top left is the mean, further right is "
-    "finer along x, further down finer along y."
+    "Attention operates on the frequencies of a window instead of its pixels. The mean is at the top left; frequencies "
+    "along x increase to the right, those along y downwards."
 )
 _NO_DCT = {
-    "attention": "This aggregator has no DCT (v4 of Table 5): attention gets the pixels of the window themselves.",
+    "attention": "This aggregator has no DCT (v4 of Table 5): attention operates on the pixels of the window.",
     "mixer": "This aggregator has no DCT and no attention (v3 of Table 5): an MLP mixes the pixels of the window.",
 }
 _LAST = {"DCT": "IDCT", "attention": "SW-MSA", "mixer": "Mixer"}
-_HELP = "Blue is negative, white 0, red positive. The shape is (windows, pixels of one, C)."
+_HELP = "Blue is negative, white is 0, red is positive. The shape is (windows, pixels of a window, C)."
 
 
 def _tokens(tokens: Tensor, number: int, size: int) -> NDArray[np.float32]:

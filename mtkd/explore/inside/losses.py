@@ -1,4 +1,4 @@
-"""The losses that can be looked at: the full method's, those of the plan's ablations, and all others declared."""
+"""The losses of the wavelet view: that of the full method, those of the ablations, and all others declared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mtkd.plugins import LOSSES
 
 @dataclass(frozen=True)
 class LossVariant:
-    """One distillation loss: ``name`` is the plan's variant that has it, e.g. "v7", or the loss's own."""
+    """One distillation loss: ``name`` is the variant of the plan that uses it, e.g. "v7", or the name of the loss."""
 
     name: str
     title: str
@@ -25,7 +25,8 @@ class LossVariant:
     options: Mapping[str, Any]
 
     def build(self, levels: int = 1, wavelet: str = "haar") -> nn.Module:
-        """The loss, ``(B, 3, H, W)`` twice -> scalar; ``levels`` and ``wavelet`` where it has such options."""
+        """Build the loss, ``(B, 3, H, W)`` twice -> scalar; ``levels`` and ``wavelet`` are used if it has these
+        options."""
         build = LOSSES[self.loss].build
         chosen = {k: v for k, v in {"levels": levels, "wavelet": wavelet}.items() if k in default_options(build)}
         with LOSSES.blaming(self.loss):
@@ -35,20 +36,20 @@ class LossVariant:
 def losses(plan: Plan | None = None) -> dict[str, LossVariant]:
     """The losses by name: "wavelet", the full method's; "v5", "v6", "v7" of Table 5; then every other declared one.
 
-    Variants of the tables that have ``losses: true`` count; those that differ in levels and wavelet alone are one.
+    Variants come from tables with ``losses: true``; variants that differ only in levels and wavelet are merged.
     """
     plan = plan or load_plan("mini")
     full, _ = MTKD.choose({})
-    found = {_key(full, {}): LossVariant(full, LOSSES[full].title, full, {})}
+    entries = {_key(full, {}): LossVariant(full, LOSSES[full].title, full, {})}
     for label in (label for table in plan.tables.values() if table.losses for label in table.variants):
         variant = plan.variant(label)
         if variant.method.get("name") == "mtkd":
             loss, options = MTKD.choose(variant.method.get("options", {}))
-            found.setdefault(_key(loss, options), LossVariant(label, plan.title(label), loss, options))
+            entries.setdefault(_key(loss, options), LossVariant(label, plan.title(label), loss, options))
     for name, spec in LOSSES.items():
-        if all(variant.loss != name for variant in found.values()):
-            found[_key(name, {})] = LossVariant(name, spec.title, name, {})
-    return {variant.name: variant for variant in found.values()}
+        if all(variant.loss != name for variant in entries.values()):
+            entries[_key(name, {})] = LossVariant(name, spec.title, name, {})
+    return {variant.name: variant for variant in entries.values()}
 
 
 def loss_of(name: str, levels: int = 1, wavelet: str = "haar") -> nn.Module:
@@ -64,6 +65,6 @@ def loss_of(name: str, levels: int = 1, wavelet: str = "haar") -> nn.Module:
 
 
 def _key(loss: str, options: Mapping[str, Any]) -> str:
-    """Equal for losses that differ in nothing but levels and wavelet."""
+    """A key that is equal for losses that differ only in levels and wavelet."""
     all_options = {**default_options(LOSSES[loss].build), **options}
     return repr((loss, sorted((k, v) for k, v in all_options.items() if k not in ("levels", "wavelet"))))

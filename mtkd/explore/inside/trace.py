@@ -1,11 +1,11 @@
-"""What the aggregator computes on its way from N images to one, tensor by tensor (Sec. 3.1, Fig. 1)."""
+"""The intermediate tensors of the aggregator, from N images to one (Sec. 3.1, Fig. 1)."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,12 +19,12 @@ class Windows:
     """The first layer of the first block, whose windows are not shifted: tokens ``(nW, w*w, C)``, windows row by row.
 
     Attributes:
-        before: the layer's input, LN(x) in windows: what the DCT gets.
-        frequencies: its DCT, the attention's input; None in a layer without DCT (v3 and v4 of Table 5).
-        mixed: what the attention (or the Mixer's token MLP) makes of them.
+        before: input of the DCT: LN(x) in windows.
+        frequencies: its DCT, the input of the attention; None without DCT (v3 and v4 of Table 5).
+        mixed: output of the attention (or of the Mixer's token MLP).
         added: IDCT of ``mixed``, which the layer adds to x.
-        size: w, the side of a window.
-        rows, columns: how many windows there are.
+        size: w, the side length of a window.
+        rows, columns: number of windows.
         mixing: "DCT", "attention" or "mixer".
     """
 
@@ -43,13 +43,13 @@ class Trace:
     """The tensors of one forward pass, with the paper's names.
 
     Attributes:
-        concatenated: the N images side by side on the channels, less DIV2K's mean, padded to whole windows,
-            ``(1, 3N, sH, sW)``.
-        unshuffled: the same numbers, ``(1, 3N*s*s, H, W)``.
+        concatenated: the N images stacked along the channels, minus the mean of DIV2K, padded to whole windows, ``(1,
+            3N, sH, sW)``.
+        unshuffled: the same values, ``(1, 3N*s*s, H, W)``.
         shallow: F_s, ``(1, C, H, W)``.
         blocks: F_d^1 ... F_d^B, ``(1, C, H, W)`` each.
         deep: F_d, ``(1, C, H, W)``.
-        merged: F_s + F_d, what the upsampler gets.
+        merged: F_s + F_d, the input of the upsampler.
         image: I_MT, ``(1, 3, sH, sW)``, not clamped, without the padding.
     """
 
@@ -65,20 +65,22 @@ class Trace:
 
 @torch.inference_mode()
 def trace(aggregator: KnowledgeAggregator, images: Sequence[Tensor]) -> Trace:
-    """Run the aggregator on its teachers' images (1, 3, sH, sW) and keep what its modules hand on.
+    """Run the aggregator on its teachers' images (1, 3, sH, sW) and record intermediate tensors.
 
-    Hooks are put on a copy: other threads may run the same aggregator at the same time.
+    Hooks are set on a copy, since other threads may run the same aggregator.
 
     Raises:
         ValueError: not as many images as teachers.
     """
     aggregator = deepcopy(aggregator)
-    seen: dict[str, Tensor] = {}
+    parts: defaultdict[str, list[Tensor]] = defaultdict(list)  # a layer sees the windows in groups
 
     def keep(module: nn.Module, output: str | None = None, entry: str | None = None) -> None:
-        def hook(_: nn.Module, inputs: tuple[Tensor, ...], result: Any) -> None:
-            seen.update({entry: inputs[0]} if entry else {})
-            seen.update({output: result} if output else {})
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...], result: Tensor) -> None:
+            if entry:
+                parts[entry].append(inputs[0])
+            if output:
+                parts[output].append(result)
 
         module.register_forward_hook(hook)
 
@@ -92,24 +94,25 @@ def trace(aggregator: KnowledgeAggregator, images: Sequence[Tensor]) -> Trace:
     keep(layer.norm1, output="before")
     keep(layer.attn if isinstance(layer, DCTSwinLayer) else layer.token_mlp, output="mixed", entry="entry")
     image = aggregator(images)
+    values = {name: torch.cat(seen) for name, seen in parts.items()}
     return Trace(
-        concatenated=F.pixel_shuffle(seen["unshuffled"], aggregator.scale),
-        unshuffled=seen["unshuffled"],
-        shallow=seen["shallow"],
-        windows=_windows(layer, seen, aggregator.window),
-        blocks=tuple(seen[f"block {number}"] for number in range(len(aggregator.body))),
-        deep=seen["deep"],
-        merged=seen["merged"],
+        concatenated=F.pixel_shuffle(values["unshuffled"], aggregator.scale),
+        unshuffled=values["unshuffled"],
+        shallow=values["shallow"],
+        windows=_windows(layer, values, aggregator.window),
+        blocks=tuple(values[f"block {number}"] for number in range(len(aggregator.body))),
+        deep=values["deep"],
+        merged=values["merged"],
         image=image,
     )
 
 
-def _windows(layer: DCTSwinLayer | MixerLayer, seen: dict[str, Tensor], size: int) -> Windows:
-    rows, columns = (side // size for side in seen["shallow"].shape[2:])
-    before, mixed = seen["before"], seen["mixed"]
+def _windows(layer: DCTSwinLayer | MixerLayer, values: dict[str, Tensor], size: int) -> Windows:
+    rows, columns = (side // size for side in values["shallow"].shape[2:])
+    before, mixed = values["before"], values["mixed"]
     if isinstance(layer, MixerLayer):
         mixed = mixed.transpose(1, 2)
         return Windows(before, None, mixed, mixed, size, rows, columns, "mixer")
     if layer.dct is None:
         return Windows(before, None, mixed, mixed, size, rows, columns, "attention")
-    return Windows(before, seen["entry"], mixed, layer.dct.T @ mixed, size, rows, columns, "DCT")
+    return Windows(before, values["entry"], mixed, layer.dct.T @ mixed, size, rows, columns, "DCT")

@@ -1,4 +1,4 @@
-"""Two pictures of a comparison through the eyes of the distillation losses: subbands, maps, what each loss misses."""
+"""Two pictures of a comparison as the distillation losses see them: subbands, maps, shares."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mtkd.errors import unknown_name
-from mtkd.explain.subbands import Subband, energies, loss_by_band, loss_map, subbands
+from mtkd.explain.subbands import Subband, energies_over, loss_by_band, loss_map, subbands
 from mtkd.explore.comparison.core import LR, TRUTH, Comparison, SaveImage
 from mtkd.explore.comparison.outputs import Tiles, outputs
 from mtkd.explore.draw import colours
@@ -20,19 +20,20 @@ from mtkd.explore.viewer import Pane
 from mtkd.images import UInt8Image, chw, to_uint8
 from mtkd.plugins import LOSSES
 
+_PANES = {"whole image": "Whole image", "where the loss comes from": "Loss by pixel"}
 _KINDS = {"LL": "blurred", "LH": "horizontal edges", "HL": "vertical edges", "HH": "diagonals"}
 
 
-def choices(comparison: Comparison) -> list[str]:
-    """The pictures of a comparison that have bands worth comparing: all but LR."""
-    return [name for name in comparison.pictures() if name != LR]
+def choices(comparison: Comparison) -> dict[str, str]:
+    """The pictures of a comparison except LR: their titles by name."""
+    return {name: title for name, title in comparison.titles().items() if name != LR}
 
 
 def picture(comparison: Comparison, name: str, tiles: Tiles | None = None) -> Tensor:
-    """One picture (3, H, W) in [0, 1]: a model's output as it is, neither clamped nor rounded, others from their file.
+    """One picture (3, H, W) in [0, 1]: the output of a model, neither clamped nor rounded, or an image from its file.
 
     Args:
-        tiles: called as a network that has to run goes on.
+        tiles: progress callback for a network that has to run.
 
     Raises:
         UserError: the comparison has no such picture.
@@ -49,7 +50,7 @@ def picture(comparison: Comparison, name: str, tiles: Tiles | None = None) -> Te
 
 @dataclass(frozen=True)
 class Pair:
-    """Two pictures of a comparison under a wavelet of K levels, and the loss that is looked at."""
+    """Two pictures of a comparison, a wavelet of K levels, and a loss."""
 
     comparison: Comparison
     first: str
@@ -76,7 +77,7 @@ class Pair:
         return float(loss_of(loss, self.levels, self.wavelet)(first[None], second[None]))
 
     def by_band(self) -> dict[str, dict[str, float]]:
-        """Of each loss, how much of it every band of the difference carries; they add up to the loss."""
+        """For each loss, the contribution of every band of the difference; they add up to the loss."""
         shares = {}
         for name, variant in losses().items():
             with LOSSES.blaming(variant.loss):
@@ -85,11 +86,11 @@ class Pair:
         return shares
 
     def map(self) -> Tensor:
-        """Where the chosen loss comes from, (H, W); the sum is the loss."""
+        """The map of the chosen loss, (H, W); its sum is the loss."""
         return loss_map(*self.images, loss_of(self.loss, self.levels, self.wavelet))
 
     def table(self) -> list[dict[str, float | str]]:
-        """One row a band: ``contribution`` to the wavelet loss (Eq. 3) and its ``share``; a last row for their sum."""
+        """One row per band: ``contribution`` to the wavelet loss (Eq. 3) and ``share``; the last row is the sum."""
         total = sum(band.contribution for band in self.bands)
         rows: list[dict[str, float | str]] = [
             {
@@ -104,30 +105,30 @@ class Pair:
         return [*rows, {"band": "sum", "what": "", "mean |difference|": "", "contribution": total, "share": 1.0}]
 
     def ranges(self) -> tuple[float, float]:
-        """Levels (of 255) at which the colours of detail bands and of differences are full: 99.5 % of values lie below,
-        but at least 1."""
+        """Levels (of 255) of full colour for detail bands and differences: the 99.5th percentile, at least 1."""
         details = torch.cat([t.abs().flatten() for b in self.bands if b.name[:2] != "LL" for t in (b.first, b.second)])
         differences = torch.cat([band.difference.abs().flatten() for band in self.bands])
         return tuple(max(1.0, 255 * float(_quantile(values))) for values in (details, differences))  # type: ignore[return-value]
 
     def panes(self, save: SaveImage) -> list[Pane]:
-        """Whole image, map of the loss, and bands, each enlarged to the image's size (nearest), for the viewer.
+        """Image, map of the loss, and bands, each scaled to the size of the image (nearest), for the viewer.
 
         Layers: the first picture, the second one, their difference.
         """
         first, second = self.images
         full, full_difference = self.ranges()
-        layers = (self.first, self.second, "difference")
+        titles = choices(self.comparison)
+        layers = (titles[self.first], titles[self.second], "difference")
 
         def pane(name: str, caption: str, images: Sequence[UInt8Image]) -> Pane:
             addresses = {layer: save(f"{name} {k}", image) for k, (layer, image) in enumerate(zip(layers, images))}  # noqa: B905
-            return {"name": name, "caption": caption, "layers": addresses}
+            return {"name": name, "title": _PANES.get(name, name), "caption": caption, "layers": addresses}
 
         whole = [to_uint8(first), to_uint8(second), _signed(first - second, full_difference)]
         one = self.map()
         peak = float(_quantile(one.abs().flatten())) or 1.0
         drawn = colours.diverging(one.double().numpy() / peak)
-        found = [
+        panes = [
             pane("whole image", f"{first.shape[2]} × {first.shape[1]}", whole),
             pane("where the loss comes from", f"adds up to {self.total(self.loss):.5f}", [drawn] * 3),
         ]
@@ -138,12 +139,12 @@ class Pair:
             images.append(_signed(band.difference, full_difference))
             share = band.contribution / total if total else 0
             caption = f"{_KINDS[band.name[:2]]} · {band.contribution:.5f} ({share:.0%})"
-            found.append(pane(band.name, caption, [enlarged(i, band.level, first) for i in images]))
-        return found
+            panes.append(pane(band.name, caption, [enlarged(i, band.level, first) for i in images]))
+        return panes
 
 
 def all_kept(comparison: Comparison) -> bool:
-    """Whether the outputs of all models fit into what is kept: those of large images may have to be computed again."""
+    """Whether the outputs of all models fit into the cache; those of large images may have to be computed again."""
     size = 3 * 4 * comparison.pixels  # bytes, float32
     return size * sum(result.role != "elsewhere" for result in comparison.results) <= outputs.limit
 
@@ -151,23 +152,19 @@ def all_kept(comparison: Comparison) -> bool:
 def energy_table(
     comparison: Comparison, levels: int, wavelet: str, names: Sequence[str] | None = None, tiles: Tiles | None = None
 ) -> tuple[str, dict[str, dict[str, float]]]:
-    """Energy of each band of every picture, in dB over that of the reference: its name, then model -> band -> dB.
+    """Energy of each band of every picture, in dB over the reference: its name, then model -> band -> dB.
 
-    The reference is the ground truth, or else the first picture. Minus: the model's image has less of the band.
+    The reference is the ground truth, else the first picture. Negative: the picture has less energy in the band.
 
     Args:
-        names: of the pictures, where not all are wanted.
+        names: pictures to include; all by default.
         tiles: see :func:`picture`.
     """
-    names = names or choices(comparison)
+    names = names or list(choices(comparison))
     reference = TRUTH if comparison.hr_image is not None else names[0]
-    truth = energies(picture(comparison, reference, tiles), levels, wavelet)
-    found = {}
-    for name in names:
-        if name != reference:
-            own = energies(picture(comparison, name, tiles), levels, wavelet)
-            found[name] = {b: 10 * float(np.log10(max(own[b], 1e-20) / max(truth[b], 1e-20))) for b in truth}
-    return reference, found
+    truth = picture(comparison, reference, tiles)
+    others = [name for name in names if name != reference]
+    return reference, {name: energies_over(picture(comparison, name, tiles), truth, levels, wavelet) for name in others}
 
 
 def _quantile(values: Tensor) -> Tensor:
@@ -181,7 +178,8 @@ def _signed(values: Tensor, full: float) -> UInt8Image:
 
 
 def enlarged(image: UInt8Image, level: int, like: Tensor) -> UInt8Image:
-    """A band's picture over the pixels of ``like`` that it came from: longer wavelets reach beyond them, evenly."""
+    """The picture of a band, scaled to the pixels of ``like`` that it came from; the margins of longer wavelets are
+    cropped evenly."""
     factor = 2**level
     big = image.repeat(factor, axis=0).repeat(factor, axis=1)
     height, width = like.shape[-2:]

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 Address = str | Mapping[str, Any]
 """Of a **lossless** image: a URL, a data URI, or Gradio's ``FileData`` dictionary."""
@@ -22,48 +22,81 @@ Address = str | Mapping[str, Any]
 class Pane(TypedDict):
     """One image and its other views.
 
-    ``name`` is unique among the panes. ``layers`` maps the name of a view ("image", "error", ...) to an address;
-    a pane may lack layers that others have. ``download`` is what the arrow in the header saves: ``href``
-    (http, data, blob or relative) and ``filename``. ``scale`` is for a pane that shows the low-resolution input:
-    the coordinates under the mouse are then also given in its pixels.
+    ``name`` is unique among the panes, ``title`` is what people read in its place. ``layers`` maps the name of a view
+    ("image", "wavelet error", ...) to an address; a pane may lack layers that others have. ``pending`` is for a pane
+    whose image is still being made. ``download`` is what the arrow in the header saves: ``href`` (http, data, blob or
+    relative) and ``filename``. ``scale`` is for a pane that shows the low-resolution input: the coordinates under the
+    mouse are then also given in its pixels. A ``transparent`` image lies on a checkerboard.
     """
 
     name: str
+    title: NotRequired[str]
     layers: Mapping[str, Address]
+    pending: NotRequired[Literal["waiting", "running"]]
     caption: NotRequired[str]
     download: NotRequired[Mapping[str, Address]]
     scale: NotRequired[float]
+    transparent: NotRequired[bool]
 
 
 class View(TypedDict, total=False):
     """What is looked at: the same region in panes of any size.
 
     ``zoom`` is relative to the whole image (1), ``cx`` and ``cy`` are the centre in 0..1, ``layer`` is what every
-    pane shows, ``focus`` the name of the pane shown alone, or None. ``region`` is the rectangle that was drawn:
-    [top, left, height, width] in pixels of the largest image, or None.
+    pane shows. ``mode`` is "grid" (all panes), "swipe" (two under a divider) or "flicker" (one large pane).
+    ``focus`` is the name of the pane that flicker shows, else None; a view with a ``focus`` and without a ``mode`` is
+    one of flicker. ``pair`` holds the names of the two of swipe, ``baseline`` that of the pane that differences are to;
+    None for the usual ones. ``gain`` (1, 2, 4, 8 or 16) magnifies differences. ``region`` is the rectangle that was
+    drawn: [top, left, height, width] in pixels of the largest image, or None.
     """
 
     zoom: float
     cx: float
     cy: float
     layer: str
+    mode: Literal["grid", "swipe", "flicker"]
     focus: str | None
+    pair: list[str] | None
+    baseline: str | None
+    gain: int
     region: list[int] | None
 
 
-class Value(TypedDict):
-    """What the viewer shows; plain JSON.
+class Options(TypedDict, total=False):
+    """How the viewer shows its panes.
 
-    ``reference`` names the pane marked as the reference, ``columns`` overrides the choice of columns, ``view`` (a
-    link that reproduces a view) is where to look; without it the place stays as the person left it. With ``pick``, a
-    click places a square region of so many pixels a side; without, a region is drawn.
+    Attributes:
+        reference: name of the pane with the ground truth: the viewer then makes the layers "error", "signed error" and,
+            against a baseline, "closer" and "difference" of all panes that lack them.
+        baseline: name of the pane that differences are to, until the person chooses another one.
+        columns: overrides the choice of columns.
+        pick: a click places a square region of so many pixels a side; without, a region is drawn.
+        view: where to look (a link that reproduces a view); without it the place stays as the person left it.
+        empty: what an empty viewer says.
+        error: a sentence, shown where the result would stand.
+        source: what stands under a copied image: picture, scale, protocol, version.
+        link: the page's address leads to what is seen: it stands there too, where others can open it.
+        height: of the viewer with its bar, in CSS pixels, at most; the window's without.
+        beside: what else a window shows, in CSS pixels: a window with more room than ``height`` leaves a higher viewer.
     """
 
+    reference: str | None
+    baseline: str | None
+    columns: int | None
+    pick: int | None
+    view: View | None
+    empty: str
+    error: str | None
+    source: str
+    link: bool
+    height: int | None
+    beside: int | None
+
+
+class Value(Options):
+    """What the viewer shows; plain JSON."""
+
     panes: list[Pane]
-    reference: NotRequired[str | None]
-    columns: NotRequired[int | None]
-    pick: NotRequired[int | None]
-    view: NotRequired[View | None]
 
 
 # In a function of its own: Gradio hands its code names (`element`, `props`, ...) that ours must not touch.
@@ -73,10 +106,15 @@ const mount = (() => {
 return mount;
 })();
 const viewer = mount(element.querySelector(".mv"), { onView: (view) => trigger("select", view) });
-const show = () => viewer.update(props.value?.panes, props.value ?? {});
+const show = () => viewer.update(props.value?.panes, { ...props.options, ...props.value });
 watch("value", show);
 show();
 """
+_PARTS = (
+    *("geometry", "images", "colours", "planes", "layers", "differences", "elements"),
+    *("view", "camera", "gestures", "help", "places", "worst", "region", "bar", "draw", "copy", "viewer"),
+)
+"""The files of the script, each after those that it imports."""
 
 
 def _read(name: str) -> str:
@@ -85,10 +123,15 @@ def _read(name: str) -> str:
 
 @lru_cache
 def script() -> str:
-    """The viewer as one ES module with the single export ``mount(root, {panes, onView})``."""
-    parts = re.sub(r"^export ", "", _read("parts.js"), flags=re.MULTILINE)
-    viewer = re.sub(r'^import \{[^}]*\} from "\./parts\.js";\n', "", _read("viewer.js"), flags=re.MULTILINE)
-    return parts + viewer
+    """The viewer as one ES module with the single export ``mount(root, {panes, onView, ...options})``."""
+    return plain(*_PARTS)
+
+
+def plain(*names: str) -> str:
+    """Files of the script by name, joined, without imports, and without exports but ``mount``."""
+    parts = "\n".join(_read(f"{name}.js") for name in names)
+    alone = re.sub(r'^import \{[^}]*\} from "\./\w+\.js";\n', "", parts, flags=re.MULTILINE)
+    return re.sub(r"^export (?!function mount)", "", alone, flags=re.MULTILINE)
 
 
 @lru_cache
@@ -97,8 +140,8 @@ def style() -> str:
     return _read("viewer.css")
 
 
-def gradio_parts() -> dict[str, str]:
-    """The strings that make a ``gr.HTML`` a viewer: its template, style and script.
+def gradio_parts(options: Options | None = None) -> dict[str, Any]:
+    """What makes a ``gr.HTML`` a viewer: its template, style and script, and options for values that lack them.
 
     The component's value is a :class:`Value` or None; its ``select`` event carries a :class:`View`, a moment
     after the person stops moving.
@@ -107,4 +150,5 @@ def gradio_parts() -> dict[str, str]:
         "html_template": '<div class="mv"></div>',
         "css_template": style(),
         "js_on_load": _GRADIO_SCRIPT % script().replace("export function mount", "function mount"),
+        "options": options or {},
     }

@@ -7,13 +7,15 @@ import traitlets
 
 from mtkd.explore.viewer import script, style
 
+_OPTIONS = ("reference", "baseline", "columns", "pick", "empty", "error", "source", "height")
+
 _RENDER = """
 export default {
   render({ model, el }) {
     const root = document.createElement("div");
     el.append(root);
-    const given = ["reference", "columns", "pick"];
-    const options = () => Object.fromEntries(given.map((key) => [key, model.get(key)]));
+    const given = %s;
+    const options = () => Object.fromEntries(given.map((key) => [key, model.get(key) ?? undefined]));
     const viewer = mount(root, {
       panes: model.get("panes"), ...options(), view: model.get("view"),
       onView(view) { model.set("view", view); model.save_changes(); },
@@ -35,11 +37,16 @@ class Viewer(anywidget.AnyWidget):
     ``view`` follows what the person looks at, and setting it moves there.
     """
 
-    _esm = script() + _RENDER
+    _esm = script() + _RENDER.replace("%s", str(list(_OPTIONS)))
     _css = style()
 
     panes = traitlets.List(traitlets.Dict()).tag(sync=True)
     reference = traitlets.Unicode(None, allow_none=True).tag(sync=True)
+    baseline = traitlets.Unicode(None, allow_none=True).tag(sync=True)
     columns = traitlets.Int(None, allow_none=True).tag(sync=True)
     pick = traitlets.Int(None, allow_none=True).tag(sync=True)
+    empty = traitlets.Unicode("Nothing to show yet").tag(sync=True)
+    error = traitlets.Unicode(None, allow_none=True).tag(sync=True)
+    source = traitlets.Unicode("").tag(sync=True)
+    height = traitlets.Int(None, allow_none=True).tag(sync=True)
     view = traitlets.Dict().tag(sync=True)

@@ -172,7 +172,7 @@ def test_a_page_that_is_closed_leaves_nothing(address):
     page = http.client.HTTPConnection(urlsplit(address).netloc)
     page.request("GET", "/gradio_api/heartbeat/page1")
     page.getresponse().fp.readline()
-    inputs = [as_file(sent), low, 4, ["bicubic"], *[None] * 4]
+    inputs = [as_file(sent), low, 4, ["bicubic"], *[None] * 6]
     _, output = call(address, event(address, "compare"), inputs, "page1")
     shown = next(one["panes"] for one in output["data"] if isinstance(one, dict) and "panes" in one)
     made = Path(shown[0]["layers"]["image"].partition("=")[2]).parents[1]

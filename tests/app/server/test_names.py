@@ -18,8 +18,7 @@ from mtkd.explore import compare
 from mtkd.zoo.checkpoints import read_state, save_state
 from mtkd.zoo.headers import Header
 from tests.app.conftest import served
-from tests.app.test_compare import upload, wait_for_text
-from tests.app.test_own import open_tab
+from tests.app.pages import another_run, open_part, open_picture_panel, open_view, upload, wait_for_text
 from tests.browser import wait_until_answered
 
 pytestmark = pytest.mark.sweep
@@ -77,22 +76,25 @@ def test_of_an_upload_and_a_result_from_elsewhere(page, tmp_path):
         shutil.copy(path, evil)
         route.fulfill(status=200, json=[str(evil)])
 
-    open_tab(page, "compare")
+    open_view(page, "Compare")
     page.route(lambda url: "/gradio_api/upload?" in url, rename)
-    upload(page, picture)
-    page.get_by_label("Low resolution").check()
-    page.get_by_text("Results of other methods").click()
-    page.locator("#others input[type=file]").set_input_files(str(result))
-    page.locator("#others .file-preview").wait_for()
-    page.click("#go")
+    with another_run(page):
+        upload(page, picture)
+    with another_run(page):
+        page.get_by_label("Upscale my photo").check()
+    open_picture_panel(page)
+    page.get_by_role("button", name="Results of other software").click()
+    with another_run(page):
+        page.locator("#others input[type=file]").set_input_files(str(result))
     wait_for_text(page, "#table", f"{EVIL} too")
     assert page.locator(f'.mv-canvas[data-name="{EVIL} too"]').count() == 1
-    for tab, shown in (("wavelets", "#wavelet-legend"), ("attribution", "#lam-made"), ("framework", ".fw-box")):
-        open_tab(page, tab)
+    views = (("Wavelet loss", "#wavelet-legend"), ("Attribution", "#lam-said"), ("Framework", ".fw-box"))
+    for title, shown in views:
+        open_view(page, title)
         page.locator(shown).first.wait_for(timeout=60_000)
         wait_until_answered(page)
     page.unroute_all()
-    open_tab(page, "compare")
+    open_view(page, "Compare")
 
 
 def test_of_a_mistaken_file(page, tmp_path):
@@ -100,14 +102,14 @@ def test_of_a_mistaken_file(page, tmp_path):
     path = tmp_path / f"{EVIL}.png"
     path.write_bytes(b"no image")
     upload(page, path)
-    page.click("#go")
-    page.get_by_text("not an image").wait_for()
+    page.locator("#viewer").get_by_text("not an image").wait_for()
 
 
 @pytest.mark.parametrize("view", [{"models": [EVIL + "2", "bicubic"]}, {"example": EVIL}, {"focus": EVIL}, {EVIL: 1}])
 def test_of_a_saved_view(page, tmp_path, view):
     path = tmp_path / "view.json"
     path.write_text(json.dumps({"format": 1, "example": "coffee", **view}))
+    open_part(page, "#export")
     with page.expect_file_chooser() as chooser:
         page.click("#open-view")
     with page.expect_response(lambda response: "queue/join" in response.url):
@@ -117,10 +119,10 @@ def test_of_a_saved_view(page, tmp_path, view):
 
 def test_of_models_and_runs(page):
     assert page.get_by_label(EVIL).count() or page.get_by_text(EVIL).count()
-    for tab in ("own", "train", "results", "ablations"):
-        open_tab(page, tab)
+    for title in ("Models", "Runs", "Tables", "Ablations"):
+        open_view(page, title)
         wait_until_answered(page)
-    open_tab(page, "train")
+    open_view(page, "Runs")
     page.locator("#train-runs").get_by_text(EVIL).wait_for()
 
 

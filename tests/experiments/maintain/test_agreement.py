@@ -115,7 +115,7 @@ def test_what_cannot_be_compared() -> None:
     with pytest.raises(UserError, match="two or more"):
         between(STRIPES["rows"])
     networks = {name: Erring(error) for name, error in STRIPES.items()}
-    with pytest.raises(UserError, match=r"grey_LR.png: x2 of it is not the size of grey_HR.png"):
+    with pytest.raises(UserError, match=r"grey_LR.png: 2 times its size is not the size of grey_HR.png"):
         agreement(networks, [Grey(SIDE + 1)], SCALE)
 
 
@@ -139,7 +139,7 @@ def test_the_command(run: Run, in_zoo: None, tmp_path: Path) -> None:
     assert list(row["gains"]) == ["predicted", "mean", "best weights", "best of each pixel", "merged", "bicubic"]
     assert sum(row["weights"]) == pytest.approx(1, abs=1e-3)
     said = run("agreement", "ada", "bob", *options)
-    assert said.code == 0 and "over the best model, dB: predicted " in said.out and "bicubic" not in said.out
+    assert said.code == 0 and "over the best model (dB): predicted " in said.out and "bicubic" not in said.out
 
 
 @pytest.mark.parametrize(

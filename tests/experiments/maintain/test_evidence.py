@@ -1,4 +1,4 @@
-"""The evidence that is shipped: tables follow from the records, the README from both, cards and records agree."""
+"""The evidence that is shipped: tables follow from the records, cards and records agree."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import pytest
 from mtkd import zoo
 from mtkd.errors import UserError
 from mtkd.experiments import records
-from mtkd.experiments.maintain.evidence import agreements, blocks, fill, measured_agreements, measured_report
+from mtkd.experiments.maintain.evidence import agreements, measured_agreements
 from mtkd.experiments.plan import load_plan
 from mtkd.zoo.checkpoints import weights_hash
 from tests.conftest import Run
 
-README = Path(__file__).parents[3] / "README.md"
 MINI = records.MEASURED / "mini.sqlite"
 TEACHERS, SETS = ("edsr_mini", "rcan_mini", "swinir_mini"), ("Set5", "Set14")
 BUNDLED = [model for model in zoo.models() if model.bundled]
@@ -28,11 +27,6 @@ def test_the_report_makes_the_shipped_tables_again(run: Run, tmp_path: Path, mon
     assert run("matrix", "report", "-o", "made").code == 0
     for kind in ("md", "json"):
         assert (tmp_path / f"made/report.{kind}").read_bytes() == MINI.with_suffix(f".{kind}").read_bytes()
-
-
-def test_the_readme_shows_what_was_measured() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert fill(text, blocks(measured_report("mini"))) == text
 
 
 @pytest.mark.parametrize("model", BUNDLED, ids=lambda m: f"{m.name}_x{m.scale}")
@@ -77,21 +71,15 @@ def test_records_of_ones_own_lie_over_the_shipped_ones(tmp_path: Path, monkeypat
     shipped.mkdir()
     own.mkdir()
     monkeypatch.setattr(records, "MEASURED", shipped)
-    with pytest.raises(UserError, match="no records there"):
+    with pytest.raises(UserError, match="no records; run"):
         records.available(own, "mini")
     (shipped / "mini.sqlite").write_bytes(MINI.read_bytes())
     known = records.available(own, "mini")
     assert known == records.read(MINI)
-    with pytest.raises(UserError, match="no records there"):
+    with pytest.raises(UserError, match="no records; run"):
         records.available(own, "mine")
     one = next(iter(known.runs))
     mine = records.Records({one: known.runs[one] | {"seconds": 1}, "new": known.runs[one]}, {}, frozenset())
     both = mine.over(known)
     assert both.runs[one]["seconds"] == 1 and both.runs.keys() == {*known.runs, "new"}
     assert both.scores == known.scores and both.protocols == known.protocols
-
-
-def test_a_marker_that_is_missing() -> None:
-    assert fill("a\n<!-- x -->\nold\n<!-- /x -->\nb", {"x": r"new \1"}) == "a\n<!-- x -->\nnew \\1\n<!-- /x -->\nb"
-    with pytest.raises(UserError, match="no <!-- x -->"):
-        fill("nothing", {"x": "new"})

@@ -34,7 +34,9 @@ def test_weights_and_cards(tiny: Plan, finished: Path, tmp_path: Path, monkeypat
     with pytest.raises(UserError, match="unknown finished run in .* 'rcan_tiny-kdd'; did you mean 'rcan_tiny-kd'"):
         publish(out, folder, ["rcan_tiny-kdd"])
     assert publish(out, folder, ["rcan_tiny-kd", "rcan_tiny-scratch"]) == ["rcan_tiny-kd", "rcan_tiny-scratch"]
-    assert len(list(folder.iterdir())) == 4
+    assert len(list(folder.glob("*_x2.*"))) == 4
+    titles = json.loads((folder / "titles.json").read_text())
+    assert titles == {"rcan_tiny-scratch": "RCAN student, alone", "rcan_tiny-kd": "RCAN student, with KD"}
 
     (first,) = [run for run in graph(tiny).runs.values() if run.name == "rcan_tiny-kd"]
     source = run_folder(out, first)

@@ -61,7 +61,7 @@ def test_figure_prints_the_regions_numbers(comparison):
     figure = crops_figure([Row(comparison, region)], ["bicubic", "ground truth"])
     labels = [axes.get_xlabel() for axes in figure.axes]
     psnr, ssim = comparison.quality_in(region)["bicubic"].values()
-    assert labels[1:] == [f"bicubic\n{psnr:.2f} / {ssim:.4f}", "ground truth\nPSNR / SSIM"]
+    assert labels[1:] == [f"Bicubic\n{psnr:.2f} / {ssim:.4f}", "Ground truth\nPSNR / SSIM"]
     shown = figure.axes[1].images[0].get_array()
     assert np.array_equal(shown, region.cut(comparison["bicubic"].image))
 
@@ -93,6 +93,6 @@ def test_presets_stand_in_where_the_sets_are_absent(tmp_path, monkeypatch):
 
 
 def test_attribution_figure_has_a_map_and_a_di_each():
-    image, one = np.zeros((16, 16, 3), np.uint8), np.eye(16)
+    image, one = np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16, 3), np.uint8)
     figure = attribution_figure(image[:4, :4], [("a", image, one, 6.25), ("b", image, one, None)], Region(2, 2, 4, 4))
     assert [axes.get_xlabel() for axes in figure.axes] == ["LR", "a", "DI 6.25", "b", "DI –"]

@@ -32,6 +32,21 @@ def test_a_link_names_the_example_and_comes_back():
     assert from_query(dict(parse_qsl(query))) == view
 
 
+def test_a_view_of_before_there_were_modes_is_one_of_flicker():
+    view = from_query({"focus": "bicubic"})
+    assert view.mode == "flicker" and view.place()["mode"] == "flicker"
+    assert from_query(dict(parse_qsl(view.query()))) == view
+    assert from_json('{"format": 1, "focus": "bicubic"}').mode == "flicker"
+
+
+@pytest.mark.parametrize("names", [("ground truth", "rcan_tiny-mtkd"), ("a,b", "50%2C")])
+def test_a_link_names_the_two_of_swipe(names):
+    view = SavedView(mode="swipe", pair=names)
+    query = view.query()
+    assert from_query(dict(parse_qsl(query))) == view
+    assert from_query(dict(parse_qsl(query))).place()["pair"] == list(names)
+
+
 def test_the_largest_zoom_of_the_viewer_is_one():
     """64 screen pixels a pixel, of a picture 16,000 pixels wide that fits into 100."""
     assert from_query({"zoom": "10240"}).zoom == 10_240
@@ -59,6 +74,8 @@ def test_a_file_carries_the_pixels():
         ({"region": "1,2,3"}, "region"),
         ({"region": "a,b,c,d"}, "region"),
         ({"layer": "nope"}, "layer"),
+        ({"mode": "blink"}, "mode"),
+        ({"pair": "bicubic"}, "pair"),
         ({"example": "astronaut2"}, "did you mean 'astronaut'"),
     ],
 )

@@ -12,13 +12,14 @@ from mtkd.experiments.matrix import Matrix
 from mtkd.experiments.plan import load_plan
 from mtkd.experiments.records import Records
 from mtkd.experiments.tables import find, sentence
-from mtkd.explore.evidence.charts import COLOURS, differences, merging_gains, training_curves
+from mtkd.explore.draw.colours import SERIES
+from mtkd.explore.evidence.charts import differences, merging_gains, training_curves
 
-BETTER, WORSE, THIRD = (ImageColor.getrgb(colour) for colour in COLOURS[:3])
+BETTER, WORSE, THIRD = (ImageColor.getrgb(colour) for colour in SERIES[:3])
 
 
 def cell(mean: float, spread: float | None = None, seeds: int = 1, won: int = 4) -> dict[str, Any]:
-    return {"mean": mean, "spread": spread, "seeds": seeds, "images": 5, "won": won, "verdict": "not enough seeds"}
+    return {"mean": mean, "spread": spread, "seeds": seeds, "images": 5, "won": won}
 
 
 WORSE_TWICE = {"Set5": cell(-0.1, 0.02, 3), "Set14": cell(-0.2, 0.01, 3)}
@@ -46,7 +47,7 @@ def test_a_difference_in_words() -> None:
     assert sentence(CONTENT, "table2", "mtkd", "scratch") == "+0.100 dB on Set5 (4 of 5 images), one seed"
     assert (
         sentence(CONTENT, "table2", "kd", "scratch")
-        == "-0.100 ± 0.020 dB on Set5 (4 of 5 images), -0.200 ± 0.010 dB on Set14 (4 of 5), 3 seeds"
+        == "−0.100 ± 0.020 dB on Set5 (4 of 5 images), −0.200 ± 0.010 dB on Set14 (4 of 5), 3 seeds"
     )
     assert sentence(CONTENT, "table2", "mtkd", "kd") == "not measured"
     with pytest.raises(KeyError, match="table2 x3"):

@@ -12,11 +12,15 @@ from pathlib import Path
 import pytest
 from mtkd_app.parts.results_table import table
 
+from mtkd import zoo
 from mtkd.errors import UserError
 from mtkd.experiments import records
 from mtkd.experiments.plan import Plan, load_plan
 from mtkd.experiments.records import Records
 from mtkd.experiments.tables import Tables
+from mtkd.experiments.titles import titles as model_titles
+from mtkd.explore.draw.colours import STORY
+from mtkd.explore.draw.theme import INK
 from mtkd.explore.evidence import columns, plots
 from mtkd.explore.evidence.columns import Column, as_csv, as_markdown
 from mtkd.explore.evidence.results import Results, load, titles
@@ -29,8 +33,8 @@ def plan() -> Plan:
     return load_plan("mini")
 
 
-def made(plan: Plan, scores: dict[tuple[str, int, int | None], tuple[float, float]], set_name: str = "Set5") -> Results:
-    """Results of finished runs: {(model, scale, seed): PSNR of image a and b}; SSIM is PSNR / 50."""
+def made(plan: Plan, scores: dict[tuple[str, int, int | None], tuple[float, float]], *sets: str) -> Results:
+    """Results of finished runs: {(model, scale, seed): PSNR of image a and b of each set}; SSIM is PSNR / 50."""
     matrix = Tables(plan, Records({}, {}, frozenset())).matrix
     runs, numbers = {}, {}
     for (name, scale, seed), psnr in scores.items():
@@ -41,7 +45,8 @@ def made(plan: Plan, scores: dict[tuple[str, int, int | None], tuple[float, floa
             "recipe": recipe, "network": recipe and recipe["network"], "parameters": 1000 if recipe else None,
             "curve": [[10, 30.0]],
         }  # fmt: skip
-        numbers[run.digest, set_name] = {i: {"psnr": p, "ssim": p / 50} for i, p in zip(IMAGES, psnr, strict=True)}
+        for name in sets or ("Set5",):
+            numbers[run.digest, name] = {i: {"psnr": p, "ssim": p / 50} for i, p in zip(IMAGES, psnr, strict=True)}
     return Results(plan, Records(runs, numbers, frozenset({"Y, crop = scale, uint8"})))
 
 
@@ -131,9 +136,18 @@ def test_csv_holds_what_is_shown(results: Results) -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv(results.view("table2", 4, "Set5")))))
     mtkd = next(row for row in rows if row["label"] == "mtkd")
     assert (float(mtkd["psnr"]), mtkd["seeds"], float(mtkd["psnr_printed"])) == (pytest.approx(30.1), "2", 32.62)
-    assert (float(mtkd["difference"]), mtkd["difference_is"]) == (pytest.approx(0.1), "over Compact (scratch)")
+    assert (float(mtkd["difference"]), mtkd["difference_is"]) == (pytest.approx(0.1), "over the student alone")
     mt = next(row for row in rows if row["label"] == "MT")
-    assert mt["title"] == "MT, the aggregator of three" and mt["psnr"] == ""
+    assert mt["title"] == "Combined teacher (MT)" and mt["psnr"] == ""
+
+
+def test_rows_are_called_as_their_models_are(plan: Plan) -> None:
+    shipped = load("mini")
+    rows = [row for table in ("table2", "table5") for row in shipped.view(table, 4, "Set5").rows]
+    here = {model.name: model.title for model in zoo.models(4)}
+    assert len(rows) > 20 and all(row.title == here[row.model] for row in rows if row.model in here)
+    roles = {plan.aggregator_name(role): plan.title(role) for role in plan.aggregators}
+    assert roles.items() <= model_titles(plan).items()
 
 
 def test_csv_has_its_heads_in_order(results: Results) -> None:
@@ -147,14 +161,17 @@ def test_csv_has_its_heads_in_order(results: Results) -> None:
 def test_markdown_holds_what_is_shown(results: Results) -> None:
     lines = as_markdown(results.view("table2", 4, "Set5")).splitlines()
     assert lines[2] == (
-        "| Method | PSNR, dB: measured | PSNR, dB: seeds | PSNR, dB: paper "
-        "| over Compact (scratch), dB: measured | over Compact (scratch), dB: paper | parameters |"
+        "| Model | PSNR, dB: measured | PSNR, dB: seeds | PSNR, dB: paper "
+        "| over the student alone, dB: measured | over the student alone, dB: paper | parameters |"
     )
     spread = statistics.stdev([30.65, 29.55])
-    assert any(line.startswith(f"| MTKD | 30.100 ± {spread:.3f} | 2 | **32.62** | +0.100 ± ") for line in lines)
-    assert any(line.startswith("| KD | **30.600** | 1 | ") for line in lines)
-    assert any(line.startswith("| DUKD | <u>30.550</u> | 1 | ") for line in lines)
-    assert any(line.startswith("| MT, the aggregator of three | – | – | 32.83 | – | – |") for line in lines)
+    assert any(
+        line.startswith(f"| RCAN student, with MTKD | 30.100 ± {spread:.3f} | 2 | **32.62** | +0.100 ± ")
+        for line in lines
+    )
+    assert any(line.startswith("| RCAN student, with KD | **30.600** | 1 | ") for line in lines)
+    assert any(line.startswith("| RCAN student, with DUKD | <u>30.550</u> | 1 | ") for line in lines)
+    assert any(line.startswith("| Combined teacher (MT) | – | – | 32.83 | – | – |") for line in lines)
 
 
 def test_a_column_is_one_entry(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +187,7 @@ def test_a_column_is_one_entry(results: Results, monkeypatch: pytest.MonkeyPatch
     assert (saved["kd"]["images_won"], saved["MT"]["images_won"]) == ("2", "")
     lines = as_markdown(view).splitlines()
     assert lines[2].endswith("| images <won> |")
-    assert next(line for line in lines if line.startswith("| KD |")).endswith("| 2 |")
+    assert next(line for line in lines if line.startswith("| RCAN student, with KD |")).endswith("| 2 |")
 
 
 def test_runs_behind_a_number(results: Results) -> None:
@@ -186,8 +203,11 @@ def test_points_of_models(plan: Plan) -> None:
     results = made(plan, scores)
     points = {point.model: point for point in results.points(4, "Set5")}
     assert set(points) == {name for name, *_ in scores}
-    assert (points["rcan_tiny-mtkd"].group, points["rcan_tiny-mtkd"].title) == ("RCAN student", "MTKD")
-    assert (points["rcan_mini"].group, points["rcan_mini"].title) == ("Teachers", "RCAN")
+    assert (points["rcan_tiny-mtkd"].group, points["rcan_tiny-mtkd"].title) == (
+        "RCAN student",
+        "RCAN student, with MTKD",
+    )
+    assert (points["rcan_mini"].group, points["rcan_mini"].title) == ("Teachers", "RCAN teacher")
     # teachers count, measured or not
     assert set(points["aggregator_mini"].parts) == {"aggregator_mini", "edsr_mini", "rcan_mini", "swinir_mini"}
     assert set(points["aggregator_mini-v2"].parts) == {"aggregator_mini-v2", "swinir_mini"}
@@ -195,30 +215,12 @@ def test_points_of_models(plan: Plan) -> None:
     assert results.points(3, "Set5") == []
 
 
-def test_seconds_run_each_network_once(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setattr("mtkd.explore.comparison.costs.seconds", lambda *network: asked.append(network) or 0.5)
-    told: list[tuple] = []
-    found = results.seconds(results.points(4, "Set5"), 4, lambda *progress: told.append(progress))
-    assert found["rcan_mini"] == 0.5 and ("rcan_mini", 4, ()) in asked
-    assert told[0][1:] == (0, len(found)) and len(told) == len(found)
-
-
-def test_gains_measured_and_printed(results: Results) -> None:
-    gains = {gain.title: gain for gain in results.gains()}
-    assert set(gains) == {"KD", "DUKD", "MTKD"}
-    assert (gains["KD"].printed, gains["KD"].measured.mean) == (pytest.approx(0.13), pytest.approx(0.1))
-    assert (gains["KD"].student, gains["KD"].measured.spread) == ("RCAN student", None)
-
-
 def test_claims_in_words(results: Results) -> None:
-    claims = {claim.text: claim for claim in results.claims()}
-    over_kd = claims["MTKD is better than plain distillation from one teacher."]
-    assert over_kd.verdict == "not measured"  # the other students
-    assert over_kd.evidence.startswith("1 of 1 measured differences are positive, 2 not measured yet")
-    assert over_kd.printed == "12 of 12 differences are positive"
-    wavelet = claims["The wavelet loss is better than L1 (v5), DCT (v6) and detail bands alone (v7)."]
-    assert wavelet.evidence == "none of 3 differences measured yet"
+    claims = {claim.id: claim for claim in results.claims()}
+    over_kd = claims["mtkd-over-kd"]
+    assert over_kd.verdict == "undecided" and over_kd.printed == "12 of 12"
+    assert over_kd.evidence.startswith("of 3 comparisons 3 not measured")  # Set5 is shown, not tested
+    assert [one["seeds"] for one in over_kd.comparisons] == [0, 0, 0]
 
 
 def test_default_set_is_the_largest_measured(plan: Plan, results: Results) -> None:
@@ -259,6 +261,17 @@ def test_bundled_means_are_those_of_the_file(tmp_path: Path) -> None:
             assert row.measured == pytest.approx(statistics.fmean(by_seed), abs=1e-4) and row.seeds == len(by_seed) > 0
 
 
+# --- what has data
+
+
+def test_what_has_no_data_is_no_choice(results: Results) -> None:
+    """Table 2 is printed at every scale; the paper's further sets come after what was measured."""
+    assert results.sets_with_data("table2", 4) == (["Set5"], ["Set14", "BSD100", "Urban100"])
+    assert results.sets_with_data("table2", 3)[0] == [] and results.scales_with_data("table2") == (2, 3, 4)
+    assert results.scales_with_data("length") == () and results.scales_with_data("controls") == (4,)
+    assert results.measured_sets(4) == ["Set5"] and results.measured_sets(3) == []
+
+
 # --- pictures
 
 
@@ -266,27 +279,33 @@ def test_an_aggregator_stands_at_the_cost_of_all_its_networks(plan: Plan) -> Non
     results = made(plan, {("aggregator_mini-v2", 4, 5): (32.1, 32.3), ("bicubic", 4, None): (27.0, 28.0)})
     points = results.points(4, "Set5")
     (mt,) = (point for point in points if point.parts)
-    figure = plots.tradeoff(points, "seconds", "Set5 ×4", {"aggregator_mini-v2": 2.0, "swinir_mini": 3.0})
-    (trace,) = figure.data
-    assert list(trace.x) == [5.0] and list(trace.y) == [pytest.approx(32.2)]
-    assert "3 s swinir_mini" in trace.customdata[0][0]
-    assert "bicubic: 27.50 dB" in figure.layout.annotations[0].text
-    (trace,) = plots.tradeoff(points, "parameters", "Set5 ×4").data
-    assert list(trace.x) == [sum(cost.parameters for cost in mt.parts.values())]
+    (trace,) = (trace for trace in plots.tradeoff(points, "Set5 ×4").data if trace.x)
+    assert list(trace.x) == [sum(cost.multiply_adds for cost in mt.parts.values())]
+    assert list(trace.y) == [pytest.approx(32.2)] and "G swinir_mini" in trace.customdata[0][0]
 
 
-def test_gains_of_one_seed_are_hollow(results: Results) -> None:
-    (trace,) = plots.agreement(results.gains()).data
-    symbols = dict(zip(trace.x, trace.marker.symbol, strict=True))
-    assert symbols == {0.13: "circle-open", 0.24: "circle-open", 0.3: "circle"}  # KD, DUKD, MTKD
+def test_the_story_is_in_colour_and_the_rest_in_grey(results: Results) -> None:
+    figure = plots.tradeoff(results.points(4, "Set5"), "Set5 ×4")
+    colours = {trace.name: trace.marker.color for trace in figure.data if trace.x}
+    assert colours == {"": INK, "alone": STORY["scratch"], "KD": STORY["kd"], "MTKD": STORY["mtkd"]}
+    assert {note.text for note in figure.layout.annotations} == {"RCAN", "Teachers"}
 
 
-def test_figures_without_data_say_so(results: Results) -> None:
-    assert "No model is measured" in plots.tradeoff([], "parameters", "Set5 ×3").layout.annotations[0].text
-    assert "yet" in plots.agreement([]).layout.annotations[0].text
-    assert "No training curve" in plots.curves([{"curve": []}]).layout.annotations[0].text
-    (line,) = plots.curves(results.runs("table2", 4, "kd")).data
-    assert (list(line.x), list(line.y)) == ([10], [30.0])
+def test_dots_are_hollow_with_one_seed_and_an_arrow_says_that_an_interval_goes_on(results: Results) -> None:
+    rows = {row.label: row for row in results.view("table2", 4, "Set5").rows if row.over}
+    figure = plots.dots({"RCAN student": [plots.row_dot(rows[label]) for label in ("kd", "mtkd")]}, "dB")
+    interval, printed, measured = figure.data
+    assert list(measured.marker.symbol) == ["circle-open", "circle"]  # KD has one seed
+    assert list(measured.x) == [pytest.approx(0.1), pytest.approx(0.1)] and list(printed.x) == [0.13, 0.3]
+    low, high = rows["mtkd"].over.interval  # 0.1 +- 12.706 * 0.0707 / sqrt(2)
+    assert (low, high) == (pytest.approx(-0.5353, abs=1e-3), pytest.approx(0.7353, abs=1e-3))
+    left, right = figure.layout.xaxis.range
+    assert interval.x == (left, high) and low < left and high < right
+    assert interval.marker.symbol[0] == "triangle-left" and list(interval.marker.size) == [9, 0]
+
+
+def test_figures_without_data_say_so() -> None:
+    assert "No model is measured" in plots.tradeoff([], "Set5 ×3").layout.annotations[0].text
 
 
 def test_titles_name_all_tables() -> None:

@@ -73,11 +73,11 @@ def test_images_are_the_librarys() -> None:
     found = default_steps()
     for name, model in [*((f"teacher-{n}", t) for n, t in enumerate(TEACHERS, 1)), ("mt", "aggregator_mini")]:
         assert np.array_equal(found[name].pictures[0].image, to_uint8(image_of(model)))
-    assert found["student"].title == "Student rcan_tiny-mtkd"  # the distilled one, of two
+    assert found["student"].title == "RCAN student, with MTKD"  # the distilled one, of two
     assert np.array_equal(found["student"].pictures[0].image, to_uint8(image_of("rcan_tiny-mtkd")))
     mt = compared("aggregator_mini")["aggregator_mini"]
     assert np.array_equal(found["mt"].pictures[0].image, mt.image)
-    assert found["mt"].pictures[0].caption == f"aggregator_mini: {mt.psnr:.2f} dB"
+    assert found["mt"].pictures[0].caption == f"Combined teacher (MT): {mt.psnr:.2f} dB"
 
 
 def test_concatenation_and_phases() -> None:
@@ -116,7 +116,7 @@ def test_what_was_not_compared_is_taken_from_the_catalogue() -> None:
     assert (teachers, aggregator) == (TEACHERS, "aggregator_mini") and student and student.endswith("-mtkd")
     found = by_id(framework(comparison))
     assert np.array_equal(found["mt"].pictures[0].image, default_steps()["mt"].pictures[0].image)
-    assert found["mt"].pictures[0].caption == "aggregator_mini"
+    assert found["mt"].pictures[0].caption == "Combined teacher (MT)"
 
 
 def test_what_was_compared_comes_first() -> None:
@@ -130,7 +130,7 @@ def test_what_was_compared_comes_first() -> None:
 def test_without_ground_truth() -> None:
     found = by_id(framework(compared("bicubic", truth=False)))
     missing = {name for name, step in found.items() if step.missing}
-    assert missing == {"loss-ka", "gt", "loss-stu"} and "low-resolution" in found["gt"].missing
+    assert missing == {"loss-ka", "gt", "loss-stu"} and "LR image" in found["gt"].missing
     assert dict(found["loss-total"].numbers) == {"L_dis": pytest.approx(found["loss-dis"].total[1])}
     assert "left out" in found["loss-total"].text
 
@@ -140,7 +140,7 @@ def test_scale_without_aggregator(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(zoo.catalogue, "BUNDLED", tmp_path)
     found = by_id(framework(compare(HR, ["bicubic"], 4)))
     assert {name for name, step in found.items() if not step.missing} == {"lr", "teacher-1", "gt"}
-    assert found["mt"].missing == found["loss-total"].missing == "No aggregator for ×4 is trained here."
+    assert found["mt"].missing == found["loss-total"].missing == "There is no aggregator for ×4."
 
 
 @pytest.mark.parametrize(("variant", "said"), [("v3", "no DCT and no attention"), ("v4", "no DCT")])
@@ -182,7 +182,7 @@ def test_of_a_large_image_the_centre_is_shown(monkeypatch: pytest.MonkeyPatch) -
     assert found["lr"].shape == "(1, 3, 16, 16)" and "24" in found["lr"].text and "16 × 16" in found["lr"].text
     assert np.array_equal(found["lr"].pictures[0].image, comparison.lr_image[4:20, 2:18])
     assert np.array_equal(found["gt"].pictures[0].image, HR[16:80, 8:72])
-    assert found["mt"].pictures[0].caption == "aggregator_mini"  # the PSNR is that of the whole image
+    assert found["mt"].pictures[0].caption == "Combined teacher (MT)"  # the PSNR is that of the whole image
 
 
 def test_progress_names_what_runs() -> None:

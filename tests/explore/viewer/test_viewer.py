@@ -2,196 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import json
-import threading
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from mtkd.explore.viewer import gradio_parts, script, style
-
-WIDTH, HEIGHT = 200, 150
-EVIL = '<img src=x onerror="window.hacked=1"><b>student</b>'
-PAGE = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><link rel="stylesheet" href="/viewer.css">
-<body style="margin:8px"><div id="root"></div><script type="module">
-import { mount } from "/viewer.js";
-window.views = [];
-window.start = (panes, options = {}) => {
-  window.viewer = mount(document.querySelector("#root"),
-    { panes, onView: (view) => window.views.push(view), ...options });
-};
-</script>"""
-
-
-def png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def coordinates(blue: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """An image that says where it was read: red is x, green is y, blue tells images apart."""
-    y, x = np.mgrid[:height, :width]
-    return np.stack([x, y, np.full_like(x, blue)], axis=-1).astype(np.uint8)
-
-
-def checkerboard() -> np.ndarray:
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    return np.where(((x + y) % 2 == 0)[..., None], [250, 10, 20], [10, 240, 130]).astype(np.uint8)
-
-
-def noise() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-
-
-IMAGES = {
-    "first": coordinates(10),
-    "second": coordinates(20),
-    "error": 255 - coordinates(30),
-    "checkerboard": checkerboard(),
-    "noise": noise(),
-    "small": coordinates(60, HEIGHT // 2, WIDTH // 2),
-    "other_size": coordinates(70, 120, 90),
-}
-PANES = [
-    {"name": "LR", "caption": "50 × 37", "layers": {"image": "/first.png"}, "scale": 4},
-    {
-        "name": "edsr_mini",
-        "caption": "31.09 dB · 0.8801",
-        "layers": {"image": "/second.png", "error": "/error.png"},
-        "download": {"href": "/second.png", "filename": "edsr.png"},
-    },
-    {"name": "checkerboard", "layers": {"image": "/checkerboard.png"}},
-    {
-        "name": "noise",
-        "layers": {"image": "data:image/png;base64," + base64.b64encode(png(IMAGES["noise"])).decode()},
-        "download": {"href": "javascript:window.hacked=2", "filename": "x"},
-    },
-    {"name": EVIL, "caption": EVIL, "layers": {"image": {"url": "/second.png"}, EVIL: "/error.png"}},
-    {"name": "lost", "layers": {"image": "/missing.png"}},
-]
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        pages = {"/": (PAGE, "text/html"), "/viewer.js": (script(), "text/javascript")}
-        pages["/viewer.css"] = (style(), "text/css")
-        if self.path == "/widget.js":
-            from mtkd.explore.viewer.widget import Viewer as Widget
-
-            pages[self.path] = (str(Widget._esm), "text/javascript")
-        name = self.path.strip("/").removesuffix(".png")
-        if self.path in pages:
-            text, kind = pages[self.path]
-            body = text.encode()
-        elif name in IMAGES:
-            body, kind = png(IMAGES[name]), "image/png"
-        else:
-            return self.send_error(404)
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments):
-        pass
-
-
-@pytest.fixture(scope="module")
-def address():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/"
-    server.shutdown()
-    server.server_close()
-
-
-class Viewer:
-    """What the tests do with a page that shows the viewer."""
-
-    def __init__(self, page, panes=PANES, **options):
-        self.page = page
-        page.evaluate("([panes, options]) => start(panes, options)", [panes, options])
-        self.wait_loaded()
-
-    def wait_loaded(self):
-        self.page.wait_for_function("!document.querySelector('.mv-loading')")
-        self.settle()
-
-    def settle(self):
-        """Wait for the drawing of what was just done: three frames."""
-        self.page.evaluate(
-            "() => new Promise((done) => { let n = 3;"
-            " const tick = () => (n-- ? requestAnimationFrame(tick) : done()); tick(); })"
-        )
-
-    @property
-    def view(self):
-        return json.loads(self.page.evaluate("document.querySelector('#root').dataset.view"))
-
-    def canvas(self, name):
-        return self.page.locator(".mv-canvas").nth([pane["name"] for pane in PANES].index(name))
-
-    def pixels(self, name) -> np.ndarray:
-        """The canvas's RGBA values, (H, W, 4)."""
-        picture = self.canvas(name).evaluate("(canvas) => canvas.toDataURL('image/png')")
-        with Image.open(io.BytesIO(base64.b64decode(picture.partition(",")[2]))) as image:
-            return np.asarray(image.convert("RGBA"))
-
-    def point(self, name, fx=0.5, fy=0.5):
-        box = self.canvas(name).bounding_box()
-        return box["x"] + fx * box["width"], box["y"] + fy * box["height"]
-
-    def wheel(self, name, delta, fx=0.5, fy=0.5):
-        self.page.mouse.move(*self.point(name, fx, fy))
-        self.page.mouse.wheel(0, delta)
-        self.page.wait_for_timeout(60)  # the wheel event comes asynchronously
-        self.settle()
-
-    def click(self, label):
-        self.page.locator(".mv-bar .mv-button", has_text=label).first.click()
-        self.settle()
-
-    def key(self, key):
-        self.page.keyboard.press(key)
-        self.settle()
-
-    def focus(self):
-        self.page.locator("#root").focus()
-
-
-@pytest.fixture
-def open_viewer(browser, address):
-    pages = []
-
-    def open_(*arguments, width=1280, height=800, scale=1, **options):
-        page = browser.new_page(width, height, device_scale_factor=scale)
-        pages.append(page)
-        page.goto(address)
-        page.wait_for_function("() => Boolean(window.start)")
-        return Viewer(page, *arguments, **options)
-
-    yield open_
-    for page in pages:
-        page.context.close()
-
-
-@pytest.fixture
-def viewer(open_viewer):
-    return open_viewer()
+from mtkd.explore.viewer import gradio_parts, script
+from tests.explore.viewer.page import EVIL, HEIGHT, IMAGES, PANES, START, WIDTH
 
 
 def test_whole_image_is_shown_without_distortion(viewer):
     drawn = viewer.pixels("checkerboard")[..., 3] > 0
     rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
     assert np.ptp(columns) / np.ptp(rows) == pytest.approx(WIDTH / HEIGHT, rel=0.02)
-    assert viewer.view == {"zoom": 1, "cx": 0.5, "cy": 0.5, "layer": "image", "focus": None, "region": None}
+    assert viewer.view == START
 
 
 def test_all_panes_of_a_desktop_screen_are_visible_and_large(open_viewer):
@@ -270,6 +94,9 @@ def test_a_region_is_drawn_in_all_panes_and_told(viewer):
     assert (drawn["y"] + drawn["height"] - stage["y"]) / stage["height"] == pytest.approx(0.8, abs=0.03)
     region = [y, x, height, width]
     page.wait_for_function("region => String(views.at(-1)?.region) === String(region)", arg=region)
+    page.locator("button:text-is('Fit')").click()
+    assert viewer.view["zoom"] == 1 and viewer.view["region"] == region and boxes.first.is_visible()
+    viewer.focus()
     viewer.key("Escape")
     assert viewer.view["region"] is None and not boxes.first.is_visible()
 
@@ -290,6 +117,53 @@ def test_region_tool_and_keyboard(viewer):
     page.mouse.move(*viewer.point("LR", 0.6, 0.6), steps=3)
     page.mouse.up()
     assert viewer.view["region"] == [0, 0, HEIGHT, WIDTH]
+
+
+def test_after_fit_a_closer_look_is_where_the_last_one_was(viewer):
+    viewer.page.evaluate("viewer.setView({zoom: 6, cx: 0.7, cy: 0.3})")
+    viewer.settle()
+    viewer.click("Fit")
+    assert (viewer.view["zoom"], viewer.view["cx"]) == (1, 0.5)
+    viewer.click("8×")
+    assert (viewer.view["cx"], viewer.view["cy"]) == pytest.approx((0.7, 0.3))
+    viewer.click("Fit")
+    viewer.page.evaluate("viewer.setView({region: [90, 20, 20, 40]})")  # what was chosen last
+    viewer.click("8×")
+    assert (viewer.view["cx"], viewer.view["cy"]) == pytest.approx((40 / WIDTH, 100 / HEIGHT))
+
+
+def test_a_link_to_the_whole_image_zooms_in_at_its_region(open_viewer):
+    viewer = open_viewer(view={"region": [90, 20, 20, 40]})
+    viewer.click("8×")
+    assert (viewer.view["cx"], viewer.view["cy"]) == pytest.approx((40 / WIDTH, 100 / HEIGHT))
+
+
+def test_the_region_by_numbers(viewer):
+    """With the keyboard alone: the button, four numbers, Enter."""
+    page = viewer.page
+    page.get_by_role("button", name="Draw a region").focus()
+    viewer.key("Enter")
+    dialog = page.get_by_role("dialog", name="Region")
+    fields = [dialog.get_by_label(name) for name in ("Top", "Left", "Height", "Width")]
+    assert [field.input_value() for field in fields] == ["0", "0", str(HEIGHT), str(WIDTH)]
+    for number in ("20", "30", "40", "50"):
+        page.keyboard.type(number)  # in place of the one that was there
+        page.keyboard.press("Tab")
+    assert [field.input_value() for field in fields] == ["20", "30", "40", "50"]
+    fields[3].press("Enter")
+    assert viewer.view["region"] == [20, 30, 40, 50] and not dialog.is_visible()
+    assert page.evaluate("document.activeElement.innerText") == "Region"
+    viewer.key("Enter")
+    for field, number in zip(fields, (140, 10, 10, 200), strict=True):
+        field.fill(str(number))
+    fields[0].press("Enter")
+    assert viewer.view["region"] == [140, 10, 10, 190]  # cut at the edge
+    viewer.key("Enter")
+    viewer.key("Escape")
+    assert not dialog.is_visible() and viewer.view["region"] == [140, 10, 10, 190]
+    viewer.key("Enter")
+    dialog.get_by_role("button", name="Remove").click()
+    assert viewer.view["region"] is None and not dialog.is_visible()
 
 
 def test_a_click_places_the_window(open_viewer):
@@ -317,12 +191,12 @@ def test_a_click_places_the_window(open_viewer):
 
 
 def test_limits_of_zoom_and_place(viewer):
-    for _ in range(20):
+    for _ in range(12):
         viewer.wheel("LR", -400, 0.01, 0.01)
     shown = viewer.pixels("LR")
     runs = np.diff(np.flatnonzero(np.diff(shown[shown.shape[0] // 2, :, 0].astype(int))))
     assert set(runs) == {64}
-    for _ in range(25):
+    for _ in range(14):
         viewer.wheel("LR", 400)
     assert viewer.view["zoom"] == 1 and viewer.view["cx"] == 0.5
     viewer.click("8×")
@@ -349,7 +223,7 @@ def test_zoom_buttons_count_screen_pixels(viewer):
         viewer.click(label)
         row = viewer.pixels("LR")[100, :, 0].astype(int)
         assert set(np.diff(np.flatnonzero(np.diff(row)))) == {factor}
-        assert viewer.page.locator(".mv-button[aria-pressed=true]").first.inner_text() == label
+        assert viewer.page.locator(".mv-button[data-scale][aria-pressed=true]").inner_text() == label
     viewer.click("1:1")
     data = viewer.pixels("checkerboard")
     rows, columns = np.flatnonzero(data[..., 3].any(1)), np.flatnonzero(data[..., 3].any(0))
@@ -375,7 +249,7 @@ def test_number_keys_show_one_image_at_the_same_place(viewer):
     viewer.key("2")
     assert viewer.page.locator(".mv-canvas:visible").count() == 1
     assert viewer.canvas("edsr_mini").bounding_box()["width"] > 2 * small["width"]
-    assert viewer.view == {**view, "focus": "edsr_mini"}
+    assert viewer.view == {**view, "mode": "flicker", "focus": "edsr_mini"}
     second = viewer.pixels("edsr_mini")
     viewer.key("1")
     first = viewer.pixels("LR")
@@ -388,8 +262,15 @@ def test_number_keys_show_one_image_at_the_same_place(viewer):
     assert viewer.view == view
     viewer.page.locator(".mv-key").nth(2).click()
     assert viewer.view["focus"] == "checkerboard"
-    viewer.page.locator(".mv-solo .mv-button").first.click()
-    assert viewer.view["focus"] is None
+    viewer.page.locator(".mv-chips .mv-button").first.click()
+    assert viewer.view["focus"] == "LR"
+    viewer.key("]")
+    assert viewer.view["focus"] == "edsr_mini"
+    viewer.key("[")
+    viewer.key("[")  # around the beginning, also where there are more than nine
+    assert viewer.view["focus"] == "lost"
+    viewer.click("Grid")
+    assert viewer.view == view
 
 
 def test_keyboard_moves_and_zooms(viewer):
@@ -438,8 +319,30 @@ def test_layers_and_panes_without_them(viewer):
     data = viewer.pixels("edsr_mini")
     assert set(np.unique(data[data[..., 3] > 0, 2])) == {225}  # 255 - 30: the error picture
     notes = viewer.page.locator(".mv-note:visible").all_inner_texts()
-    assert notes.count("no error view") == 4 and "This image could not be loaded" in notes
+    assert sorted(notes) == ["Not available for the LR image", *["Not available: Error"] * 3,
+                             "This image could not be loaded"]  # fmt: skip
     assert viewer.page.locator(".mv-dimmed").count() == 4
+
+
+def test_the_focus_stays_while_answers_come(viewer):
+    """An answer that brings more layers or panes leaves the button alone that a person has reached."""
+    page = viewer.page
+    told = "document.activeElement.dataset.layer ?? document.activeElement.dataset.pane"
+    page.locator('.mv-button[data-layer="error"]').focus()
+    more = [{**PANES[0], "layers": {"image": "/first.png", "map": "/second.png", "error": "/error.png"}}, *PANES[1:]]
+    for panes in (PANES, more, PANES[:2], more):
+        page.evaluate("panes => viewer.update(panes)", panes)
+        assert page.evaluate(told) == "error"
+    shown = page.locator(".mv-layers .mv-button").evaluate_all("all => all.map((one) => one.dataset.layer)")
+    assert [name for name in shown if name in ("map", "error")] == ["map", "error"]  # in the order of the panes
+    page.evaluate("panes => viewer.update(panes)", [PANES[2]])  # it has no errors
+    assert page.evaluate("document.activeElement.id") == "root"
+    page.evaluate("panes => viewer.update(panes)", more)
+    page.evaluate("viewer.setView({mode: 'flicker'})")
+    page.locator('.mv-button[data-pane="LR"]').focus()
+    page.evaluate("panes => viewer.update(panes)", more[:3])
+    assert page.evaluate(told) == "LR"
+    assert page.locator(".mv-chips .mv-button").all_inner_texts() == ["1LR", "2edsr_mini", "3checkerboard"]
 
 
 def test_names_are_text_and_links_are_harmless(viewer):
@@ -476,9 +379,9 @@ def test_images_of_another_size_cover_the_same_area(open_viewer):
     assert np.abs(large[..., :2] // 2 - small[..., :2]).max() <= 1
 
 
-def test_empty_viewer_says_what_to_do(open_viewer):
+def test_empty_viewer_says_so(open_viewer):
     viewer = open_viewer([])
-    assert viewer.page.locator(".mv-empty").inner_text() == "Choose an image and press Compare"
+    assert viewer.page.locator(".mv-empty").inner_text() == "Nothing to show yet"
     viewer.page.evaluate("(panes) => viewer.update(panes)", PANES)
     viewer.wait_loaded()
     assert not viewer.page.locator(".mv-empty").is_visible()
@@ -489,16 +392,20 @@ def test_empty_viewer_says_what_to_do(open_viewer):
 def test_views_are_reported_at_rest_and_can_be_set(open_viewer):
     wanted = {"zoom": 3, "cx": 0.4, "cy": 0.6, "layer": "error", "focus": "edsr_mini", "region": [20, 30, 40, 50]}
     viewer = open_viewer(PANES, view=wanted, reference="noise")
+    wanted |= {"mode": "flicker", "pair": None, "baseline": None, "gain": 1}  # a view of before there were modes
     assert viewer.view == wanted
     assert viewer.page.evaluate("views") == []  # nobody moved yet
-    viewer.page.evaluate("viewer.setView({focus: null, zoom: 2, cx: null, layer: 7})")
-    assert viewer.view == {**wanted, "focus": None, "zoom": 2}
+    viewer.page.evaluate("viewer.setView({focus: null, zoom: 2, cx: null, layer: 7, mode: 'x', pair: ['noise']})")
+    assert viewer.view == {**wanted, "mode": "grid", "focus": None, "zoom": 2}
+    viewer.page.evaluate("viewer.setView({mode: 'swipe', pair: ['noise', 'gone'], focus: 'noise'})")
+    assert viewer.view == {**wanted, "mode": "swipe", "focus": None, "zoom": 2}
+    viewer.page.evaluate("viewer.setView({focus: 'gone'})")
+    assert viewer.view["mode"] == "grid"
     turn = "(c) => c.dispatchEvent(new WheelEvent('wheel', {deltaY: -50, bubbles: true, cancelable: true}))"
     viewer.canvas("LR").evaluate(f"(c) => {{ for (let i = 0; i < 3; i++) ({turn})(c); }}")
     viewer.page.wait_for_function("() => views.length > 0")
     viewer.page.wait_for_timeout(200)
     assert viewer.page.evaluate("views") == [viewer.view]
-    assert viewer.page.locator(".mv-badge:visible").count() == 1
     viewer.page.evaluate("viewer.destroy()")
     assert viewer.page.locator("#root *").count() == 0
 
@@ -536,7 +443,7 @@ def test_nothing_leaves_the_machine(viewer, browser):
 
 def test_gradio_gets_strings_it_does_not_misread():
     parts = gradio_parts()
-    assert set(parts) == {"html_template", "css_template", "js_on_load"}
+    assert set(parts) == {"html_template", "css_template", "js_on_load", "options"}
     # Gradio reads the style as a Handlebars and JavaScript template.
     assert not any(sign in parts["css_template"] for sign in ("{{", "${", "\\", "`"))
     assert "export " not in parts["js_on_load"] and "import " not in parts["js_on_load"].replace("import.", "")
