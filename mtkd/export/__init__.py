@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from mtkd import networks, zoo
 from mtkd.data.examples import EXAMPLES
 from mtkd.errors import UserError, unknown_name
-from mtkd.export import quantise
+from mtkd.export import graph, quantise
 from mtkd.export.graph import OPSET, extra, metadata, onnx_session, write_onnx
 from mtkd.files import atomic_write
 from mtkd.images import to_tensor
@@ -109,6 +109,7 @@ def export(
     int8: quantise.Int8 | None = None,
     calibration: Path | None = None,
     vectors: bool = False,
+    inside: bool = False,
 ) -> Exported:
     """Write a trained model to ``path``, after comparing the outputs of the file and the model.
 
@@ -121,6 +122,7 @@ def export(
         int8: store the weights of an ONNX file in int8, or (``static``) its activations too.
         calibration: HR images for the ranges of the activations; by default those that the model was trained on.
         vectors: write an input and the output of the ONNX file beside it, as ``.npy`` files.
+        inside: the ONNX file of an aggregator gives more outputs after ``sr``: the tensors of :func:`graph.inside`.
 
     Raises:
         UserError: unknown model or format, a path that cannot be written or is taken, a missing extra, options that do
@@ -145,7 +147,9 @@ def export(
     with atomic_write(path) as temporary, tempfile.TemporaryDirectory(prefix="mtkd-export-") as folder:
         draft = Path(folder) / f"{header.name}_x{scale}.{kind}"
         if kind == "onnx":
-            write_onnx(draft, networks.folded(network), half, metadata(model, header, network), size)
+            written = networks.folded(network)
+            outputs = graph.inside(written) if inside else ()
+            write_onnx(draft, written, half, metadata(model, header, network), size, outputs)
             difference = _onnx_difference(draft, network, half, name, size)
         else:
             save_state(draft, read_state(model.path), header, torch.float16 if half else torch.float32)

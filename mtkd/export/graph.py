@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import mtkd
 from mtkd import zoo
 from mtkd.errors import UserError
+from mtkd.networks.aggregator import with_teachers
 from mtkd.zoo.checkpoints import weights_hash
 from mtkd.zoo.headers import Header
 
@@ -64,13 +65,57 @@ class _AsWritten(nn.Module):
             self.network.half()
         self.in_half = in_half
 
-    def forward(self, lr_image: Tensor) -> Tensor:
+    def forward(self, lr_image: Tensor) -> Tensor | tuple[Tensor, ...]:
         image: Tensor = self.network(lr_image.half()).float() if self.in_half else self.network(lr_image)
         return image
 
 
+class _WithInside(_AsWritten):
+    """An aggregator with its teachers; after its image it gives the tensors of :func:`parts_of`."""
+
+    def forward(self, lr_image: Tensor) -> tuple[Tensor, ...]:
+        network, parts = with_teachers(self.network), parts_of(self.network)
+        assert network is not None
+        found: dict[str, Tensor] = {}
+
+        def keeper(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+            return lambda _, __, result: found.update({name: result})
+
+        handles = [part.register_forward_hook(keeper(name)) for name, part in parts.items()]
+        merged = network.aggregator.upsample.register_forward_pre_hook(lambda _, inputs: found.update(merged=inputs[0]))
+        image: Tensor = network(lr_image)
+        for handle in (*handles, merged):
+            handle.remove()
+        return (image, *(found[name] for name in inside(network)))
+
+
+def parts_of(network: nn.Module) -> dict[str, nn.Module]:
+    """The modules of an aggregator with its teachers whose outputs a file with ``inside`` gives, by their names there;
+    none of another network."""
+    merged = with_teachers(network)
+    if merged is None:
+        return {}
+    return {
+        **{f"teacher_{number}": teacher for number, teacher in enumerate(merged.teachers, 1)},
+        "shallow": merged.aggregator.conv_first,
+        **{f"block_{number}": block for number, block in enumerate(merged.aggregator.body, 1)},
+    }
+
+
+def inside(network: nn.Module) -> tuple[str, ...]:
+    """Names of the outputs, after the image, of a file with ``inside``: the teachers' images, then ``(1, C, H, W)``
+    features F_s, F_d^1 ... F_d^B and F_s + F_d, H and W padded to whole windows (Sec. 3.1)."""
+    parts = parts_of(network)
+    return (*parts, "merged") if parts else ()
+
+
 def write_onnx(
-    path: Path, network: nn.Module, half: bool, about: dict[str, str], size: tuple[int, int] | None = None
+    path: Path,
+    network: nn.Module,
+    half: bool,
+    about: dict[str, str],
+    size: tuple[int, int] | None = None,
+    outputs: tuple[str, ...] = (),
 ) -> None:
     """Write the graph of a network.
 
@@ -78,6 +123,7 @@ def write_onnx(
         half: in float16 between float32 images.
         about: the metadata of the file.
         size: height and width of its only input, one image; without, any number of images of any size.
+        outputs: those of :func:`inside` after the image, or none.
 
     Raises:
         UserError: PyTorch cannot trace the network, or its weights do not fit into one file.
@@ -95,7 +141,7 @@ def write_onnx(
         with quiet():
             # Captured here: left to itself the exporter tries a failing network again in ways that may take minutes.
             captured = torch.export.export(
-                _AsWritten(network, half),
+                _WithInside(network, False) if outputs else _AsWritten(network, half),
                 (example,),
                 dynamic_shapes=(axes,) if size is None else None,
                 strict=False,
@@ -105,7 +151,7 @@ def write_onnx(
                 captured,
                 (),
                 input_names=["lr"],
-                output_names=["sr"],
+                output_names=["sr", *outputs],
                 opset_version=OPSET,
                 dynamic_shapes=(axes,) if size is None else None,  # again, for their names
                 dynamo=True,

@@ -17,14 +17,16 @@ from mtkd.explore.comparison.choices import BICUBIC, default_models, model_choic
 from mtkd.explore.report.document import module
 from mtkd.explore.viewer import plain, script, style
 from mtkd.export import export
+from mtkd.export.graph import inside
 from mtkd.infer import overlap_of, window_of
+from mtkd.methods.mtkd import MTKD
 from mtkd.networks.aggregator import with_teachers
 from mtkd.site.findings import findings
 from mtkd.site.runtime import copy_runtime, runtime
 
 MARK = "mtkd-site.json"
 """Lies in every site that is built here: such a folder may be built anew."""
-_SCRIPTS = ("app", "engine", "worker", "backends", "resize", "wavelets", "isolate")
+_SCRIPTS = ("app", "engine", "worker", "backends", "resize", "wavelets", "framework", "isolate")
 PAGES = ("index.html", "site.css", *(f"{name}.js" for name in _SCRIPTS))
 
 
@@ -116,6 +118,7 @@ def _write(
         "version": __version__,
         "scale": scale,
         "webgpu": webgpu,
+        "alpha": MTKD(("MT",)).alpha,
         "models": [_baseline(), *known],
         "usual": [name for name in default_models(scale) if name in here] or [BICUBIC, *names[:2]],
         "pictures": pictures,
@@ -131,9 +134,10 @@ def _baseline() -> dict[str, Any]:
 def _model(work: Path, name: str, scale: int) -> dict[str, Any]:
     """Write a model, and say what the page must know of it."""
     path = work / "models" / f"{name}.onnx"
-    export(name, scale, path)
+    export(name, scale, path, inside=True)
     network, model = zoo.load(name, scale), zoo.find(name, scale)
-    parts = [network] if (merged := with_teachers(network)) is None else [merged.aggregator, *merged.teachers]
+    merged = with_teachers(network)
+    parts = [network] if merged is None else [merged.aggregator, *merged.teachers]
     return {
         "name": name,
         "title": model.title,
@@ -144,4 +148,6 @@ def _model(work: Path, name: str, scale: int) -> dict[str, Any]:
         "parameters": networks.parameter_count(network),
         "overlap": max(overlap_of(part) for part in parts),
         "window": max(window_of(part) for part in parts),
+        "inside": inside(network),
+        "teachers": [zoo.find(teacher, scale).title for teacher in model.header.teachers],
     }

@@ -7,6 +7,7 @@ import functools
 import http.server
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +65,14 @@ def folder(runtime_folder, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def address(folder):
+    yield from hosted(folder)
+
+
+def hosted(folder: Path) -> Iterator[str]:
+    """The address of a site on a plain host, under a sub-path."""
     handler = functools.partial(Quiet, directory=folder.parent.parent)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/group/demo/"
+    yield f"http://127.0.0.1:{server.server_address[1]}/{folder.parent.name}/{folder.name}/"
     server.shutdown()
     server.server_close()

@@ -1,6 +1,7 @@
 // The page: a picture, models, and what they make of it, side by side.
 
 import { backend, site, threads, upscale } from "./engine.js";
+import { show as showFramework } from "./framework.js";
 import { lumaOf, psnr, ssim } from "./metrics.js";
 import { cropToMultiple, resize } from "./resize.js";
 import { mount } from "./viewer.js";
@@ -74,7 +75,7 @@ async function compare(view = null) {
   try {
     const truth = state.mode === "test" ? cropToMultiple(state.picture, scale) : null;
     const lr = truth ? resize(truth, 1 / scale, true) : state.picture;
-    const shown = (state.shown = { truth, results: new Map(), panes });
+    const shown = (state.shown = { lr, truth, results: new Map(), panes });
     if (truth) panes.set(TRUTH, { name: TRUTH, title: "Ground truth", layers: { image: await addressOf(truth) } });
     for (const name of state.chosen) panes.set(name, { name, title: models.get(name).title, layers: {}, pending: "waiting" });
     panes.set("LR", { name: "LR", title: truth ? "LR input" : "Your photo", scale, caption: `${lr.width} × ${lr.height}`, layers: { image: await addressOf(lr) } });
@@ -106,6 +107,7 @@ async function compare(view = null) {
   } finally {
     if (run === state.run) {
       byId("cancel").hidden = true;
+      showSteps();
       document.body.dataset.ended = String(Number(document.body.dataset.ended ?? 0) + 1);
     }
   }
@@ -125,6 +127,18 @@ function showWavelets() {
   const images = new Map([...(truth ? [[TRUTH, truth]] : []), ...done]);
   showBands(byId("wavelets"), images, (name) => (name === TRUTH ? "Ground truth" : models.get(name).title));
 }
+
+/** The framework's steps; computed while the panel is open and no comparison runs. */
+function showSteps() {
+  clearTimeout(state.steps); // a region that is being drawn changes with every move
+  state.steps = setTimeout(() => {
+    if (!state.shown || !byId("cancel").hidden) return;
+    const { lr, truth, results } = state.shown;
+    const students = state.chosen.filter((name) => results.has(name));
+    showFramework(byId("framework"), { lr, truth, region: state.region, students });
+  }, 200);
+}
+byId("framework").ontoggle = showSteps;
 byId("wavelets").ontoggle = () => state.shown && showWavelets();
 
 // --- numbers ------------------------------------------------------------------------------------------------------------
@@ -162,6 +176,7 @@ function look({ region }) {
   if (!state.shown?.truth) return;
   for (const [name, result] of state.shown.results) state.shown.panes.get(name).caption = captionIn(result);
   show();
+  showSteps();
 }
 
 function showTable() {

@@ -6,7 +6,7 @@ import { resize } from "./resize.js";
 const MOST = 64_000_000; // pixels of a result: more does not fit into a tab's memory
 const SIMD = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11);
 
-/** What the site holds: {scale, models, pictures, usual, webgpu}. */
+/** What the site holds: {scale, models, pictures, usual, alpha, webgpu}. */
 export const site = fetch(new URL("./mtkd-site.json", import.meta.url)).then((answer) => answer.json());
 
 /** What ran the last network: "wasm", "webgpu", or null before the first. */
@@ -30,6 +30,7 @@ function start(webgpu) {
       backend = data.backend;
       asked.resolve(data.image);
     }
+    else if (data.tensors) asked.resolve(data.tensors);
     else if (data.error) asked.reject(Object.assign(new Error(data.error), { name: data.name }));
     else return asked.progress?.(data.done, data.of);
     waiting.delete(data.id);
@@ -51,7 +52,7 @@ function start(webgpu) {
  * @returns {Promise<ImageData>} rejects with an AbortError where it was cancelled
  */
 export async function upscale(name, scale, image, { signal, progress } = {}) {
-  const { models, scale: known, webgpu } = await site;
+  const { models, scale: known } = await site;
   const model = models.find((one) => one.name === name);
   if (!model) throw new Error(`No model ${name} on this site: ${models.map((one) => one.name).join(", ")}.`);
   if (scale !== known) throw new Error(`The models of this site upscale ×${known}, not ×${scale}.`);
@@ -60,11 +61,22 @@ export async function upscale(name, scale, image, { signal, progress } = {}) {
   }
   signal?.throwIfAborted();
   if (!model.file) return resize(image, scale, false);
+  return ask({ model, scale, image }, { signal, progress });
+}
+
+/** What an aggregator computes on its way to the SR image: {name: {dims, data}}, `sr` among them. */
+export async function inside(name, image) {
+  const { models } = await site;
+  return ask({ model: models.find((one) => one.name === name), image, inside: true });
+}
+
+async function ask(message, { signal, progress } = {}) {
+  const { webgpu } = await site;
   if (!worker) start(webgpu);
   const id = `run ${++numbers}`;
   return new Promise((resolve, reject) => {
     waiting.set(id, { resolve, reject, progress });
     signal?.addEventListener("abort", () => worker?.postMessage({ cancel: id }));
-    worker.postMessage({ id, model, scale, image });
+    worker.postMessage({ id, ...message });
   });
 }

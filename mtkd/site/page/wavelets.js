@@ -29,7 +29,7 @@ export function haar(image, target) {
 }
 
 /** Values as a picture: blue at -full, white at 0, red at full. */
-function coloured(values, width, height, full) {
+export function coloured(values, width, height, full) {
   const picture = new ImageData(width, height);
   values.forEach((value, i) => {
     const far = Math.min(1, Math.abs(value) / full);

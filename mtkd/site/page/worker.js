@@ -1,5 +1,5 @@
 // Runs the networks, in a thread of its own. Messages: {id, model, scale, image} -> {id, done, of}... {id, image, backend} or
-// {id, error}. {webgpu: true} says that the site has the runtime of WebGPU, which is loaded after the first picture.
+// {id, error}; {id, model, image, inside: true} -> {id, tensors: {name: {dims, data}}}. {webgpu: true} says that the site has the runtime of WebGPU, which is loaded after the first picture.
 
 import { checked, hasAdapter } from "./backends.js";
 import * as ort from "./runtime/ort.wasm.min.mjs";
@@ -23,7 +23,16 @@ function sessionOf(file) {
 /** What runs a model: {values, size} -> values of the SR image. */
 async function inWasm(file) {
   const session = await sessionOf(file);
-  return async ({ values, size }) => (await session.run({ lr: new ort.Tensor("float32", values, size) })).sr.data;
+  return async ({ values, size }) => (await session.run({ lr: new ort.Tensor("float32", values, size) }, ["sr"])).sr.data;
+}
+
+/** All that a model gives of one image: its SR image, and what is inside it. */
+async function lookInside({ id, model, image }) {
+  const session = await sessionOf(model.file);
+  const { values, size } = tileOf(image, { start: 0, stop: image.height }, { start: 0, stop: image.width });
+  const found = Object.entries(await session.run({ lr: new ort.Tensor("float32", values, size) }));
+  const tensors = Object.fromEntries(found.map(([name, { dims, data }]) => [name, { dims, data }]));
+  self.postMessage({ id, tensors });
 }
 
 // --- WebGPU -------------------------------------------------------------------------------------------------------------
@@ -44,7 +53,7 @@ async function loadGpu() {
 
 async function inGpu(file) {
   const session = await gpu.InferenceSession.create(new URL(file, import.meta.url).href, { executionProviders: ["webgpu"] });
-  return async ({ values, size }) => (await session.run({ lr: new gpu.Tensor("float32", values, size) })).sr.data;
+  return async ({ values, size }) => (await session.run({ lr: new gpu.Tensor("float32", values, size) }, ["sr"])).sr.data;
 }
 
 /** A tile of smooth colours with edges. */
@@ -131,7 +140,7 @@ let last = Promise.resolve();
 self.onmessage = ({ data }) => {
   if (data.cancel) return void cancelled.add(data.cancel);
   if (data.webgpu) return void (wanted = true);
-  last = last.then(() => run(data)).catch((error) => {
+  last = last.then(() => (data.inside ? lookInside : run)(data)).catch((error) => {
     self.postMessage({ id: data.id, error: error.message ?? String(error), name: error.name });
   }).then(() => {
     if (!wanted) return;
