@@ -218,7 +218,7 @@ def test_a_photo_is_answered_from_the_neighbourhood_and_an_error_stands_in_the_v
     page.context.close()
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 def test_the_papers_figure_can_be_cancelled_and_drawn(student):
     page = student
     page.fill("#lam-steps input", "5")

@@ -629,8 +629,7 @@ ODD = ["16 bit", "palette", "alpha", "grey"]
 
 
 @pytest.mark.parametrize("kind", ["CMYK", *(pytest.param(kind, marks=pytest.mark.sweep) for kind in ODD)])
-def test_odd_images_are_read(browser, address, tmp_path, kind):
-    page = open_page(browser, address)
+def test_odd_images_are_read(page, tmp_path, kind):
     photo = Image.fromarray(example("coffee").read()[:64, :96])
     if kind == "CMYK":
         path = tmp_path / "odd.jpg"
@@ -646,7 +645,6 @@ def test_odd_images_are_read(browser, address, tmp_path, kind):
     with another_run(page):
         upload(page, path)
     assert pane_names(page) == [TRUTH, *MODELS]
-    page.context.close()
 
 
 def test_no_models_chosen_is_told(page):
@@ -667,7 +665,7 @@ def test_serves_on_after_all_that(page):
     assert read_image(EXAMPLES[3].path).shape == (256, 320, 3)
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (1920, "light"), (1920, "dark")])
 def test_layout_does_not_break(browser, address, width, theme):
     page = browser.new_page(width, 1000)

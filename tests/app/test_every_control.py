@@ -38,9 +38,11 @@ COPY_A_PICTURE = """() => {
   return canvas.convertToBlob().then((png) => navigator.clipboard.write([new ClipboardItem({ "image/png": png })]));
 }"""
 MOST = 200
-QUICK = (PICTURE, "Compare", "Wavelet loss")
-BY_KEYBOARD = [title if title in QUICK else pytest.param(title, marks=pytest.mark.slow) for title in (PICTURE, *IDS)]
-"""All views; by keyboard, those outside of :data:`QUICK` are tried with the slow tests: the sweep has 25 minutes."""
+
+
+def by_keyboard(*quick: str) -> list:
+    """All views; those that are not ``quick`` are tried with the slow tests: the sweep has 25 minutes."""
+    return [title if title in quick else pytest.param(title, marks=pytest.mark.slow) for title in (PICTURE, *IDS)]
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +91,7 @@ def test_every_control_changes_something(browser, address, title, files):
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("title", BY_KEYBOARD)
+@pytest.mark.parametrize("title", by_keyboard(PICTURE))
 def test_every_control_changes_something_by_keyboard(browser, address, title, files):
     try_all(browser, address, title, controls.use_by_keyboard, files)
 
@@ -121,7 +123,7 @@ def try_all(browser, address: str, title: str, use, files) -> None:
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("title", BY_KEYBOARD)
+@pytest.mark.parametrize("title", by_keyboard(PICTURE, "Compare"))
 def test_the_keyboard_reaches_every_control(browser, address, title, files):
     page = open_cheaply(browser, address, title, files[""])
     wait_until_answered(page)  # what a late answer draws would be missed

@@ -199,7 +199,7 @@ def test_on_a_phone_the_boxes_stand_in_a_column(browser, address):
     page.context.close()
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (1280, "dark"), (1920, "light"), (1920, "dark")])
 def test_layout_does_not_break(browser, address, width, theme):
     page = browser.new_page(width, 1000)

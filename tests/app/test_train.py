@@ -354,7 +354,7 @@ def test_served_to_others_it_is_off():
     assert any("Training runs on the explorer" in text for text in texts) and "train-start" not in str(config)
 
 
-@pytest.mark.sweep
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "theme"), [(390, "light"), (1280, "dark"), (1920, "light")])
 def test_layout_does_not_break(browser, address, width, theme):
     name = f"shown-{width}-{theme}"

@@ -76,13 +76,16 @@ def test_whoever_learned_knows_its_teachers_by_weights():
         assert model.card["teachers"] == expected, model.name
 
 
+def _mark(model):
+    """Of the sweep: what the explorer opens with, at x4; an aggregator takes a minute, with all its teachers."""
+    quick = model.scale == 4 and (model.role != "aggregator" or model.name == "aggregator_mini")
+    return pytest.mark.sweep if quick else pytest.mark.slow
+
+
 @pytest.mark.parametrize(
     "model",
     [
-        *(
-            model if model.name == "edsr_tiny-mtkd" else pytest.param(model, marks=pytest.mark.sweep)
-            for model in BUNDLED
-        ),
+        *(model if model.name == "edsr_tiny-mtkd" else pytest.param(model, marks=_mark(model)) for model in BUNDLED),
         *(pytest.param(kept, marks=pytest.mark.slow) for kept in KEPT),
     ],
     ids=lambda m: f"{m.name}_x{m.scale}",
