@@ -28,7 +28,7 @@ def lab(tmp_path_factory) -> Iterator[str]:
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         notebook = nbformat.read(path, 4)
         for cell in notebook.cells:
-            cell.source = re.sub("^FAST = False", "FAST = True", cell.source)
+            cell.source = re.sub("^FAST = False", "FAST = True", cell.source, flags=re.MULTILINE)
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
         nbformat.write(notebook, folder / path.name)

@@ -92,8 +92,7 @@ def with_solutions(notebook) -> None:
         right = f"from mtkd.course.grade.session import _last\nassert _last[{name!r}].right, _last[{name!r}]"
         notebook.cells.insert(number + 1, nbformat.v4.new_code_cell(f"{solution}\n{checking}\n{right}"))
     for cell in notebook.cells:
-        if cell.source.startswith("FAST = False"):
-            cell.source = cell.source.replace("FAST = False", "FAST = True", 1)
+        cell.source = re.sub("^FAST = False", "FAST = True", cell.source, flags=re.MULTILINE)
     notebook.cells.append(nbformat.v4.new_code_cell(WIDGETS))
 
 
