@@ -46,6 +46,7 @@ class SetScore:
     protocol: str
     scores: tuple[Score, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def row(self) -> dict[str, Any]:
         """The means, without the values of the images, for ``--json``."""
@@ -118,22 +119,25 @@ def score_pairs(
     Raises:
         UserError: an image that cannot be read, or of another size.
     """
-    scores = []
+    scores, cut = [], 0
     for path, reference in pairs:
         sr, hr = read_image(path), read_image(reference)
         surplus = (hr.shape[0] - sr.shape[0], hr.shape[1] - sr.shape[1])
         if not all(0 <= s < scale for s in surplus):
             raise UserError(
                 f"{path}: {sr.shape[1]} x {sr.shape[0]}, but {reference.name} is "
-                f"{hr.shape[1]} x {hr.shape[0]}; SR and HR must have equal sizes"
+                f"{hr.shape[1]} x {hr.shape[0]}; HR may be up to {scale - 1} pixels a side larger, not more"
             )
+        cut += any(surplus)
         hr = hr[: sr.shape[0], : sr.shape[1]]
         try:
             scores.append(Score(path.name, measure(sr, hr, scale, metrics, protocol)))
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
     used = [reference for _, reference in pairs]
-    return summarise(scores, protocol, {"images_hash": data_hash(used), "versions": versions()})
+    found = summarise(scores, protocol, {"images_hash": data_hash(used), "versions": versions()})
+    note = f"{cut} of {len(pairs)} HR images are larger than their SR images and were cut right and bottom"
+    return replace(found, notes=(note,) if cut else ())
 
 
 def score_folders(

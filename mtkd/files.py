@@ -47,6 +47,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         Unwritable: the folder cannot be written to, or the disk is full.
     """
     path = Path(path)
+    if path.is_symlink():  # the file that it leads to is written, as by other programs
+        path = path.resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # a name as long as the file system allows leaves no room for more

@@ -378,6 +378,17 @@ def test_atomic_write_replaces(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_atomic_write_goes_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    target, link = tmp_path / "folder" / "real.txt", tmp_path / "link.txt"
+    link.symlink_to(target)
+    for text in ("first", "second"):  # it leads to nothing at first
+        with atomic_write(link) as temporary:
+            temporary.write_text(text)
+        assert link.is_symlink() and target.read_text() == text
+
+
 def test_atomic_write_gives_the_usual_permissions(tmp_path: Path) -> None:
     with atomic_write(tmp_path / "x") as temporary:
         temporary.write_text("x")

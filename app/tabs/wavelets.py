@@ -62,7 +62,7 @@ class Wavelets:
         """What an answer fills."""
         return [self.viewer, self.legend, self.table, self.sums, self.shares, self.energy]
 
-    def fill(self, comparison: Comparison, first: str | None, second: str | None) -> dict[Any, Any]:
+    def fill(self, comparison: Comparison, first: str | None, second: str | None, *others: Any) -> dict[Any, Any]:
         """Another comparison: its pictures to choose from, the distilled student and the ground truth at first."""
         names = choices(comparison)
         titles = [(title, name) for name, title in names.items()]
@@ -71,12 +71,12 @@ class Wavelets:
         return {
             self.first: gr.Dropdown(titles, value=first),
             self.second: gr.Dropdown(titles, value=second),
-            self.asks: f"comparison {id(comparison)}",
+            self.asks: self.choose(comparison, first, second, *others),
         }
 
-    def choose(self, *choices: Any) -> str:
-        """Another choice: Gradio sends some twice, which asks once."""
-        return f"choice {choices}"
+    def choose(self, comparison: Comparison | None, *choices: Any) -> str:
+        """What is asked, as a text: Gradio sends some choices twice, and one when a list loses the focus."""
+        return f"{id(comparison)} {choices}"
 
     def subbands(
         self,
@@ -165,10 +165,10 @@ def connect(of: Wavelets, tab: gr.Tab) -> None:
     inputs = [of.shared.comparison, *controls]
     shown: dict[str, Any] = {"show_progress_on": [of.viewer], **COMPUTING}
     news = of.shared.on_new_comparison(tab, "wavelet-viewer")
-    news.change(of.fill, [of.shared.comparison, *pair], [*pair, of.asks], **QUIET)
+    news.change(of.fill, inputs, [*pair, of.asks], **QUIET)
     wavelet_average.connect(of.average, news, [*pair, of.levels, of.wavelet])
     for control in controls:
-        control.input(of.choose, controls, of.asks, **QUIET)
+        control.input(of.choose, inputs, of.asks, **QUIET)
     of.program.click(of.subbands, inputs, of.outputs, api_name="subbands", **shown)
     answer = errors_in(of.subbands, lambda message: {of.viewer: viewer_part.failed(message), of.legend: ""})
     of.asks.change(answer, inputs, of.outputs, trigger_mode="always_last", **shown, **PRIVATE)

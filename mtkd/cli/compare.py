@@ -61,7 +61,8 @@ def compare(
             except UserError as error:
                 if len(sources) == 1:
                     raise
-                failed.append(str(error))
+                why = str(error)
+                failed.append(why if why.startswith(str(source.path)) else f"{source.path}: {why}")
         if len(failed) == len(sources):
             raise UserError(f"no picture could be compared: {failed[0]}")
     _tell(report, failed, sources)

@@ -21,6 +21,7 @@ Device = Annotated[str, typer.Option(help="Device to compute on: cpu, cuda, mps,
 DataFolder = Annotated[
     Path | None, typer.Option(help="Folder of benchmark sets [default: MTKD_DATA, else the fetched sets].")
 ]
+Engine = Annotated[str, typer.Option(help="What runs networks: torch, or onnxruntime (extra 'export'), on the CPU.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -129,6 +130,21 @@ def torch_device(name: str) -> Any:
         return torch.empty(0, device=torch.device(name)).device
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"--device {name}: not available on this computer ({str(error).splitlines()[0]})") from error
+
+
+def known_engine(name: str) -> str:
+    """The argument of ``--engine``.
+
+    Raises:
+        UserError: an unknown engine, or one that is not installed.
+    """
+    if name not in ("torch", "onnxruntime"):
+        raise UserError(f"--engine {name}: give torch or onnxruntime")
+    if name == "onnxruntime":
+        from mtkd.export.graph import extra
+
+        extra()
+    return name
 
 
 def check_bf16(device: Any) -> None:

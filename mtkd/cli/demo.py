@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mtkd.cli.console import Metrics, metric_names
+from mtkd.cli.console import Engine, Metrics, known_engine, metric_names
 from mtkd.errors import UserError
 
 
@@ -55,6 +55,7 @@ def demo(
         typer.Option(metavar="ORIGIN", help="A page that may show this one in a frame (https://NAME); repeatable."),
     ] = None,
     metrics: Metrics = "",
+    engine: Engine = "torch",
 ) -> None:
     """Start the explorer, a page that compares models side by side."""
     try:
@@ -66,6 +67,10 @@ def demo(
         from mtkd.metrics import show
 
         show(metric_names(metrics))
+    if engine != "torch":
+        from mtkd.explore.comparison.outputs import outputs
+
+        outputs.engine = known_engine(engine)
     root_path = root_path or os.environ.get("GRADIO_ROOT_PATH", "")
     outside = Outside.checked(root_path, allow_host or (), allow_frame or ())
     launch(host=host, port=port, browser=browser, share=share, trust=trust, outside=outside)

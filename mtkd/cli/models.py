@@ -64,7 +64,7 @@ def import_(
     ] = False,
     json_: Json = False,
 ) -> None:
-    """Import a checkpoint of EDSR, RCAN or SwinIR.
+    """Import a checkpoint of EDSR, RCAN, SwinIR, SPAN or Compact.
 
     Networks of any size in all public formats are recognised, at any depth of the file. With the extra 'community',
     architectures that spandrel supports can be imported too. No code in the file is executed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +51,8 @@ def score(
         return
     protocol = Protocol(channel(channels), "scale" if crop is None else crop)
     result = score_pairs(found, scale, protocol, names)
+    for note in (*result.notes, *_left_out(sr_dir, hr_dir)):
+        print(note, file=sys.stderr)
     images = [{**score.row(), "hr": hr.name} for score, (_, hr) in zip(result.scores, found, strict=True)]
     if json_:
         print_json({"scale": scale, **result.row(), "per_image": images})
@@ -58,6 +61,12 @@ def score(
     cells = [[row["image"], *metric_cells(row, names)] for row in [*images, mean]]
     print_table(("image", *metric_titles(names)), cells)
     print(f"protocol: {result.protocol} (scale {scale})")
+
+
+def _left_out(*folders: Path) -> list[str]:
+    """Folders within the folders, which are not looked into."""
+    inside = [path for folder in folders for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
+    return [f"left out: {path}: a folder; score it by itself" for path in sorted(inside)]
 
 
 def _pairs(sr_dir: Path, hr_dir: Path, table: Path | None, in_order: bool) -> list[tuple[Path, Path]]:

@@ -10,7 +10,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from mtkd.cli.console import Device, Model, Scale, check_bf16, check_scale, progress_bar, tell_device, torch_device
+from mtkd.cli.console import (
+    Device,
+    Engine,
+    Model,
+    Scale,
+    check_bf16,
+    check_scale,
+    known_engine,
+    progress_bar,
+    tell_device,
+    torch_device,
+)
 from mtkd.errors import Unwritable, UserError
 
 Inputs = Annotated[list[Path], typer.Argument(metavar="IMAGE", help="LR images, or folders of LR images.")]
@@ -53,7 +64,6 @@ Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Folders with
 Skip = Annotated[bool, typer.Option("--skip-existing", help="Leave out images whose result is there: go on.")]
 
 Precision = Annotated[str, typer.Option(help="fp32, or bf16: faster where the processor has it, a little less exact.")]
-Engine = Annotated[str, typer.Option(help="What runs networks: torch, or onnxruntime (extra 'export'), on the CPU.")]
 
 
 def upscale(
@@ -107,9 +117,7 @@ def _network(model: str, scale: int, device: str, precision: str, engine: str) -
 
     if precision not in ("fp32", "bf16"):
         raise UserError(f"--precision {precision}: give fp32 or bf16")
-    if engine not in ("torch", "onnxruntime"):
-        raise UserError(f"--engine {engine}: give torch or onnxruntime")
-    if engine == "torch":
+    if known_engine(engine) == "torch":
         on = torch_device(device)
         if precision == "bf16":
             check_bf16(on)

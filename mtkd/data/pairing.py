@@ -82,16 +82,17 @@ def listed(table: Path, folder: Path, others: Path) -> list[Pair]:
         UserError: an unreadable table, a line of other length, or a file that does not exist.
     """
     try:
-        rows = [row for row in csv.reader(table.read_text(encoding="utf-8-sig").splitlines()) if any(row)]
+        lines = csv.reader(table.read_text(encoding="utf-8-sig").splitlines())
+        rows = [(lines.line_num, row) for row in lines if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{table}: not a readable CSV file ({error})") from error
     pairs: list[Pair] = []
-    for number, row in enumerate(rows, start=1):
+    for number, row in rows:
         cells = [cell.strip() for cell in row]
         if len(cells) != 2:
             raise UserError(f"{table}, line {number}: {len(cells)} columns; write two: SR file, HR file")
         one, other = folder / cells[0], others / cells[1]
-        if number == 1 and not one.exists() and not other.exists() and len(rows) > 1:
+        if (number, row) == rows[0] and len(rows) > 1 and not any(Path(cell).suffix for cell in cells):
             continue  # a heading
         for path in (one, other):
             if not path.is_file():

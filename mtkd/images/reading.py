@@ -240,7 +240,9 @@ def _frames(image: Image.Image | None, data: bytes) -> Sequence[int]:
     count = getattr(image, "n_frames", 1)
     if image.format in ("MPO", "HEIF") or count == 1:  # the first is the photo, others are further views of it
         return [image.tell()]
-    return deep.tiff_pages(data) if image.format == "TIFF" else range(count)
+    if image.format == "TIFF":
+        return deep.tiff_pages(data)
+    return range(int(getattr(image, "default_image", False)), count)  # a PNG's for programs that show no animation
 
 
 # --- samples
@@ -292,7 +294,8 @@ def _from_eight(image: Image.Image, metadata: Metadata, how: Reading) -> Picture
         if alpha is not None:
             alpha[rows] = samples[..., 3]
     if image.mode == "LAB":
-        metadata = replace(metadata, profile=metadata.profile or profiles.lab())
+        own = metadata.profile if metadata.profile and profiles.space_of(metadata.profile) == "LAB" else profiles.lab()
+        metadata = replace(metadata, profile=own)
     if alpha is not None and alpha.all() and alpha.min() == 255:
         alpha = None
     picture = Picture(colour, alpha, metadata)
@@ -374,7 +377,7 @@ def _in_srgb(picture: Picture, space: str) -> Picture:
     tagged = False
     if profile:
         try:
-            colour, tagged = _by_profile(colour, profile), True
+            colour, tagged = _by_profile(colour, profile, space == "LAB"), True
         except profiles.BadProfile as error:
             notes += (f"its colour profile is left out ({str(error)[:80]}): colours are taken as sRGB",)
             picture = replace(picture, metadata=replace(picture.metadata, profile=b""))
@@ -383,14 +386,14 @@ def _in_srgb(picture: Picture, space: str) -> Picture:
     return replace(picture, colour=colour, tagged=tagged, notes=notes)
 
 
-def _by_profile(colour: Samples, profile: bytes) -> Samples:
+def _by_profile(colour: Samples, profile: bytes, lab: bool) -> Samples:
     space, bits, channels = profiles.space_of(profile), 8 * colour.itemsize, colour.shape[2]
     if space not in profiles.CHANNELS:
         raise profiles.BadProfile("not of RGB, grey, CMYK or L*a*b*")
     if channels == 1 and space == "RGB":
         change = profiles.converter(profile, profiles.srgb(), bits)
         return colour if change is None else np.ascontiguousarray(change(np.repeat(colour, 3, axis=2))[..., 1:2])
-    if channels != profiles.CHANNELS[space]:
+    if channels != profiles.CHANNELS[space] or (space == "LAB") != lab:
         raise profiles.BadProfile(f"it is for {space}, the picture is not")
     change = profiles.converter(profile, profiles.grey() if space == "L" else profiles.srgb(), bits)
     return colour if change is None else change(colour)

@@ -41,15 +41,15 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def numbered(shapes: Shapes, pattern: str) -> int:
-    """How many parts there are, whose number is the group of a ``pattern`` of whole keys.
+    """How many parts there should be, whose number is the group of a ``pattern`` of whole keys; some may be missing.
 
     Raises:
-        KeyError: there are none, or some are missing.
+        KeyError: there are none, or more than half of them are missing.
     """
     numbers = {int(match[1]) for key in shapes if (match := re.fullmatch(pattern, key))}
-    if numbers != set(range(len(numbers))) or not numbers:
+    if not numbers or max(numbers) >= 2 * len(numbers):
         raise KeyError(pattern)
-    return len(numbers)
+    return max(numbers) + 1
 
 
 def upsampled(shapes: Shapes) -> tuple[int, bool]:

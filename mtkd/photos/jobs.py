@@ -223,13 +223,18 @@ def _targets(sources: Sequence[_Source], kinds: Sequence[Format], output: Path, 
         end = f"_x{scale}{kind.suffixes[0] if kind.name != 'png' or not suffix else suffix}"
         return folder / (fitting(stem, end, folder) + end)
 
-    plain = [target(s, kind, s.path.stem) for s, kind in zip(sources, kinds, strict=True)]
-    several = {path for path, count in Counter(plain).items() if count > 1}
-    # photo.jpg beside photo.heic: the suffix tells them apart
-    return [
-        target(s, kind, f"{s.path.stem}_{s.path.suffix[1:]}") if path in several else path
-        for path, s, kind in zip(plain, sources, kinds, strict=True)
-    ]
+    targets = [target(s, kind, s.path.stem) for s, kind in zip(sources, kinds, strict=True)]
+    told: set[int] = set()
+    # photo.jpg beside photo.heic: the suffix tells them apart; photo_jpg.png beside them then needs its own
+    while several := {path for path, count in Counter(targets).items() if count > 1}:
+        more = {number for number, path in enumerate(targets) if path in several} - told
+        if not more:
+            break
+        told |= more
+        for number in more:
+            path = sources[number].path
+            targets[number] = target(sources[number], kinds[number], f"{path.stem}_{path.suffix[1:]}")
+    return targets
 
 
 def fitting(stem: str, end: str, folder: Path) -> str:

@@ -60,7 +60,8 @@ class Upscaler:
         kind = self._check(job, found.size, found.count)
         if not kind.frames:
             raise UserError(
-                f"{job.source}: {found.count} frames or pages, but {kind.title} holds one; leave out --format"
+                f"{job.source}: {found.count} frames or pages, but {kind.title} holds one; write a PNG, WebP, "
+                "AVIF, GIF or TIFF, or take one with --frames N"
             )
         self.begin()
         results = []

@@ -178,7 +178,11 @@ class Recipe(Strict):
             raise UserError(f"stage {self.stage} needs teachers; name them under 'teachers'")
         lengths = [*(part.after for part in self.longer), self.iterations]
         if lengths != sorted(set(lengths)):
-            raise UserError(f"longer: after {', '.join(map(str, lengths[:-1]))} of {self.iterations} iterations")
+            after = " and ".join(map(str, lengths[:-1]))
+            raise UserError(
+                f"iterations {self.iterations}: the run was made longer after {after} iterations; it can only be made "
+                "longer again"
+            )
         if self.self_ensemble and self.stage != "distill":
             raise UserError("self_ensemble works for students only (stage distill); leave it out")
         if self.self_ensemble and compares_features(self.method.name):

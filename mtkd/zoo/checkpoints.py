@@ -115,6 +115,7 @@ def load_torch(path: Path) -> Any:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 _check_size(path, sum(member.file_size for member in archive.infolist()))
+                _check_sums(path, archive)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on odd pickle protocols
             with torch.serialization.safe_globals(_numpy()), path.open("rb") as file:  # by its content, not its name
@@ -130,6 +131,27 @@ def load_torch(path: Path) -> Any:
             text = "a TorchScript program; refused, no code in it was run."
             raise UserError(f"{path}: {text} {_of_script(path)}") from error
         raise UserError(f"{path}: not a readable weights file ({_reason(error)})") from error
+
+
+def _check_sums(path: Path, archive: zipfile.ZipFile) -> None:
+    """Compare a file's parts with their checksums, which ``torch.load`` does not.
+
+    Raises:
+        UserError: some do not match. (None does where the file was saved without them.)
+    """
+    wrong = [member.filename for member in archive.infolist() if not _intact(archive, member)]
+    if wrong and len(wrong) < len(archive.infolist()):
+        raise UserError(f"{path}: damaged ({len(wrong)} of its parts changed since it was saved); copy it anew")
+
+
+def _intact(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    try:
+        with archive.open(member) as part:
+            while part.read(1 << 20):
+                pass
+    except zipfile.BadZipFile:
+        return False
+    return True
 
 
 @cache

@@ -94,7 +94,11 @@ def said(part: Part, others: Sequence[Part]) -> tuple[str, ...]:
     if part.place or part.prefix:
         notes.append(f"{where}{f', without the prefix {part.prefix!r} of their keys' if part.prefix else ''}.")
     if rest := dict.fromkeys(other.name or "the rest of the file" for other in others if not other.overlaps(part)):
-        why = "an average (EMA) of the weights is preferred" if part.averaged else "the first one is taken"
+        why = (
+            "an average (EMA) of the weights is preferred"
+            if part.averaged
+            else f"{part.name or 'the outermost one'} is taken"
+        )
         notes.append(f"Also in the file: {', '.join(rest)}; {why}; `mtkd models import --key` chooses.")
     return tuple(notes)
 

@@ -228,11 +228,11 @@ def _no_fit(
         return f"is not {name} x{scale} but {size}: {few(problems)}; leave the network out"
     if other := looks_like(state):
         return f"not weights of {_known()}; looks like {other}"
-    if len(state.keys() & _shapes(name, scale).keys()) < len(state) / 2:
-        return f"not weights of {_known()}; its first keys are {', '.join(list(state)[:SHOWN])}"
-    if almost and len(almost[2]) < min(len(problems), len(state) / 4):
+    if almost and len(almost[2]) < min(len(problems), len(state) / 2):
         title = networks.specs()[almost[0]].title
         return f"looks like {title} x{almost[1].scale} ({almost[1].text}), but {few(almost[2])}"
+    if len(state.keys() & _shapes(name, scale).keys()) < len(state) / 2:
+        return f"not weights of {_known()}; its first keys are {', '.join(list(state)[:SHOWN])}"
     return f"looks like {title}, but with other layers; the closest is {name} x{scale}: {few(problems)}"
 
 

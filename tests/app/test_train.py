@@ -248,7 +248,7 @@ def test_a_choice_that_empties_the_list_of_recipes_is_told_whatever_arrives_firs
           };
         }"""
     )
-    for _ in range(4):
+    for _ in range(2):
         choose(page, "#train-plan", "mini")
         page.locator("#train-stage").get_by_label("Combined teacher", exact=True).check()
         wait_for_text(page, "#train-resolved", "stage: aggregate")

@@ -52,6 +52,17 @@ def test_panes_and_plots(page):
     assert page.page_errors == []
 
 
+def test_the_keyboard_passes_the_lists_and_asks_nothing(page):
+    """Gradio calls it a choice where the focus leaves a list."""
+    wait_until_answered(page)
+    page.locator("#wavelet-first input").focus()
+    with asked(page) as counts:
+        for _ in range(4):
+            page.keyboard.press("Tab")
+        wait_until_answered(page)
+    assert counts and not [one for one in counts if one in computing(page)]
+
+
 @pytest.mark.sweep
 def test_more_levels_and_another_loss(page, comparison):
     open_part(page, "#wavelet-advanced")

@@ -123,8 +123,24 @@ def test_the_command(run: Run, refused: Callable[..., str], tmp_path: Path) -> N
     assert "give one of them" in refused("score", sr, hr, "--pairs", table, "--by-order")
     table.write_text("one_again.png,one.png\nnone.png,one.png")
     assert "line 2: no file" in refused("score", sr, hr, "--pairs", table)
+    table.write_text("none.png,neither.png\none_again.png,one.png")  # mistyped, and no heading
+    assert "line 1: no file" in refused("score", sr, hr, "--pairs", table)
+    table.write_text("\n\none_again.png,one.png\n\nnone.png,one.png")
+    assert "line 5: no file" in refused("score", sr, hr, "--pairs", table)
     table.write_text("one_again.png")
     assert "line 1: 1 columns" in refused("score", sr, hr, "--pairs", table)
+
+
+def test_what_is_cut_or_left_out_is_said(run: Run, tmp_path: Path) -> None:
+    sr, hr = folders(tmp_path, {"a.png": "a.png", "b.png": "b.png"})
+    assert run("score", sr, hr).err == ""
+    Image.open(sr / "a.png").crop((0, 0, 26, 23)).save(sr / "a.png")
+    (sr / "more").mkdir()
+    told = run("score", sr, hr).err.splitlines()
+    assert told == [
+        "1 of 2 HR images are larger than their SR images and were cut right and bottom",
+        f"left out: {sr / 'more'}: a folder; score it by itself",
+    ]
 
 
 def test_conventions_as_a_table(run: Run, tmp_path: Path) -> None:

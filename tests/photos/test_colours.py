@@ -92,8 +92,11 @@ def test_srgb_by_name_changes_nothing(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(path), picture)
 
 
+LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+
+
 @pytest.mark.parametrize(
-    "icc", [b"", b"no profile", rgb_profile("Display P3")[:150], rgb_profile("Display P3")[:-60], cmyk_profile(1)]
+    "icc", [b"", b"no profile", rgb_profile("Display P3")[:150], rgb_profile("Display P3")[:-60], cmyk_profile(1), LAB]
 )
 def test_a_profile_that_is_none_is_left_out(icc: bytes, tmp_path: Path) -> None:
     """Cut off, or of another kind than the picture: the picture is read, and it is said."""

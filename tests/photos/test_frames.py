@@ -163,3 +163,18 @@ def test_a_video(name: str, run: Run, tmp_path: Path) -> None:
     assert f"ffmpeg -i {name} frames/%06d.png" in err and "mtkd upscale frames -o big" in err
     with pytest.raises(UserError, match="a video"):
         read_picture(tmp_path / name)
+
+
+def test_the_picture_beside_an_animated_png_is_no_frame(run: Run, tmp_path: Path) -> None:
+    """It is for programs that show no animation."""
+    path = tmp_path / "x.png"
+    options = {"save_all": True, "append_images": [flat(1), flat(2)], "default_image": True, "duration": [100, 250]}
+    flat(0).save(path, **options)
+    code, out, _ = bicubic(run, path, "-o", tmp_path / "out", "--frames", "all")
+    assert code == 0
+    with Image.open(out[0]) as image:
+        assert times(image) == [100, 250]
+    for found, number in zip(pictures(Path(out[0])), (1, 2), strict=True):
+        assert np.abs(found - COLOURS[number]).max() <= 1
+    code, out, _ = bicubic(run, path, "-o", tmp_path / "one.png", "--frames", "1")
+    assert code == 0 and np.abs(pictures(Path(out[0]))[0] - COLOURS[1]).max() <= 1

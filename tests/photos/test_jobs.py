@@ -178,6 +178,15 @@ def test_twins(run: Run, tmp_path: Path) -> None:
     assert code == 0 and [Path(line).name for line in out] == names
 
 
+def test_twins_and_one_of_their_names(run: Run, tmp_path: Path) -> None:
+    """photo_png.webp has the name that photo.png needs beside photo.jpg."""
+    for name in ("photo.jpg", "photo.png", "photo_png.webp"):
+        save(tmp_path / "in" / name, noise())
+    code, out, _ = bicubic(run, tmp_path / "in", "-o", tmp_path / "out")
+    names = ["photo_jpg_x2.png", "photo_png_webp_x2.png", "photo_png_x2.png"]
+    assert code == 0 and sorted(Path(line).name for line in out) == names
+
+
 NAMES = [
     "写真.png", "фото.png", "صورة.png", "café déjà.png", "🏔️ берег.png", "a b  c.png", "-dash.png", "100%.png",
     "'q'.png", "x" * 251 + ".png", "é" * 125 + ".png", "写" * 83 + ".png", "🏔" * 62 + ".png", "x" * 248 + ".png",

@@ -96,7 +96,9 @@ def test_what_cannot_be_made_longer(small_images: Path, tmp_path: Path) -> None:
 def test_identities_stay(small_images: Path) -> None:
     usual = small_recipe(small_images)
     assert "longer" not in usual.dump() and "longer" not in what_decides(usual)
-    with pytest.raises(UserError, match="longer: after 4 of 4 iterations"):
+    with pytest.raises(
+        UserError, match="iterations 4: the run was made longer after 4 iterations; it can only be made longer again"
+    ):
         small_recipe(small_images, longer=[{"after": 4, "rate": "constant"}])
     assert all(usual.rate(i) == usual.schedule.factor(i, usual.iterations) for i in range(4))
     assert isinstance(usual, Recipe)

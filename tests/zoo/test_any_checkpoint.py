@@ -354,6 +354,41 @@ def test_a_weight_too_many_or_too_few(tmp_path: Path, seed: int) -> None:
         imports.inspect(tmp_path / "b.pth")
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_missing_block_is_named(tmp_path: Path, seed: int) -> None:
+    module = [
+        EDSR(3, channels=7, blocks=5),
+        RCAN(2, channels=8, groups=4, blocks=2, squeeze=4),
+        SwinIR(4, channels=24, depths=(3, 1), heads=(2, 2), window=4),
+    ][seed]
+    block = ("body.1.", "body.1.", "layers.0.residual_group.blocks.1.")[seed]
+    state = {key: value for key, value in module.state_dict().items() if not key.startswith(block)}
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(
+        UserError, match=rf"looks like \w+ x{module.scale} \(.*\), but {re.escape(block)}\S+ is missing"
+    ):
+        imports.inspect(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_changed_byte_is_noticed(tmp_path: Path, seed: int) -> None:
+    """``torch.load`` takes such a file; files that were saved without checksums are taken here, too."""
+    path, module = tmp_path / "a.pth", network(seed)
+    torch.save(module.state_dict(), path)
+    content = bytearray(path.read_bytes())
+    weights = module.state_dict()["conv_first.weight"].numpy().tobytes()
+    content[content.index(weights) + 5] ^= 64
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"a.pth: damaged \(1 of its parts"):
+        imports.inspect(path)
+    torch.serialization.set_crc32_options(compute_crc32=False)
+    try:
+        torch.save(module.state_dict(), path)
+    finally:
+        torch.serialization.set_crc32_options(compute_crc32=True)
+    brought(path, module)
+
+
 class Options:
     """Something of a trainer's own, as its files hold it."""
 

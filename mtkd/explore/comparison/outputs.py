@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -14,11 +15,14 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from mtkd import networks, zoo
+from mtkd.errors import UserError
+from mtkd.export import engine as exported
 from mtkd.images import UInt8Image, to_tensor
 from mtkd.infer import aggregate, upscale
 from mtkd.networks.aggregator import with_teachers
 from mtkd.zoo.checkpoints import weights_hash
 
+ENGINES = ("torch", "onnxruntime")
 LIMIT = 512 << 20
 """Bytes of outputs that are kept; the least recently used go first."""
 
@@ -69,11 +73,26 @@ def loaded(name: str, scale: int, sources: Sequence[Path] = ()) -> Loaded:
     return _load(name, scale, _files(name, scale, sources), tuple(sources))
 
 
+@lru_cache(maxsize=64)
+def _in_onnxruntime(name: str, scale: int, weights: str) -> nn.Module:
+    """A network of the catalogue with these weights, run by onnxruntime; what cannot be exported stays in PyTorch."""
+    try:
+        return exported.load(name, scale)
+    except UserError as error:
+        logging.getLogger("mtkd").warning("PyTorch runs %s", error)
+        return loaded(name, scale).network
+
+
 class Outputs:
-    """The outputs of models on LR images, by weights and pixels; safe to use from several threads."""
+    """The outputs of models on LR images, by weights and pixels; safe to use from several threads.
+
+    Attributes:
+        engine: what runs networks, one of :data:`ENGINES`; chosen before the first of them runs.
+    """
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
+        self.engine = ENGINES[0]
         self._kept: OrderedDict[tuple[str, str], Output] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -97,7 +116,7 @@ class Outputs:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        output = self._run(model.network, lr_image, scale, tiles, sources)
+        output = self._run(name, model, lr_image, scale, tiles, sources)
         with self._lock:
             self._kept[key] = output
             while len(self._kept) > 1 and sum(o.sr.nbytes for o in self._kept.values()) > self.limit:
@@ -105,9 +124,18 @@ class Outputs:
         return output
 
     def _run(
-        self, network: nn.Module, lr_image: UInt8Image, scale: int, tiles: Tiles | None, sources: Sequence[Path]
+        self,
+        name: str,
+        model: Loaded,
+        lr_image: UInt8Image,
+        scale: int,
+        tiles: Tiles | None,
+        sources: Sequence[Path],
     ) -> Output:
-        if (combined := with_teachers(network)) is None:
+        if (combined := with_teachers(model.network)) is None:
+            network = model.network
+            if self.engine == "onnxruntime" and not sources and name not in networks.baselines():
+                network = _in_onnxruntime(name, scale, model.weights)
             return _timed(lambda told: upscale(network, to_tensor(lr_image), scale, progress=told), tiles)
         teachers = [self(teacher, lr_image, scale, tiles, sources) for teacher in combined.aggregator.teachers]
         images = [teacher.sr for teacher in teachers]

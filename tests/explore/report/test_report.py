@@ -194,6 +194,13 @@ def test_results_of_the_wrong_size(pictures, tmp_path, run):
         "compare", pictures / "chelsea.png", "--models", "bicubic", "--others", program, "-o", tmp_path / "r.html"
     )
     assert done.code == 2 and "50 x 50" in done.err and not (tmp_path / "r.html").exists()
+    done = run("compare", pictures, "--models", "bicubic", "--others", program, "-o", tmp_path / "r.html")
+    assert done.code == 2 and "no image of that name" in done.err  # of the other pictures
+    shutil.copyfile(pictures / "chelsea.png", tmp_path / "chelsea_again.png")
+    Image.new("RGB", (50, 50)).save(program / "chelsea_again.png")
+    both = [pictures / "chelsea.png", tmp_path / "chelsea_again.png"]
+    done = run("compare", *both, "--models", "bicubic", "--others", program, "-o", tmp_path / "r.html")
+    assert done.code == 2 and f"{both[0]}: other: 50 x 50" in done.err
 
 
 def test_a_report_is_written_anew(comparisons, tmp_path):
