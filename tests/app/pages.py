@@ -166,6 +166,18 @@ def open_picture_panel(page) -> None:
         page.locator("#image").wait_for()
 
 
+def open_others(page) -> None:
+    """The part for results of other software; an answer that comes meanwhile may close the panel around it."""
+    button = page.get_by_role("button", name="Results of other software")
+    for _ in range(3):
+        open_picture_panel(page)
+        try:
+            return button.click(timeout=20_000)
+        except TimeoutError:
+            continue
+    return button.click()
+
+
 def upload(page, path: Path) -> None:
     """Replace the picture by a file, as dropping it would; what follows runs by itself."""
     open_picture_panel(page)

@@ -38,6 +38,7 @@ from tests.app.pages import (
     draw_region,
     fetch,
     last_run,
+    open_others,
     open_page,
     open_part,
     open_picture_panel,
@@ -545,8 +546,7 @@ def test_results_of_other_software(page, tmp_path):
     right, wrong = tmp_path / "theirs.png", tmp_path / "small.png"
     Image.fromarray(EXAMPLES[0].read()).save(right)
     Image.fromarray(EXAMPLES[0].read()[:100]).save(wrong)
-    open_picture_panel(page)
-    page.get_by_role("button", name="Results of other software").click()
+    open_others(page)
     clear = "#others button[aria-label='Clear']:visible, #others button[aria-label='Remove this file']:visible"
     with another_run(page):
         page.locator("#others input[type=file]").set_input_files(str(right))

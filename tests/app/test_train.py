@@ -70,7 +70,7 @@ def other_run(name: str) -> Path:
 
 def state(name: str, *expected: str) -> run_state.Run:
     """Wait for one of these states of a run, as its folder tells it."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while (run := run_state.find(name)).state not in expected:
         assert time.monotonic() < deadline, run
         time.sleep(0.1)
@@ -99,13 +99,13 @@ def points(page) -> int:
 
 
 def wait_for_points(page, more_than: int) -> int:
-    page.wait_for_function(f"number => ({POINTS})() > number", arg=more_than, timeout=90_000)
+    page.wait_for_function(f"number => ({POINTS})() > number", arg=more_than, timeout=240_000)
     return points(page)
 
 
 def alert(page, place: str) -> str:
     """What is wrong, said where the result would stand."""
-    page.locator(f"#train-{place} [role=alert]").wait_for(timeout=20_000)
+    page.locator(f"#train-{place} [role=alert]").wait_for(timeout=60_000)
     return page.inner_text(f"#train-{place}")
 
 

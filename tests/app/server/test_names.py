@@ -18,7 +18,7 @@ from mtkd.explore import compare
 from mtkd.zoo.checkpoints import read_state, save_state
 from mtkd.zoo.headers import Header
 from tests.app.conftest import served
-from tests.app.pages import another_run, open_part, open_picture_panel, open_view, upload, wait_for_text
+from tests.app.pages import another_run, open_others, open_part, open_view, upload, wait_for_text
 from tests.browser import wait_until_answered
 
 pytestmark = pytest.mark.sweep
@@ -46,7 +46,7 @@ def opened(browser: Any, server: str) -> Iterator[Any]:
     page = browser.new_page(1400, 1000)
     page.goto(server)
     page.locator(".mv-canvas[data-name='ground truth']").wait_for(timeout=60_000)
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(60_000)
     yield page
     page.context.close()
 
@@ -82,8 +82,7 @@ def test_of_an_upload_and_a_result_from_elsewhere(page, tmp_path):
         upload(page, picture)
     with another_run(page):
         page.get_by_label("Upscale my photo").check()
-    open_picture_panel(page)
-    page.get_by_role("button", name="Results of other software").click()
+    open_others(page)
     with another_run(page):
         page.locator("#others input[type=file]").set_input_files(str(result))
     wait_for_text(page, "#table", f"{EVIL} too")
