@@ -59,6 +59,7 @@ class Browser:
     def new_page(self, width: int = 1280, height: int = 800, **context_options):
         """A page in a context of its own; ``context_options`` as for ``browser.new_context``."""
         context = self.instance.new_context(viewport={"width": width, "height": height}, **context_options)
+        context.set_default_timeout(90_000)  # slow machines
         # On the context, not the page: popups and workers count as well.
         context.on("request", lambda request: self.requests.append(request.url))
         page = context.new_page()

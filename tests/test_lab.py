@@ -72,7 +72,7 @@ def test_runs_in_jupyterlab_and_its_widgets_react(browser, lab, lesson):
     before = len(browser.external_requests())
     page.goto(f"{lab}/lab/tree/{lesson}.ipynb?reset")
     kernel_is_idle = "document.querySelector('#jp-main-statusbar')?.innerText.includes('| Idle')"
-    page.wait_for_function(kernel_is_idle, timeout=60_000)
+    page.wait_for_function(kernel_is_idle, timeout=180_000)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.wait_for_function(
@@ -88,7 +88,7 @@ def test_runs_in_jupyterlab_and_its_widgets_react(browser, lab, lesson):
         controls = page.locator(".jp-OutputArea .widget-interact").first
         controls.scroll_into_view_if_needed()
         picture = controls.locator("img, .jp-RenderedHTMLCommon").first
-        picture.wait_for(timeout=60_000)
+        picture.wait_for(timeout=180_000)
         shown = picture.evaluate("one => one.src ?? one.innerHTML")
         choices = controls.locator("select").first
         if choices.count():
@@ -105,13 +105,13 @@ def test_runs_in_jupyterlab_and_its_widgets_react(browser, lab, lesson):
               return one && (one.src ?? one.innerHTML) !== shown;
             }""",
             arg=shown,
-            timeout=60_000,
+            timeout=180_000,
         )
     if lesson == "08_attribution":  # a click in the picture asks for its map
         asked = page.locator(".mv-canvas").last
         asked.scroll_into_view_if_needed()
         asked.click()
-        page.locator("img.widget-image").last.wait_for(timeout=60_000)
+        page.locator("img.widget-image").last.wait_for(timeout=180_000)
     SHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SHOTS / f"lab-{lesson}.png")
     assert browser.external_requests()[before:] == []

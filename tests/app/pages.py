@@ -68,7 +68,7 @@ def wait_for_run(page, before: str) -> None:
     page.wait_for_function(
         "before => !['', before, undefined].includes(document.querySelector('#status p')?.dataset.ended)",
         arg=before,
-        timeout=90_000,
+        timeout=180_000,
     )
     wait_until_drawn(page)  # the viewer shows what it was given
 
@@ -92,11 +92,11 @@ def wait_for_panes(page, names: list[str]) -> None:
           return shown.length === names.length && names.every((name) => shown.includes(name));
         }""",
         arg=names,
-        timeout=60_000,
+        timeout=180_000,
     )
 
 
-def wait_for_text(page, selector: str, text: str, seconds: float = 60) -> None:
+def wait_for_text(page, selector: str, text: str, seconds: float = 180) -> None:
     page.wait_for_function(
         "([selector, text]) => document.querySelector(selector)?.innerText.includes(text)", arg=[selector, text],
         timeout=1000 * seconds,

@@ -33,7 +33,7 @@ def test_variants_are_shown_beside_the_full_method(page):
     )
     text = page.inner_text("#ablation-numbers")
     assert "v1: SwinIR and EDSR" in text and "27.08" in text  # MTKD, printed in Table 5
-    page.locator("#ablation-gains .main-svg").first.wait_for(timeout=60_000)
+    page.locator("#ablation-gains .main-svg").first.wait_for(timeout=180_000)
     page.screenshot(path=SHOTS / "ablations-1280.png", full_page=True)
 
 

@@ -249,7 +249,7 @@ def test_a_run_is_cancelled_and_what_is_done_stays(browser, address, tmp_path):
     Image.fromarray(np.tile(example("coffee").read()[:240, :320], (4, 4, 1))).save(photo)
     page = open_page(browser, address)
     upload(page, photo)
-    page.locator("#cancel").click(timeout=60_000)
+    page.locator("#cancel").click(timeout=180_000)
     wait_for_run(page, "")
     wait_until_answered(page)
     assert page.inner_text("#status") == "Cancelled. The results so far are shown."
@@ -472,7 +472,7 @@ def test_no_model_runs_again_for_a_mode_and_back(page, tmp_path):
 def test_figure_for_a_paper(page):
     open_part(page, "#figure")
     page.click("#figure-make")
-    page.locator("#figure-image img").wait_for(timeout=60_000)
+    page.locator("#figure-image img").wait_for(timeout=180_000)
     with page.expect_download() as download:
         page.click("#figure-pdf")
     assert download.value.path().read_bytes().startswith(b"%PDF")

@@ -33,7 +33,7 @@ def page(browser, address):
 
 def open_tab(page) -> None:
     open_view(page, "Framework")
-    page.wait_for_selector(".fw-box", timeout=60_000)
+    page.wait_for_selector(".fw-box", timeout=180_000)
 
 
 def picture(page, address, selector: str) -> np.ndarray:

@@ -54,7 +54,7 @@ def server(home: Path) -> Iterator[str]:
 def page(browser: Any, server: str) -> Iterator[Any]:
     page = browser.new_page(1280, 900)
     page.goto(server)
-    page.locator(".mv-canvas[data-name='ground truth']").wait_for(timeout=60_000)
+    page.locator(".mv-canvas[data-name='ground truth']").wait_for(timeout=180_000)
     open_view(page, "Models")
     yield page
     page.context.close()
@@ -97,7 +97,7 @@ def wait_for_table(page: Any, text: str) -> str:
 def error(page: Any, place: str = "found") -> str:
     """What is wrong, as it stands at a place; the page says it there and nowhere else."""
     alert = page.locator(f"#own-{place} [role=alert]")
-    alert.wait_for(timeout=30_000)
+    alert.wait_for(timeout=90_000)
     wait_until_answered(page)
     page.wait_for_function(
         "() => [...document.querySelectorAll('[role=alert]')].filter((n) => n.offsetParent).length === 1"
@@ -127,13 +127,13 @@ def test_added_and_compared(page: Any, server: str, home: Path) -> None:
     """Its pane shows, pixel for pixel, what the network makes of the example."""
     fill(page, "own-name", NAME)
     page.click("#own-add")
-    page.locator("#own-compare").wait_for(timeout=30_000)
+    page.locator("#own-compare").wait_for(timeout=90_000)
     assert (home / "models" / f"{NAME}_x4.safetensors").exists()
     assert f"{NAME} ×4 is now in all lists" in page.inner_text("#own-done")
     page.wait_for_function("name => document.querySelector('#own-models')?.innerText.includes(name)", arg=NAME)
     assert "my net_x4.pth" in page.inner_text("#own-models")
     page.click("#own-compare")
-    page.locator(f".mv-canvas[data-name='{NAME}']").wait_for(timeout=60_000)
+    page.locator(f".mv-canvas[data-name='{NAME}']").wait_for(timeout=180_000)
     assert pane_names(page)[:2] == ["ground truth", NAME]
     link = page.locator(f".mv a[download='{NAME}_x4.png']").get_attribute("href")
     with urllib.request.urlopen(urllib.parse.urljoin(server, link)) as answer:
@@ -156,7 +156,7 @@ def test_of_another_scale_from_a_path(page: Any, tmp_path: Path) -> None:
     page.click("#own-add")
     page.wait_for_function("() => document.querySelector('#own-done')?.innerText.includes('second ×2')")
     page.click("#own-compare")
-    page.locator(".mv-canvas[data-name='second']").wait_for(timeout=60_000)
+    page.locator(".mv-canvas[data-name='second']").wait_for(timeout=180_000)
     assert page.locator("#scale label:has-text('×2') input").is_checked()
     assert NAME not in pane_names(page)
     open_view(page, "Models")
@@ -301,7 +301,7 @@ def test_from_a_program(server: str, home: Path, tmp_path: Path) -> None:
 def test_layout_does_not_break(browser: Any, server: str) -> None:
     page = browser.new_page(1280, 900)
     page.goto(f"{server}?__theme=dark")
-    page.locator(".mv-canvas[data-name='ground truth']").wait_for(timeout=60_000)
+    page.locator(".mv-canvas[data-name='ground truth']").wait_for(timeout=180_000)
     open_view(page, "Models")
     page.locator("#own-models", has_text=NAME).wait_for()
     for width in (390, 1280, 1920):

@@ -172,7 +172,7 @@ def test_results_show_the_plan_with_its_metric(page) -> None:
     choose(page, "#results-plan", "plan")
     choose(page, "#results-name", "A network of my own")
     page.wait_for_function(
-        "document.querySelector('#results-table')?.innerText.includes('Small net, pulled')", timeout=60_000
+        "document.querySelector('#results-table')?.innerText.includes('Small net, pulled')", timeout=180_000
     )
     page.locator("#results-metric").get_by_label("MAE", exact=True).check()
     wait_for_text(page, "#results-table", "MAE, levels")

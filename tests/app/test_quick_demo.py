@@ -36,7 +36,7 @@ def page(browser: Any, home: Path) -> Iterator[Any]:
 def open_demo(page: Any) -> None:
     open_view(page, "Quick demo")
     page.locator("#demo-start").wait_for()
-    page.locator(".demo-pictures img").first.wait_for(timeout=60_000)
+    page.locator(".demo-pictures img").first.wait_for(timeout=180_000)
     page.wait_for_function("document.querySelector('#demo-plot .js-plotly-plot')?.data?.length")
 
 
@@ -102,11 +102,11 @@ def test_a_run_beats_bicubic_by_half_a_decibel_through_a_reload(page: Any, home:
     page.set_viewport_size({"width": 1280, "height": 720})
 
     page.click("#demo-open")
-    page.locator("#viewer .mv-canvas[data-name='quick-demo']").wait_for(timeout=60_000)
+    page.locator("#viewer .mv-canvas[data-name='quick-demo']").wait_for(timeout=180_000)
     assert pane_names(page)[:2] == ["ground truth", "quick-demo"]
     assert "seen in training" not in page.inner_text("#viewer")
     page.goto(f"{page.url.split('?')[0]}?example=chelsea&models=bicubic,quick-demo")
-    page.locator("#viewer .mv-canvas[data-name='quick-demo']").wait_for(timeout=60_000)
+    page.locator("#viewer .mv-canvas[data-name='quick-demo']").wait_for(timeout=180_000)
     wait_for_text(page, "#viewer", "seen in training")  # under the run, not under bicubic
     assert page.inner_text("#viewer").count("seen in training") == 1
 

@@ -17,7 +17,7 @@ from tests.browser import wait_until_drawn
 
 def open_results(page, address: str, theme: str = "light") -> None:
     page.goto(f"{address}?tab=results&__theme={theme}")
-    page.locator("#results-table table").wait_for(timeout=90_000)
+    page.locator("#results-table table").wait_for(timeout=180_000)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def wait_for(page, selector: str, text: str) -> None:
     page.wait_for_function(
         "([selector, text]) => document.querySelector(selector)?.innerText.includes(text)",
         arg=[selector, text],
-        timeout=60_000,
+        timeout=180_000,
     )
 
 

@@ -33,8 +33,8 @@ WATCH = """
 
 def open_summary(page, address: str, theme: str = "light") -> None:
     page.goto(f"{address}?tab=summary&__theme={theme}")
-    page.locator("#summary-claims details").first.wait_for(timeout=90_000)
-    page.locator("#summary-tradeoff .point").first.wait_for(state="attached", timeout=90_000)
+    page.locator("#summary-claims details").first.wait_for(timeout=180_000)
+    page.locator("#summary-tradeoff .point").first.wait_for(state="attached", timeout=180_000)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ def test_a_visitor_goes_forward_back_and_ends_it(browser, address) -> None:
     runs = []
     for number, shown in enumerate(SEEN, start=1):
         wait_for_text(page, "#tour", f"{number} of 5")
-        page.locator(shown).first.wait_for(timeout=60_000)
+        page.locator(shown).first.wait_for(timeout=180_000)
         assert page.locator("#tour-text p").inner_text().count(". ") == 1  # two sentences
         page.wait_for_function("number => location.search.includes(`tour=${number}`)", arg=number)
         wait_until_answered(page, 60)

@@ -105,7 +105,7 @@ def wait_for_points(page, more_than: int) -> int:
 
 def alert(page, place: str) -> str:
     """What is wrong, said where the result would stand."""
-    page.locator(f"#train-{place} [role=alert]").wait_for(timeout=60_000)
+    page.locator(f"#train-{place} [role=alert]").wait_for(timeout=180_000)
     return page.inner_text(f"#train-{place}")
 
 
@@ -158,7 +158,7 @@ def test_a_training_is_started_watched_reloaded_stopped_and_resumed(page, addres
 @pytest.mark.sweep
 def test_the_result_opens_in_compare(page):
     page.click("#train-open")
-    page.locator("#viewer .mv-canvas[data-name='tried']").wait_for(timeout=60_000)
+    page.locator("#viewer .mv-canvas[data-name='tried']").wait_for(timeout=180_000)
     assert pane_names(page)[:2] == ["ground truth", "tried"]
     assert page.get_by_role("tab", name="Compare").get_attribute("aria-selected") == "true"
 

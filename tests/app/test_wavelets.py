@@ -46,7 +46,7 @@ def test_panes_and_plots(page):
     names = page.eval_on_selector_all("#wavelet-viewer .mv-canvas", "all => all.map((c) => c.dataset.name)")
     assert names == ["whole image", "where the loss comes from", "LL1", "LH1", "HL1", "HH1"]
     for plot in ("#wavelet-losses", "#wavelet-energy"):
-        page.locator(f"{plot} .main-svg").first.wait_for(timeout=60_000)
+        page.locator(f"{plot} .main-svg").first.wait_for(timeout=180_000)
     wait_until_drawn(page)
     page.screenshot(path=SHOTS / "wavelets-1280.png", full_page=True)
     assert page.page_errors == []

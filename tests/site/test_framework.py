@@ -72,7 +72,7 @@ def test_its_tensors_are_those_of_the_networks(page):
 def test_its_losses_are_those_of_the_training(page):
     """Of the first example, whole: L_dis, L_stu and their sum, within the rounding to 8 bits."""
     page.locator("#framework summary").click()
-    page.wait_for_function("document.querySelector('#framework').dataset.numbers", timeout=60_000)
+    page.wait_for_function("document.querySelector('#framework').dataset.numbers", timeout=180_000)
     numbers = json.loads(page.locator("#framework").get_attribute("data-numbers"))
     truth = PICTURES[0].read()
     truth = truth[: truth.shape[0] // 4 * 4, : truth.shape[1] // 4 * 4]

@@ -143,11 +143,11 @@ def test_the_wavelet_panel_adds_up(page):
 def test_a_choice_runs_and_a_region_is_measured(page):
     before = int(page.evaluate("document.body.dataset.ended"))
     page.locator("#models input[value=bicubic]").check()
-    page.wait_for_function(ENDED, arg=before, timeout=60_000)
+    page.wait_for_function(ENDED, arg=before, timeout=180_000)
     assert "Gain over bicubic (dB)" in page.locator("#table thead").inner_text()
     assert "region" in page.locator("#viewer .mv-pane", has_text="RCAN student, with MTKD").first.inner_text()
     page.locator("#models input[value=bicubic]").uncheck()
-    page.wait_for_function(ENDED, arg=before + 1, timeout=60_000)
+    page.wait_for_function(ENDED, arg=before + 1, timeout=180_000)
 
 
 def test_an_upload_is_upscaled(page, tmp_path):
@@ -155,13 +155,13 @@ def test_an_upload_is_upscaled(page, tmp_path):
     Image.fromarray(example("rocket").read()[:40, :60]).save(photo)
     before = int(page.evaluate("document.body.dataset.ended"))
     page.locator("#file").set_input_files(photo)
-    page.wait_for_function(ENDED, arg=before, timeout=60_000)
+    page.wait_for_function(ENDED, arg=before, timeout=180_000)
     page.locator("[name=mode][value=upscale]").check()
-    page.wait_for_function(ENDED, arg=before + 1, timeout=60_000)
+    page.wait_for_function(ENDED, arg=before + 1, timeout=180_000)
     saved = page.locator("#viewer a[download='rcan_tiny-mtkd_x4.png']")
     assert saved.count() and page.locator("#table th", has_text="PSNR").count() == 0
     page.locator("[name=mode][value=test]").check()
-    page.wait_for_function(ENDED, arg=before + 2, timeout=60_000)
+    page.wait_for_function(ENDED, arg=before + 2, timeout=180_000)
 
 
 @pytest.mark.parametrize(("content", "message"), [(b"no picture", "cannot be read"), (b"", "cannot be read")])

@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def opened(browser: Any, server: str) -> Iterator[Any]:
     page = browser.new_page(1400, 1000)
     page.goto(server)
-    page.locator(".mv-canvas[data-name='ground truth']").wait_for(timeout=60_000)
+    page.locator(".mv-canvas[data-name='ground truth']").wait_for(timeout=180_000)
     page.set_default_timeout(60_000)
     yield page
     page.context.close()
@@ -90,7 +90,7 @@ def test_of_an_upload_and_a_result_from_elsewhere(page, tmp_path):
     views = (("Wavelet loss", "#wavelet-legend"), ("Attribution", "#lam-said"), ("Framework", ".fw-box"))
     for title, shown in views:
         open_view(page, title)
-        page.locator(shown).first.wait_for(timeout=60_000)
+        page.locator(shown).first.wait_for(timeout=180_000)
         wait_until_answered(page)
     page.unroute_all()
     open_view(page, "Compare")

@@ -115,7 +115,7 @@ def test_the_best_and_worst_crops(page, comparisons):
     page.locator("#crops .crop").first.click()
     quality = comparisons[title].quality_in(Region(int(top), int(left), 64, 64))["rcan_tiny-mtkd"]
     caption = f"region {quality['psnr']:.2f} dB · SSIM {quality['ssim']:.4f}"
-    page.locator("#viewer", has_text=caption).wait_for(timeout=20_000)
+    page.locator("#viewer", has_text=caption).wait_for(timeout=60_000)
 
 
 def test_a_name_is_text(page):
