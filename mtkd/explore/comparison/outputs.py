@@ -22,7 +22,6 @@ from mtkd.infer import aggregate, upscale
 from mtkd.networks.aggregator import with_teachers
 from mtkd.zoo.checkpoints import weights_hash
 
-ENGINES = ("torch", "onnxruntime")
 LIMIT = 512 << 20
 """Bytes of outputs that are kept; the least recently used go first."""
 
@@ -87,12 +86,12 @@ class Outputs:
     """The outputs of models on LR images, by weights and pixels; safe to use from several threads.
 
     Attributes:
-        engine: what runs networks, one of :data:`ENGINES`; chosen before the first of them runs.
+        engine: what runs networks, "torch" or "onnxruntime"; chosen before the first of them runs.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
-        self.engine = ENGINES[0]
+        self.engine = "torch"
         self._kept: OrderedDict[tuple[str, str], Output] = OrderedDict()
         self._lock = threading.Lock()
 
