@@ -60,7 +60,7 @@ def lesson(name: str, steps: int, assignments: Sequence[str] = (), scale: int = 
         UserError: no such recipe, or an invalid change.
     """
     folder = EXAMPLES[0].path.parent
-    given = [f"data.train={folder}", "data.holdout=1", "batch=4", "lr_patch=24", *assignments]
+    given = [f"data.train={folder}", "data.holdout=1", "batch=4", "lr_patch=24", "precision=fp32", *assignments]
     recipe = shortened(load_recipe(f"mini/{name}_x{scale}", given), steps)
     every = max(1, steps // 60)
     return recipe.model_copy(
