@@ -243,6 +243,9 @@ check("01.2", reading)
 # A network has learned to undo one kernel. What if its LR image was made with another? The table has bicubic
 # interpolation and the three teachers of the next lesson, with the same ground truth: the mean PSNR-Y of the five
 # example images (higher is better; the formula comes below).
+#
+# **Predict first:** which loses more when the LR image is made in another way, interpolation or a network? Can a
+# network become worse than interpolation? Write down your answers, then run the cell.
 
 # %%
 METHODS = ("bicubic", *TEACHERS)
@@ -278,12 +281,12 @@ sheet(
 )
 
 # %% [markdown]
-# The networks lose far more than bicubic interpolation does. They sharpen, and without antialiasing they also sharpen
-# the jagged edges of the LR image: their results are then worse than interpolation. With the mean of 4 x 4 they lose a
-# good part of their lead, while interpolation loses nothing. Pillow and antialiased torch cost about a hundredth of a
-# dB here. You cannot see it in any picture, but papers compare differences of a few hundredths. This project therefore
-# makes every LR image with `mtkd.resize.imresize`, which reproduces the LR files of Set5 and Set14 (the usual test
-# sets) bit for bit.
+# Did you expect the smarter method to be the safer one? The networks lose far more than bicubic interpolation does.
+# They sharpen, and without antialiasing they also sharpen the jagged edges of the LR image: their results are then
+# worse than interpolation. With the mean of 4 x 4 they lose a good part of their lead, while interpolation loses
+# nothing. Pillow and antialiased torch cost about a hundredth of a dB here. You cannot see it in any picture, but
+# papers compare differences of a few hundredths. This project therefore makes every LR image with
+# `mtkd.resize.imresize`, which reproduces the LR files of Set5 and Set14 (the usual test sets) bit for bit.
 
 # %% [markdown]
 # ## PSNR-Y, written out

@@ -403,6 +403,8 @@ check("02.4", answer_4)
 # One image proves little. The next table has the same numbers from the records (the measurements of our own runs, which
 # come with the code), for all scales. Per scale there is one set of teachers and one aggregator, of one seed each.
 # Nothing was trained or chosen on Set5 and Set14. The *held out* images were kept from training, but used for choices.
+#
+# **Predict first:** is the trained aggregator ahead of the plain mean? Does merging pay at every scale?
 
 # %%
 records = measured_agreements("mini")

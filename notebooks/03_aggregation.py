@@ -563,7 +563,8 @@ say(
 )
 
 # %% [markdown]
-# MT is better than each teacher. But is it better than their mean? *Predicted* is the formula of exercise 03.5 with the
+# MT is better than each teacher. But is it better than their mean? **Predict first:** it has learned to merge, the mean
+# has not; by how many dB is it ahead? *Predicted* is the formula of exercise 03.5 with the
 # measured r, which is printed above each panel.
 
 # %%

@@ -321,6 +321,9 @@ errors_sheet(truth, errors, full=4 * size)
 
 # %% [markdown]
 # How does each loss rate them? The bars are the loss divided by the root mean square of the error.
+#
+# **Predict first:** all four errors have the same PSNR. Which loss does not see the offset at all, and which rates the
+# offset highest? For each loss, which error costs most?
 
 # %%
 from mtkd.explore.inside.losses import loss_of, losses

@@ -501,7 +501,8 @@ display(controls)
 # error lies. Hollow points are single seeds.
 #
 # Now try two values of alpha, for half the steps. With alpha = 0 the student never sees the ground truth; with
-# alpha = 1 both terms have about the same weight. What do you expect, after the section *Who decides?*
+# alpha = 1 both terms have about the same weight. **Predict first,** after the section *Who decides?*: which is ahead,
+# and by about how much? How far behind is a student that never sees the ground truth?
 
 # %%
 weighed = study(

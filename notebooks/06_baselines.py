@@ -431,7 +431,7 @@ print(method.project, "is trained with the student")
 # %% [markdown]
 # The projection starts at random, so the cross image starts as a random pattern on top of the bilinearly upscaled LR
 # image, which the tail of a mini network adds. This student was *not* trained for CrossKD. How good is the cross image
-# if only the projection is fitted?
+# if only the projection is fitted? **Predict first:** nearer to the student's image, or to the teacher's?
 
 # %%
 before = to_uint8(cross_image[1])

@@ -121,6 +121,8 @@ check("07.1", answer_1)
 # can: how much worse than the full method is each variant? *Seeds* is the number of trainings that a value is averaged
 # over. Differences are taken between runs of the same seed on the same images; "MTKD − it" is positive where the full
 # method is better.
+#
+# **Predict first,** from the pictures above: which variants are clearly worse than the full method? Is any ahead of it?
 
 # %%
 printed = {label: cells["Urban100"][0] for label, cells in published().tables["table5"][4].items()}

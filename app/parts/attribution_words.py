@@ -17,8 +17,8 @@ the patch as it is, the window has more detail (or a better PSNR); blue: less. N
 random pixels say what chance gives. **Insertion area**: the same, from the blurred image back to the sharp one.
 **Side by side**: maps of the compared models that see the LR image, one colour scale.
 
-Of a photo, the part that the window depends on is used. Networks that average over the whole image (RCAN) are
-answered from 256 × 256 LR pixels around the window: an approximation. `mtkd explain --whole` uses all of it.
+Of a photo, the part that the window depends on is used. For networks that average over the whole image (RCAN) the
+averages are those of 256 × 256 LR pixels around the window: an approximation. `mtkd explain --whole` uses all of it.
 
 **Share**: part of all attribution, sizes without signs. **Signed share**: part of the change in detail from blurred to
 sharp; the parts add up to 1, but for the completeness error. **Shapley**: the exact value of having an input sharp

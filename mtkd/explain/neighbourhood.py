@@ -1,9 +1,9 @@
 """The part of its inputs that a question is answered from: what the window's detail draws on, not the whole photo.
 
 A network of convolutions and windows draws on its field of view alone (its ``reach``): cut out together with as much
-as a method's blur looks around, that part gives the attributions of the whole image. What pools over the whole image,
-as RCAN's channel attention does, or does not say its reach, is answered from :data:`NEAR` pixels a side around the
-window: an approximation, and called one.
+as a method's blur looks around, that part gives the attributions of the whole image. RCAN's channel attention pools
+over the whole image: where that is larger than :data:`NEAR` pixels a side, it is held at what it is for so many around
+the window. A network that does not say its reach is answered from those pixels. Both are approximations, and called so.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Neighbourhood:
 
     def cut(self, image: Tensor) -> Tensor:
         """``(N, C, H, W)`` -> ``(N, C, h, w)``."""
-        return image[..., self.rows.sees[:, None], self.columns.sees]
+        return _cut(image, self.rows, self.columns)
 
     def paste(self, values: Tensor) -> Tensor:
         """``(..., h, w)`` -> ``(..., H, W)``, 0 where nothing is known: no gradient comes from there."""
@@ -93,8 +93,9 @@ def near(question: Question, context: int, whole: bool = False) -> tuple[Questio
     ratio = question.scale // unit  # SR pixels along one side of an input's pixel
     check_window(window, height * ratio, width * ratio)
     network = question.objective.network
-    reach = None if getattr(network, "pools", False) else getattr(network, "reach", None)
-    if whole or (reach is None and height * width <= (NEAR * unit) ** 2):
+    reach, pools = getattr(network, "reach", None), bool(getattr(network, "pools", False))
+    fixed = getattr(network, "with_means_of", None)
+    if whole or ((pools or reach is None) and height * width <= (NEAR * unit) ** 2):
         parts, exact = [part_around(side, 0, side, 0) for side in (height, width)], True
     else:
         side = window_of(network)
@@ -105,9 +106,14 @@ def near(question: Question, context: int, whole: bool = False) -> tuple[Questio
             for length, start in ((height, window.top), (width, window.left))
         ]  # differences reach one pixel beyond the window
         parts = [part_around(*one, overlap, wrap) for one in covered]
-        exact = reach is not None and all(len(part.sees) <= NEAR * unit for part in parts)
+        fits = reach is not None and all(len(part.sees) <= NEAR * unit for part in parts)
+        exact = fits and not pools
         if not exact:
-            parts = [_middle(*one, NEAR * unit, grid) for one in covered]
+            around = [_middle(*one, NEAR * unit, grid) for one in covered]
+            if fits and fixed:
+                network = fixed(_cut(question.images[0], *around))
+            else:
+                parts = around
     place = Neighbourhood(parts[0], parts[1], (height, width), exact)
     if place.whole:
         return question, replace(place, exact=True)
@@ -118,6 +124,10 @@ def near(question: Question, context: int, whole: bool = False) -> tuple[Questio
     inner = replace(window, top=top, left=left)
     images = tuple(place.cut(image) for image in question.images)
     return replace(question, window=inner, images=images, objective=Detail(network, inner)), place
+
+
+def _cut(image: Tensor, rows: Part, columns: Part) -> Tensor:
+    return image[..., rows.sees[:, None], columns.sees]
 
 
 def _middle(length: int, first: int, last: int, side: int, grid: int) -> Part:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from mtkd.networks.common import (
@@ -31,7 +33,7 @@ class ChannelAttention(nn.Module):
 
     def __init__(self, channels: int, squeeze: int) -> None:
         super().__init__()
-        self.attention = nn.Sequential(
+        self.attention: nn.Module = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
             nn.Conv2d(channels, channels // squeeze, 1),
             nn.ReLU(inplace=True),
@@ -42,6 +44,17 @@ class ChannelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         weights: Tensor = self.attention(x)  # (N, C, 1, 1)
         return x * weights
+
+
+class _Fixed(nn.Module):
+    """The weights ``(1, C, 1, 1)`` of a channel attention, whatever it is given."""
+
+    def __init__(self, weights: Tensor) -> None:
+        super().__init__()
+        self.weights = weights
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weights
 
 
 class ChannelAttentionBlock(nn.Module):
@@ -126,6 +139,22 @@ class RCAN(SuperResolutionNetwork):
             if number in self.feature_points:
                 maps.append(deep)
         return (*maps, shallow + self.conv_after_body(deep))
+
+    @torch.no_grad()
+    def with_means_of(self, lr_image: Tensor) -> RCAN:
+        """A network whose channel attention is, for any input, what it is for one LR image ``(1, 3, h, w)``.
+
+        It draws on its ``reach`` alone, and gives for a part of that image what this network gives for all of it.
+        """
+        alone, weights = copy.deepcopy(self), []
+        layers = [layer for layer in alone.modules() if isinstance(layer, ChannelAttention)]
+        hooks = [layer.attention.register_forward_hook(lambda *made: weights.append(made[-1])) for layer in layers]
+        alone.trunk(lr_image)
+        for layer, hook, found in zip(layers, hooks, weights, strict=True):
+            hook.remove()
+            layer.attention = _Fixed(found)
+        alone.pools = False
+        return alone
 
     def upscale(self, features: Tensor) -> Tensor:
         image: Tensor = self.conv_last(self.upsample(features))

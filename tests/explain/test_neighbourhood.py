@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,6 @@ from mtkd.explain.question import Detail, Question, Window
 from mtkd.images import to_tensor, write_image
 from mtkd.networks.aggregator import KnowledgeAggregator
 from mtkd.networks.edsr import EDSR
-from mtkd.networks.rcan import RCAN
 from mtkd.networks.swinir import SwinIR
 
 HEIGHT, WIDTH = 85, 90
@@ -95,7 +95,13 @@ class Unknown(nn.Module):
         return self.inner(image)
 
 
-@pytest.mark.parametrize("network", [RCAN(2, 4, 1, 1, 2), Unknown()])
+class Pooling(Unknown):
+    """A network that says that it pools, and no more."""
+
+    reach, pools = 3, True
+
+
+@pytest.mark.parametrize("network", [Unknown(), Pooling()])
 def test_what_looks_everywhere_is_whole_while_it_is_small(network, monkeypatch: pytest.MonkeyPatch) -> None:
     question = asked(network, (to_tensor(lr()),), (150, 20))
     found = answer(question, steps=1)
@@ -105,6 +111,20 @@ def test_what_looks_everywhere_is_whole_while_it_is_small(network, monkeypatch: 
     assert found.row()["part"] == {"rows": [[16, 80]], "columns": [[0, 64]], "exact": False}
     assert answer(question, steps=1, whole=True).part.whole
     assert found.attributions[0].shape == (3, HEIGHT, WIDTH) and not found.attributions[0][:, :16].any()
+
+
+def test_channel_attention_is_held_for_a_part_of_a_large_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = zoo.load("rcan_tiny-mtkd", 4)
+    question = replace(asked(network, (to_tensor(lr()),), (176, 182)), scale=4)
+    whole = answer(question, steps=10)
+    assert whole.part.whole and whole.part.exact
+    monkeypatch.setattr(neighbourhood, "NEAR", 80)
+    held = answer(question, steps=10)
+    assert max(len(held.part.rows.sees), len(held.part.columns.sees)) < 64 and not held.part.exact
+    assert held.after == pytest.approx(whole.after, rel=0.01)
+    exact, found = (one.attributions[0].sum(0) for one in (whole, held))
+    assert 0 < float((exact - found).abs().sum() / exact.abs().sum()) < 0.06
+    assert abs(held.completeness_error) < 0.02 * held.change  # of the path that was walked
 
 
 def test_numbers_are_those_of_the_whole_image() -> None:

@@ -188,6 +188,17 @@ def pad_by_index(image: Tensor, size: int) -> Tensor:
     return image[..., rows, :][..., columns]
 
 
+def test_held_channel_attention_gives_a_part_what_the_whole_image_has() -> None:
+    network = RCAN(2, channels=8, groups=1, blocks=1, squeeze=1, one_step=True).double().eval()
+    image = torch.rand(1, 3, 40, 36, dtype=torch.float64)
+    held, whole, reach = network.with_means_of(image), network(image), network.reach
+    part, inner = image[..., 8:40, 4:36], slice(2 * reach, 2 * (32 - reach))
+    expected = whole[..., 16:, 8:][..., inner, inner]
+    assert torch.allclose(held(part)[..., inner, inner], expected, rtol=0, atol=1e-12)
+    assert not torch.allclose(network(part)[..., inner, inner], expected, rtol=0, atol=1e-6)
+    assert network.pools and not held.pools and torch.equal(network(image), whole)  # itself as it was
+
+
 def test_swinir_pads_by_mirroring() -> None:
     network = small_swinir(2)
     lr_image = torch.rand(1, 3, 13, 11)

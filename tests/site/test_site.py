@@ -262,9 +262,10 @@ def test_webgpu_itself(browser, address):
     assert found == [False, True]
 
 
-def test_the_next_visit_has_threads(browser, address):
-    """By the service worker, since a plain host sends no headers."""
-    page = browser.new_page(390, 844)
+def test_a_phone_takes_a_photo_and_its_next_visit_has_threads(browser, page, address, tmp_path):
+    """Threads: by the service worker, since a plain host sends no headers."""
+    assert not page.locator("#camera").is_visible()  # a mouse: no phone
+    page = browser.new_page(390, 844, is_mobile=True, has_touch=True)
     page.goto(address)
     page.wait_for_function(ENDED, arg=0, timeout=120_000)
     assert not page.evaluate("crossOriginIsolated")
@@ -273,6 +274,16 @@ def test_the_next_visit_has_threads(browser, address):
     page.wait_for_function(ENDED, arg=0, timeout=120_000)
     assert page.evaluate("crossOriginIsolated")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Take a photo").tap()
+    assert chooser.value.element.get_attribute("capture") == "environment"
+    sideways = Image.Exif()
+    sideways[0x0112] = 6  # as phones store an upright photo
+    Image.fromarray(example("rocket").read()[:40, :60]).save(tmp_path / "photo.jpg", exif=sideways)
+    before = int(page.evaluate("document.body.dataset.ended"))
+    chooser.value.set_files(tmp_path / "photo.jpg")
+    page.wait_for_function(ENDED, arg=before, timeout=120_000)
+    assert page.locator("#viewer").get_by_text("10 × 15").count()  # of the LR input, upright
     page.context.close()
 
 

@@ -257,8 +257,10 @@ for (const radio of document.querySelectorAll("[name=mode]")) {
   radio.onchange = () => { state.mode = radio.value; compare({ zoom: 1, cx: 0.5, cy: 0.5, region: null }); };
 }
 const own = (file) => { if (file) { press(null); open(file, file.name); } };
-byId("open").onclick = () => byId("file").click();
-byId("file").onchange = ({ target }) => { own(target.files[0]); target.value = ""; };
+for (const [button, input] of [["open", "file"], ["camera", "photo"]]) {
+  byId(button).onclick = () => byId(input).click();
+  byId(input).onchange = ({ target }) => { own(target.files[0]); target.value = ""; };
+}
 byId("cancel").onclick = () => state.run?.abort();
 document.addEventListener("paste", (event) => own([...event.clipboardData.files].find((file) => file.type.startsWith("image/"))));
 document.addEventListener("dragover", (event) => { event.preventDefault(); document.querySelector("main").classList.add("dropping"); });
