@@ -66,8 +66,9 @@ framework_map("00")
 #
 # A lesson takes about half an hour to read and up to three minutes to run. To answer an exercise, replace the dots and
 # run the cell. The answer is *right*, *close: more digits*, or *not yet* with a hint. The circles show how hard the
-# exercise is, the minutes how long it may take; its solution is folded below it. Each lesson ends with a question *to
-# think about*, which has no fixed answer. `make lab` opens the lessons in JupyterLab.
+# exercise is, the minutes how long it may take; its solution is folded below it. Where a lesson says **predict first**,
+# write your answer down before you run the next cell. Each lesson ends with a question *to think about*, which has no
+# fixed answer. `make lab` opens the lessons in JupyterLab.
 #
 # ## Ten lines
 #

@@ -5,7 +5,7 @@ rounds. Also the seconds of one deletion curve of 16 points.
 
 ``python -m tests.benchmarks.attribution --photos``: LAM of RCAN from a part of a photo against LAM from all of it,
 with channel attention held at what it is for 256 x 256 pixels around the window (:mod:`mtkd.explain.neighbourhood`),
-and with those pixels walked as if they were the photo. HR images of Set14 cut to 480 x 360 are the LR images.
+and with those pixels walked as if they were the photo. HR images of Set14 cut to 400 x 320 are the LR images.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mtkd.images import read_image
 from tests.benchmarks.speed import take_turns
 
 STEPS, SIDE, ROUNDS = 50, 64, 5
-WIDTH, HEIGHT, PHOTO_STEPS = 480, 360, 10
+WIDTH, HEIGHT, PHOTOS, PHOTO_STEPS = 400, 320, 5, 5
 
 
 def main() -> None:
@@ -82,7 +82,7 @@ def photos() -> None:
     for name in ("rcan_mini", "rcan_tiny-mtkd"):
         rows: dict[str, list[tuple[float, float, float]]] = {"held attention": [], "256 x 256 alone": []}
         places = np.random.default_rng(0)
-        for image in images:
+        for image in images[:PHOTOS]:
             row, column = (int(places.integers(100, 4 * side - 100)) for side in (HEIGHT, WIDTH))
             cut = np.ascontiguousarray(image[:HEIGHT, :WIDTH])
             question = ask(name, cut, 4, Window.around(row, column))
