@@ -13,7 +13,6 @@ import typer
 from mtkd.cli.console import (
     Device,
     Engine,
-    Model,
     Scale,
     check_bf16,
     check_scale,
@@ -63,13 +62,17 @@ Frames = Annotated[
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Folders with their sub-folders, which are kept.")]
 Skip = Annotated[bool, typer.Option("--skip-existing", help="Leave out images whose result is there: go on.")]
 
+Chosen = Annotated[
+    str | None,
+    typer.Option("--model", help="Model name (see `mtkd models`), or bicubic [default: the best student, held out]."),
+]
 Precision = Annotated[str, typer.Option(help="fp32, or bf16: faster where the processor has it, a little less exact.")]
 
 
 def upscale(
     inputs: Inputs,
     output: Output,
-    model: Model,
+    model: Chosen = None,
     scale: Scale = 4,
     form: Form = None,
     quality: Quality = 95,
@@ -103,12 +106,20 @@ def upscale(
     enlarging = Enlarging(tile or None, overlap, _colour(background), bits, precision == "bf16")
     writing = Writing(quality, keep_profile, not strip_metadata)
     planned = plan(inputs, output, scale, form, recursive, frames == "all")
-    on, network = _network(model, scale, device, precision, engine)
+    on, network = _network(model or _best(scale), scale, device, precision, engine)
     begin = cache(partial(tell_device, on))  # once
 
     failed = _run(planned, Upscaler(network, scale, on, reading, enlarging, writing, begin), skip_existing)
     if failed:
         raise typer.Exit(1)
+
+
+def _best(scale: int) -> str:
+    from mtkd import zoo
+
+    name = zoo.best_student(scale)
+    print(f"model: {name}", file=sys.stderr)
+    return name
 
 
 def _network(model: str, scale: int, device: str, precision: str, engine: str) -> tuple[Any, Any]:

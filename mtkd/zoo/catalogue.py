@@ -213,6 +213,18 @@ def find(name: str, scale: int, sources: Sequence[Path] = ()) -> Model:
     return catalogue(sources).find(name, scale)
 
 
+def best_student(scale: int) -> str:
+    """The name of the bundled student with the best PSNR on the held-out images.
+
+    Raises:
+        UserError: no student of this scale is bundled.
+    """
+    students = [model for model in models(scale) if model.bundled and model.role == "student" and model.held_out]
+    if not students:
+        raise UserError(f"no bundled student upscales x{scale}; name a model: --model NAME")
+    return max(students, key=lambda model: model.held_out or 0).name
+
+
 def load(name: str, scale: int, device: str | torch.device = "cpu", sources: Sequence[Path] = ()) -> nn.Module:
     """Load a trained model, which maps LR images (N, 3, h, w) in [0, 1] to (N, 3, scale h, scale w).
 

@@ -86,6 +86,12 @@ class Model:
 
         return networks.parameter_count(self.skeleton())
 
+    @property
+    def held_out(self) -> float | None:
+        """Mean PSNR of the held-out training images in dB, on which choices are made; None where it is unknown."""
+        measured = self.card.get("held_out")
+        return measured.get("psnr") if isinstance(measured, dict) else None
+
     @cached_property
     def card(self) -> dict[str, Any]:
         """The card beside the weights; empty if there is none. Do not modify it: it is cached."""

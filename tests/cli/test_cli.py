@@ -302,6 +302,17 @@ def test_upscale_several_files_and_folders(run: Run, tmp_path: Path) -> None:
     assert np.array_equal(read_image(tmp_path / "out" / "b_x4.png"), expected)
 
 
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_best_student_upscales_where_no_model_is_named(scale: int, run: Run, tmp_path: Path) -> None:
+    cards = [json.loads(card.read_text()) for card in Path(*zoo.__path__, "weights").glob(f"*_x{scale}.json")]
+    best = max((card for card in cards if card["role"] == "student"), key=lambda card: card["held_out"]["psnr"])["name"]
+    source = photo(tmp_path / "in.png")
+    done = run("upscale", source, "-o", tmp_path / "out.png", "--scale", scale)
+    assert done.code == 0 and f"model: {best}\n" in done.err
+    assert run("upscale", source, "-o", tmp_path / "same.png", "--scale", scale, "--model", best).code == 0
+    assert np.array_equal(read_image(tmp_path / "out.png"), read_image(tmp_path / "same.png"))
+
+
 @pytest.mark.parametrize("options, whole", [(("--tile", 0), True), (("--tile", 8), True),
     (("--tile", 8, "--overlap", 16), True), (("--tile", 8, "--overlap", 0), False)])  # fmt: skip
 def test_upscale_in_tiles(options: tuple[Any, ...], whole: bool, run: Run, tmp_path: Path) -> None:
