@@ -16,7 +16,8 @@ from mtkd.experiments.records import Records
 from mtkd.experiments.statistics import MARGIN, Paired
 from mtkd.experiments.tables import Tables, find
 from mtkd.explore.draw.alt import described, listed
-from mtkd.explore.draw.colours import SERIES
+from mtkd.explore.draw.colours import SERIES, STORY
+from mtkd.explore.evidence.summary import Panel, Point
 from mtkd.numbers import signed
 
 _INK, _GREY, _LINE = "#1f2430", "#8a91a0", "#d9dde5"
@@ -240,6 +241,40 @@ def forest(rows: Mapping[str, Paired], over: str, reach: float | None = None) ->
     axes.set_xlabel(f"dB over {over}; dots: seeds; line: 97.5 % interval of the mean", fontsize=9, color=_INK)
     alt = listed(f"{name} {signed(row.mean, '+.3f')} dB, {row.verdict}" for name, row in rows.items())
     return as_picture(figure, f"Forest plot, dB over {over}. {alt}.")
+
+
+def paying(panels: Mapping[Panel, Sequence[Point]]) -> Image.Image:
+    """When distillation pays: gains over the student alone with their 97.5 % intervals, a panel for each thing varied.
+
+    A filled dot's interval lies above 0. An interval much wider than all gains leaves the picture.
+    """
+    figure = Figure(figsize=(9, 3.2), layout="constrained", dpi=DPI)
+    told = []
+    for axes, (panel, points) in zip(_axes(figure, len(panels)), panels.items(), strict=True):
+        axes.axhline(0, color=_GREY, linewidth=1)
+        for side, method in ((-1, "kd"), (1, "mtkd")):
+            of = [point for point in points if point.method == method]
+            places, colour = [point.value * 1.03**side for point in of], STORY[method]
+            axes.plot(places, [point.comparison["mean"] for point in of], color=colour, label=method.upper())
+            for place, point in zip(places, of, strict=True):
+                mean = point.comparison["mean"]
+                low, high = point.comparison["interval"] or (mean, mean)
+                face = colour if low > 0 and high > low else "white"
+                axes.plot([place, place], [low, high], color=colour, linewidth=1.5)
+                axes.plot(place, mean, "o", color=colour, markerfacecolor=face, markersize=6)
+                told.append(f"{method.upper()}, {point.value:,} {panel}: {signed(mean, '+.3f')} dB")
+        means = [point.comparison["mean"] for point in points]
+        room = max(0.0, *means) - min(0.0, *means)
+        axes.set_ylim(min(0.0, *means) - 0.6 * room, max(0.0, *means) + 0.6 * room)
+        axes.set_xscale("log")
+        values = sorted({point.value for point in points})
+        axes.set_xticks(values, [f"{value:,}" for value in values])
+        axes.minorticks_off()
+        axes.grid(axis="y", color=_LINE, linewidth=0.8)
+        _title(axes, f"training {panel}" if panel != "parameters" else panel)
+    figure.supylabel("gain over the student alone, dB", fontsize=9, color=_INK)
+    figure.axes[0].legend(frameon=False, fontsize=9)
+    return as_picture(figure, f"Gains over the student alone. {listed(told)}.")
 
 
 def strip(groups: Mapping[str, Sequence[float]], unit: str, band: tuple[float, float], meaning: str) -> Image.Image:

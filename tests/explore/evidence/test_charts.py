@@ -12,8 +12,9 @@ from mtkd.experiments.matrix import Matrix
 from mtkd.experiments.plan import load_plan
 from mtkd.experiments.records import Records
 from mtkd.experiments.tables import find, sentence
-from mtkd.explore.draw.colours import SERIES
-from mtkd.explore.evidence.charts import differences, merging_gains, training_curves
+from mtkd.explore.draw.colours import SERIES, STORY
+from mtkd.explore.evidence.charts import differences, merging_gains, paying, training_curves
+from mtkd.explore.evidence.summary import Point
 
 BETTER, WORSE, THIRD = (ImageColor.getrgb(colour) for colour in SERIES[:3])
 
@@ -86,3 +87,15 @@ def test_curves_of_the_runs_that_have_one() -> None:
     assert len(upper) and len(lower) and not len(places(picture, WORSE))
     half = picture.width // 2  # the legend is on the right
     assert upper[upper[:, 1] < half][:, 0].max() < lower[lower[:, 1] < half][:, 0].min()
+
+
+def test_a_gain_whose_interval_lies_above_0_is_a_filled_dot() -> None:
+    def drawn(low: float) -> tuple[int, str]:
+        ends = {4: [-0.1, 0.3], 40: [low, 0.2]}
+        points = [Point("mtkd", value, {"mean": 0.1, "interval": ends[value]}, ()) for value in ends]
+        picture = paying({"images": points})
+        return len(places(picture, ImageColor.getrgb(STORY["mtkd"]))), picture.info["alt"]
+
+    (filled, alt), (ring, _) = drawn(0.001), drawn(-0.001)  # lines of the same length
+    assert filled > ring + 10
+    assert alt == "Gains over the student alone. MTKD, 4 images: +0.100 dB; MTKD, 40 images: +0.100 dB."
