@@ -64,7 +64,7 @@ Skip = Annotated[bool, typer.Option("--skip-existing", help="Leave out images wh
 
 Chosen = Annotated[
     str | None,
-    typer.Option("--model", help="Model name (see `mtkd models`), or bicubic [default: the best student, held out]."),
+    typer.Option("--model", help="Model name (see `mtkd models`), or bicubic [default: the best student]."),
 ]
 Precision = Annotated[str, typer.Option(help="fp32, or bf16: faster where the processor has it, a little less exact.")]
 
@@ -106,7 +106,7 @@ def upscale(
     enlarging = Enlarging(tile or None, overlap, _colour(background), bits, precision == "bf16")
     writing = Writing(quality, keep_profile, not strip_metadata)
     planned = plan(inputs, output, scale, form, recursive, frames == "all")
-    on, network = _network(model or _best(scale), scale, device, precision, engine)
+    on, network = _network(_best(scale) if model is None else model, scale, device, precision, engine)
     begin = cache(partial(tell_device, on))  # once
 
     failed = _run(planned, Upscaler(network, scale, on, reading, enlarging, writing, begin), skip_existing)

@@ -148,7 +148,11 @@ class SuperResolutionNetwork(nn.Module, ABC):
     """
 
     pools: bool = False
-    """Whether it draws on means of the whole image, which no part of the image has."""
+    """Whether it draws on means of the whole image, which no part of the image has.
+
+    Such a network may offer ``with_means_of(lr_image)``: one like it whose means are held (see RCAN). Attributions of
+    photos then walk its ``reach`` alone.
+    """
 
     exact_tiling: bool = False
     """Whether tiles always overlap by the whole ``reach``, so that they give the values of the whole image."""
