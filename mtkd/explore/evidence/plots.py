@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,10 +76,10 @@ def tradeoff(points: Sequence[Point], where: str) -> go.Figure:
         )
     low, high = min(point.psnr for point in shown), max(point.psnr for point in shown)
     room = 0.08 * (high - low) or 0.05
-    for point, text, side in _tags(shown, values):
+    for point, text, across, up in _tags(shown, values):
         figure.add_annotation(
             x=math.log10(values[point.model]), y=point.psnr, text=text, showarrow=False, font={"size": 12},
-            xanchor="right" if side < 0 else "left", xshift=9 * side,
+            xanchor=("right", "center", "left")[across + 1], xshift=9 * across, yshift=up,
         )  # fmt: skip
     figure.update_yaxes(range=[low - room, high + 2 * room], tickformat=".2f")
     least, most = min(values.values()), max(values.values())
@@ -95,26 +94,34 @@ def tradeoff(points: Sequence[Point], where: str) -> go.Figure:
     return figure
 
 
-def _tags(points: Sequence[Point], values: Mapping[str, float]) -> Iterator[tuple[Point, str, int]]:
-    """What stands beside which points: left (-1) or right (1).
+def _tags(points: Sequence[Point], values: Mapping[str, float]) -> Iterator[tuple[Point, str, int, int]]:
+    """What stands beside which points: left (-1), right (1) or in the middle (0), and how many pixels above.
 
     The combined teacher, the dearest of all, and the best teacher have their names left. A network's students have one
-    at the best of them, on the side where its neighbour is not; two sizes of a network are told by their parameters.
+    at the best of them, on the side where no neighbour is; between two neighbours above and below in turn. Two sizes of
+    a network are told by their parameters.
     """
     for role, text in (("aggregator", STORY_TITLES["MT"]), ("teacher", "Teachers")):
         if of := [point for point in points if point.role == role]:
-            yield max(of, key=lambda point: (point.label == "MT", point.psnr)), text, -1
+            yield max(of, key=lambda point: (point.label == "MT", point.psnr)), text, -1, 0
     best: dict[float, Point] = {}
     for point in sorted(points, key=lambda point: point.psnr):
         if point.role == "student":
             best[values[point.model]] = point
     ordered = sorted(best)
     names = [best[value].group.removesuffix(" student") for value in ordered]
-    side = 1
-    for name, (value, after) in zip(names, itertools.pairwise([*ordered, math.inf]), strict=True):
-        side = -1 if after < 1.5 * value and side > 0 else 1
+    height = 0.1 * (max(point.psnr for point in points) - min(point.psnr for point in points))
+
+    def near(value: float | None, other: float | None) -> bool:
+        if value is None or other is None:
+            return False
+        return other < 1.5 * value and abs(best[value].psnr - best[other].psnr) < height
+
+    for name, before, value, after in zip(names, [None, *ordered], ordered, [*ordered[1:], None], strict=False):
+        left, right = near(before, value), near(value, after)
+        across, up = (0, 16) if left and right else (-1 if right else 1, 0)
         parameters = sum(part.parameters for part in best[value].parts.values())
-        yield best[value], f"{name} {parameters / 1000:.0f} k" if names.count(name) > 1 else name, side
+        yield best[value], f"{name} {parameters / 1000:.0f} k" if names.count(name) > 1 else name, across, up
 
 
 def _hover(point: Point, value: float) -> str:
