@@ -129,7 +129,10 @@ def trained_on(card: Mapping[str, Any], hr_image: UInt8Image) -> bool:
 @lru_cache(64)
 def _sizes(data: Data, scale: int, seed: int, changed: int) -> dict[Path, tuple[int, int]]:
     """Width and height of the images to train on; ``changed`` is the time of their folder's last change."""
-    dataset, sizes = Dataset(data, scale), {}
-    for path in dataset.drawn(dataset.split()[0], seed):
-        sizes[path] = image_size(path)
-    return sizes
+    dataset = Dataset(data, scale)
+    return {path: _size(path, changed) for path in dataset.drawn(dataset.split()[0], seed)}
+
+
+@lru_cache(8192)
+def _size(path: Path, changed: int) -> tuple[int, int]:
+    return image_size(path)

@@ -8,13 +8,14 @@ warning; in the caller's folders they are an error. Snapshots of a training, in 
 named ``NAME@STEP``.
 
 Name, network, method, scale, step and role of a model come from its header and card, never from the file name. Both are
-read once, and again if the file has changed. Listing the bundled models does not import torch.
+read once, and again if the file has changed (a bundled one: if a file was added or replaced). Listing the bundled
+models does not import torch.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
@@ -85,7 +86,7 @@ class Catalogue:
             return snapshots[step]
         models, _, hidden = self._look()
         if error := hidden.get(f"{name}_x{scale}"):
-            raise error  # rather than a namesake in another folder
+            raise UserError(str(error))  # not a namesake elsewhere; a new one: a raised error keeps its callers alive
         if (name, scale) in models:
             return models[name, scale]
         raise _missing(name, scale, list(models))
@@ -93,26 +94,47 @@ class Catalogue:
     def _look(self) -> _Look:
         look, paths = _Look({}, {}, {}), set()
         for folder in self.folders:
-            for path in _files(folder):
+            for path, model in _contents(folder):
                 paths.add(path)
-                try:
-                    model = READER.model(path, folder == BUNDLED)
-                    _check_network(model)
-                except UserError as error:
-                    if folder in self.strict:  # a caller means these, not namesakes elsewhere
-                        raise
-                    look.unreadable[path] = error
-                    key = path.parent.name if path.name == "model.safetensors" else path.stem
-                    if key not in {f"{name}_x{scale}" for name, scale in look.models}:
-                        look.hidden.setdefault(key, error)
-                    warn_once(str(error))
+                if isinstance(model, Model):
+                    look.models.setdefault((model.name, model.scale), model)
                     continue
-                look.models.setdefault((model.name, model.scale), model)
+                if folder in self.strict:  # a caller means these, not namesakes elsewhere
+                    raise model
+                look.unreadable[path] = model
+                key = path.parent.name if path.name == "model.safetensors" else path.stem
+                if key not in {f"{name}_x{scale}" for name, scale in look.models}:
+                    look.hidden.setdefault(key, model)
+                warn_once(str(model))
         with self._lock:
             gone, self._paths = self._paths - paths, frozenset(paths)
         for path in gone:
             READER.forget(path)
         return look
+
+
+def _contents(folder: Path) -> Iterable[tuple[Path, Model | UserError]]:
+    """The weights of a folder, each with its model or why that cannot be read."""
+    if folder == BUNDLED and folder.is_dir():
+        return _bundled(folder, folder.stat().st_mtime_ns)
+    return _read(folder, bundled=False)
+
+
+def _read(folder: Path, bundled: bool) -> Iterator[tuple[Path, Model | UserError]]:
+    for path in _files(folder):
+        try:
+            model = READER.model(path, bundled)
+            _check_network(model)
+        except UserError as error:
+            yield path, error
+        else:
+            yield path, model
+
+
+@lru_cache(maxsize=1)
+def _bundled(folder: Path, changed: int) -> tuple[tuple[Path, Model | UserError], ...]:
+    """The bundled models, read again when the folder has changed: a comparison looks up hundreds of names."""
+    return tuple(_read(folder, bundled=True))
 
 
 def _files(folder: Path) -> Iterator[Path]:
