@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mtkd import networks
+from mtkd import networks, zoo
 from mtkd.errors import UserError
 from mtkd.zoo import Catalogue, model
 from mtkd.zoo.checkpoints import save_weights
@@ -56,6 +56,23 @@ def test_a_folder_that_changes_is_seen_and_nothing_is_read_twice(
     path.unlink()
     assert names(catalogue) == ["b", "c"] and not catalogue.unreadable
     assert reads.count("b_x2.safetensors") == 1
+
+
+def test_the_bundled_folder_is_read_again_where_a_file_is_added_or_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a_x2.safetensors", "a")
+    monkeypatch.setattr(zoo.catalogue, "BUNDLED", tmp_path)
+    catalogue = Catalogue([tmp_path])
+    assert names(catalogue) == ["a"] and catalogue.find("a", 2).bundled
+    with monkeypatch.context() as no_reading:
+        no_reading.setattr(model, "_signature", lambda path: pytest.fail(f"{path} looked at again"))
+        assert names(catalogue) == ["a"]
+    write(tmp_path / "b_x2.safetensors", "b")
+    assert names(catalogue) == ["a", "b"]
+    replaced = write(tmp_path / "later" / "a_x2.safetensors", "a", "rcan_tiny")
+    replaced.rename(tmp_path / "a_x2.safetensors")
+    assert catalogue.find("a", 2).network == "rcan_tiny"
 
 
 def test_a_card_that_changes_is_read_again(tmp_path: Path) -> None:
