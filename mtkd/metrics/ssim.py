@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import cache
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -11,36 +13,25 @@ from mtkd.errors import TooSmall
 from mtkd.plugins import metric
 
 _RADIUS = 5
-_STRIP = 64
-"""Rows that are measured at once: their planes stay in the processor's cache (20 times faster than a large image)."""
+_TILE = 64
+"""Pixels a side that a CPU measures at once: their planes stay in its cache."""
 
 
-def _window() -> list[float]:
-    """Half of the symmetric window of 11 taps, from its middle outwards; the whole sums to 1."""
-    taps = [math.exp(-(distance**2) / (2 * 1.5**2)) for distance in range(_RADIUS + 1)]
-    total = 2 * sum(taps) - taps[0]
-    return [tap / total for tap in taps]
-
-
-_TAPS = _window()
-
-
-def _blur(planes: Tensor) -> Tensor:
-    """The window on the valid region: (C, H, W) -> (C, H - 10, W - 10)."""
-    for dim in (2, 1):
-        size = planes.shape[dim] - 2 * _RADIUS
-        blurred = planes.narrow(dim, _RADIUS, size) * _TAPS[0]
-        for distance, tap in enumerate(_TAPS[1:], start=1):
-            before, after = (planes.narrow(dim, _RADIUS + step, size) for step in (-distance, distance))
-            blurred.add_(before + after, alpha=tap)
-        planes = blurred
-    return planes
+@cache
+def _window(size: int, device: torch.device) -> Tensor:
+    """The window, which sums to 1, as a matrix: (size, size + 10), each row one pixel further."""
+    taps = [math.exp(-((tap - _RADIUS) ** 2) / (2 * 1.5**2)) for tap in range(2 * _RADIUS + 1)]
+    rows = torch.zeros(size, size + 2 * _RADIUS, dtype=torch.float64)
+    for tap, weight in enumerate(taps):
+        rows.diagonal(tap).fill_(weight / sum(taps))
+    return rows.to(device)
 
 
 def _similarity(a: Tensor, b: Tensor) -> Tensor:
-    mean_a, mean_b, squares, product = _blur(torch.cat([a, b, a * a + b * b, a * b])).chunk(4)
+    down, across = (_window(size - 2 * _RADIUS, a.device).to(a.dtype) for size in a.shape[1:])
+    mean_a, mean_b, squares, products = (down @ torch.cat([a, b, a * a + b * b, a * b]) @ across.T).chunk(4)
     squared_means, mean_product = mean_a.square() + mean_b.square(), mean_a * mean_b
-    variances, covariance = squares - squared_means, product - mean_product
+    variances, covariance = squares - squared_means, products - mean_product
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     return (2 * mean_product + c1) * (2 * covariance + c2) / ((squared_means + c1) * (variances + c2))
 
@@ -55,9 +46,10 @@ def similarity(a: Tensor, b: Tensor) -> Tensor:
     if min(height, width) <= 2 * _RADIUS:
         raise TooSmall("SSIM needs at least 11 pixels a side after cropping")
     valid = a.new_empty(channels, height - 2 * _RADIUS, width - 2 * _RADIUS)
-    for top in range(0, valid.shape[1], _STRIP):
-        rows = slice(top, top + _STRIP + 2 * _RADIUS)
-        valid[:, top : top + _STRIP] = _similarity(a[:, rows], b[:, rows])
+    tile = _TILE if a.device.type == "cpu" else 16 * _TILE
+    for top, left in product(range(0, valid.shape[1], tile), range(0, valid.shape[2], tile)):
+        seen = (slice(None), slice(top, top + tile + 2 * _RADIUS), slice(left, left + tile + 2 * _RADIUS))
+        valid[:, top : top + tile, left : left + tile] = _similarity(a[seen], b[seen])
     return valid
 
 
