@@ -18,7 +18,7 @@
 # that upscales images) with the help of several large ones. In *distillation* the small network, the *student*, learns
 # to imitate the outputs of large networks, its *teachers*. There are two stages:
 #
-# 1. a network of its own, the **aggregator**, merges the images of the teachers EDSR, RCAN and SwinIR into one better
+# 1. a separate network, the **aggregator**, merges the images of the teachers EDSR, RCAN and SwinIR into one better
 #    image, called MT (Sec. 3.1, Eq. 1);
 # 2. the **student** learns from MT, compared by wavelet bands, and from the ground truth (Sec. 3.2, Eqs. 2 to 4).
 #
@@ -49,7 +49,7 @@ framework_map("00")
 # | 12 | [Read like a reviewer](12_read_like_a_reviewer.ipynb) | What would refute a claim of the paper? |
 #
 # **You need** Python, and the basics of PyTorch: tensors, `nn.Module`, a loss and its gradient. You should know what a
-# convolution is; attention, wavelets and attribution are explained. No GPU, no network, no data set.
+# convolution is; attention, wavelets and attribution are explained. No GPU, no internet connection, no data set.
 #
 # **Read along:** [the paper](https://arxiv.org/abs/2404.09571) (Jiang et al., *MTKD: Multi-Teacher Knowledge
 # Distillation for Image Super-Resolution*, ECCV 2024). Each lesson names its sections. Letters and words:
@@ -73,10 +73,10 @@ framework_map("00")
 # ## Ten lines
 #
 # This notebook loads the *zoo*, the trained networks that come with this project, upscales one image by 4 with each of
-# them, and compares the results: ten lines. The networks are mini versions, trained on two CPU cores in about two
-# hours; each has a card that says how. The student `rcan_tiny` appears three times: trained from scratch (without a
-# teacher), by plain distillation from RCAN alone (kd), and by MTKD. The first picture is the low-resolution image (LR)
-# that all networks were given.
+# them, and compares the results: ten lines. The networks are mini versions, each trained for minutes to three hours on
+# one CPU core (a few on a GPU); each has a card that says how. The student `rcan_tiny` appears three times: trained
+# from scratch (without a teacher), by plain distillation from RCAN alone (kd), and by MTKD. The first picture is the
+# low-resolution image (LR) that all networks were given.
 
 # %%
 import mtkd
@@ -149,7 +149,7 @@ enlarged = mtkd.infer.upscale(student, mtkd.images.to_tensor(small), scale=4)
 described(Image.fromarray(mtkd.images.to_uint8(enlarged)), "The picture, four times as large.")
 
 # %% [markdown]
-# On the command line the same is `mtkd upscale holiday.jpg -o holiday_x4.png --model edsr_tiny-mtkd --scale 4`; `mtkd
-# demo` opens a page to click on.
+# On the command line, the same command is `mtkd upscale holiday.jpg -o holiday_x4.png --model edsr_tiny-mtkd --scale
+# 4`; `mtkd demo` opens a page to click on.
 #
 # **Next:** [1. Super-resolution, and how it is measured](01_super_resolution.ipynb).

@@ -212,7 +212,8 @@ sheet(cells, zoom=2, columns=6)
 
 # %%
 # Exercise 01.2: this function should return the weights with which LR pixel j reads a row of `size` HR pixels when
-# downscaling by s, away from the border. It has three mistakes. Find them and correct them.
+# downscaling by s, away from the border. It has three mistakes. Find them and correct them (from the formula in the
+# text, without looking at the code below it).
 def reading(j, s, size):
     x = np.abs(np.arange(size) - s * j)
     near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
@@ -291,7 +292,7 @@ sheet(
 # %% [markdown]
 # ## PSNR-Y, written out
 #
-# Only the luma is compared: $Y = 16 + (65.481 R + 128.553 G + 24.966 B)/255$, from levels 0 to 255. Before, the SR
+# Only the luma is compared: $Y = 16 + (65.481 R + 128.553 G + 24.966 B)/255$, from levels 0 to 255. Before that, the SR
 # image is clipped and rounded to whole levels, as in a file, and the outermost $s$ pixels are cropped. (In a difference
 # the 16 cancels.)
 #
@@ -350,7 +351,8 @@ torch.testing.assert_close(one, ssim_map(sr, coffee, SCALE)[0, 100, 120])
 print(f"SSIM of this window {one:.4f}, of the whole image {ssim(sr, coffee, SCALE):.4f}")
 
 # %% [markdown]
-# One number for each window makes a map. Flat places are easy; similarity is lost at edges and in texture.
+# One number for each window makes a map (white: 1, black: 0 or less). Flat places are easy; similarity is lost at edges
+# and in texture.
 
 # %%
 from mtkd.course.figures import similarity_sheet
@@ -408,10 +410,10 @@ for protocol in choices:
 Markdown("\n".join([*table, "", "PSNR in dB / SSIM. The first line is the protocol of this project."]))
 
 # %% [markdown]
-# (*float* is neither rounded nor clipped.) Switching from Y to RGB lowers every number by over 1 dB, and only the
-# convention has changed. (Part of this step is merely the narrower range of Y.) The lead of RCAN, a difference, moves
-# less, but by more than the tenth of a dB that papers on distillation argue about. So the numbers of two papers can be
-# compared only if both used the same protocol.
+# (*float* is neither rounded nor clipped.) Switching from Y to RGB lowers every PSNR by over 1.5 dB, and only the
+# convention has changed. (Most of this step is merely the narrower range of Y: exercise 01.4.) The lead of RCAN, a
+# difference, moves less, but by more than the tenth of a dB that papers on distillation argue about. So the numbers of
+# two papers can be compared only if both used the same protocol.
 #
 # The paper does not name its protocol. Its numbers for known networks are those that others measured on luma with
 # cropped borders, so we use that.

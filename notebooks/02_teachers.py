@@ -106,9 +106,10 @@ print(f"RCAN: the 32 channels of this block are scaled by {loudness.min():.2f} t
 # %% [markdown]
 # SwinIR's layer works on the tokens $x$ of a window: its 64 pixels, each a vector of channels. The channels are divided
 # among *heads* of $d$ channels each, which work side by side. One linear map ($W$, $b$) makes queries $Q$, keys $K$ and
-# values $V$; the learned bias $B$ depends on the relative position of two pixels:
+# values $V$; a learned bias (not the $B$ of the paper, which counts blocks) depends on the relative position of two
+# pixels:
 #
-# $$\text{attention}(x) = \text{softmax}\!\left(\frac{Q K^\top}{\sqrt d} + B\right) V,\qquad
+# $$\text{attention}(x) = \text{softmax}\!\left(\frac{Q K^\top}{\sqrt d} + \text{bias}\right) V,\qquad
 # [Q, K, V] = W\,\text{LN}(x) + b .$$
 
 # %%
@@ -121,7 +122,7 @@ torch.testing.assert_close(mixed + layer.mlp(layer.norm2(mixed)), layer(tokens, 
 print(f"each of {heads} heads mixes 64 pixels by a table of {tuple(weights.shape[-2:])} weights, anew in every window")
 
 # %% [markdown]
-# How far does each of them see? The pictures show how strongly one SR pixel in the middle depends on each LR pixel: the
+# How far does each of them see? The pictures show how strongly the SR pixel in the middle depends on each LR pixel: the
 # size of the gradient, on a log scale (yellow: the largest; black: a ten-thousandth of it or less). RCAN reaches
 # everywhere, since its gates depend on the whole image.
 
@@ -416,6 +417,9 @@ for row in records:
 Markdown("\n".join([*table, "", "dB over the best teacher; aggregator_mini makes MT."]))
 
 # %% [markdown]
+# (*best weights* have the least squared error over all pixels of a set. The table shows the mean of the images' PSNR,
+# so the plain mean can be slightly ahead of them.)
+#
 # At x4 merging helps, and the trained aggregator gains about as much as the plain mean. At x2 and x3 merging gains next
 # to nothing, or loses: there the teachers are unequal, and the others hardly improve the best one, whatever the
 # weights. Only the last column is always large, many times the gain of any real merge. What is it?

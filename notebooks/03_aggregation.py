@@ -82,7 +82,7 @@ sheet(cells, columns=3)
 #
 # $$ [I_{HR}^1 \dots I_{HR}^N]: \quad N \times (1, 3, sh, sw) \to (1, 3N, sh, sw) $$
 #
-# (Sides that are not multiples of 8s are padded by reflection; 128 needs no padding.)
+# (Sides that are not multiples of 8 · s, here 32, are padded by reflection; 128 needs no padding.)
 
 # %%
 stacked = torch.cat([image - aggregator.mean[:, 0] for image in images], dim=1)
@@ -115,8 +115,9 @@ unshuffle_scheme()
 
 
 # %%
-# Exercise 03.1: write pixel-unshuffle for any s, without F.pixel_unshuffle: (N, C, H, W) -> (N, C s s, H / s, W / s).
-# Map c s s + i s + j of the result is x[:, c, i::s, j::s].
+# Exercise 03.1: write pixel-unshuffle for any s, without F.pixel_unshuffle: (n, c, H, W) -> (n, c s s, H / s, W / s),
+# with n images of a batch and any number c of channels.
+# Map k s s + i s + j of the result is x[:, k, i::s, j::s].
 def unshuffle(x, s):
     return ...  # replace the dots
 
@@ -129,7 +130,7 @@ check("03.1", unshuffle)
 # ```python
 # def unshuffle(x, s):
 #     n, c, height, width = x.shape
-#     cut = x.view(n, c, height // s, s, width // s, s)  # (N, C, H / s, s, W / s, s)
+#     cut = x.view(n, c, height // s, s, width // s, s)  # (n, c, H / s, s, W / s, s)
 #     return cut.permute(0, 1, 3, 5, 2, 4).reshape(n, c * s * s, height // s, width // s)
 # ```
 #
@@ -180,7 +181,8 @@ check("03.2", answer_2)
 # ## Sec. 3.1.2: windows
 #
 # After a LayerNorm over the channels the maps enter the blocks. Each layer first normalises again, then cuts the maps
-# into windows of 8 × 8 pixels. (*Not in the paper's text:* this first LayerNorm, the last one, the mean colour above,
+# into windows of 8 × 8 pixels. The 64 pixels of a window, each a vector of C channels, are its *tokens*. (*Not in the
+# paper's text:* this first LayerNorm, the last one, the mean colour above,
 # the six heads, the MLP, and the convolution and sum at the end of a block. We took them from SwinIR, from which
 # DCTSwin is derived.)
 #
@@ -222,8 +224,9 @@ print(tuple(before.shape))
 # %%
 import math
 
-u = torch.arange(8.0)
-D = torch.cos(math.pi * (2 * u + 1) * u[:, None] / 16) * math.sqrt(2 / 8)
+i = torch.arange(8.0)
+u = i[:, None]
+D = torch.cos(math.pi * (2 * i + 1) * u / 16) * math.sqrt(2 / 8)
 D[0] /= math.sqrt(2)
 X = before.permute(0, 2, 1).reshape(16, 24, 8, 8)  # (windows, C, 8, 8)
 Y = D @ X @ D.T
@@ -383,8 +386,9 @@ check("03.4", dct_attention)
 #     return (D.T @ mixed.T.reshape(channels, 8, 8) @ D).permute(1, 2, 0)
 # ```
 #
-# Without the two transforms it is the attention of SwinIR (and of v4 in Table 5). If v were the tokens themselves and
-# the attention weights the identity, the DCT would cancel: the transform matters only because softmax is not linear.
+# Without the two transforms it is the attention of SwinIR (and of v4 in Table 5). Without
+# the softmax the DCT would cancel: with t → M t for an orthonormal M, $q k^T v$ becomes M $q k^T v$, and the inverse
+# removes M. So in this function the transform matters only through the softmax (in the network also through the bias).
 #
 # </details>
 
@@ -397,8 +401,8 @@ check("03.4", dct_attention)
 #
 # Two details matter here. The shift is cyclic: what leaves on one side comes in at the other. Swin masks the attention
 # between such pixels. Here nothing is masked (`layer(tokens, None)`), because the tokens are frequencies, for which a
-# mask of places has no meaning; so windows at one edge also see pixels of the opposite edge. And, other than in the
-# paper, the *mini* aggregator adds a weighted sum of its teachers' images (one learned weight each), so that its
+# mask of places has no meaning; so windows at one edge also see pixels of the opposite edge. And, unlike the paper's,
+# the *mini* aggregator adds a weighted sum of its teachers' images (one learned weight each), so that its
 # training starts from a good image. Its card states this deviation. Below, what the network adds to this sum is called
 # the *branch*.
 
@@ -484,8 +488,8 @@ check("03.5", answer_5)
 # ## Training a small aggregator (optional)
 #
 # Here a new aggregator is trained on four of the example images; the fifth is held out. It starts with weights of a
-# third each and a branch that outputs 0, so as the plain mean. We try two learning rates: that of the recipe, and a
-# fifth of it. Does either rise above the mean?
+# third each and a branch that outputs 0, so it starts as the plain mean. We try two learning rates: that of the recipe,
+# and a fifth of it. Does either rise above the mean?
 
 # %%
 from mtkd.course.lessons import lesson, study
@@ -523,7 +527,7 @@ level_lines = {title: ([0, steps], [psnr_y, psnr_y]) for title, psnr_y in levels
 lines(studied.of(HELD_OUT_PSNR) | level_lines, "steps", "held-out PSNR-Y, dB")
 
 # %% [markdown]
-# No curve rises above the line of the plain mean by more than its own fluctuation. (Mind the axis: it spans only a few
+# In the stored output no curve rises above the line of the plain mean. (Mind the axis: it spans only a few
 # hundredths of a dB.) At the large learning rate the branch first adds noise and has to unlearn it; at the small one
 # little happens. A minute of training proves nothing, but the long training ended in the same place, as the records
 # below show.
@@ -563,9 +567,9 @@ say(
 )
 
 # %% [markdown]
-# MT is better than each teacher. But is it better than their mean? **Predict first:** it has learned to merge, the mean
-# has not; by how many dB is it ahead? *Predicted* is the formula of exercise 03.5 with the
-# measured r, which is printed above each panel.
+# MT is better than each teacher. But is it better than their mean? On the cat it was not. **Predict first:** and on
+# whole test sets, by how many dB? *Predicted* is the formula of exercise 03.5 with the measured r, which is printed
+# above each panel.
 
 # %%
 from mtkd.explore.evidence.charts import merging_gains

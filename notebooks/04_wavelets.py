@@ -267,7 +267,8 @@ rows = [f"| {r['band']} | {r['what']} | {r['contribution']:.5f} | {r['share']:.0
 Markdown("\n".join(["| band | holds | contributes | share |", "|---|---|--:|--:|", *rows]))
 
 # %% [markdown]
-# LL carries the largest share although the images look alike in it: its coefficients are twice as large as pixels. HH
+# LL carries the largest share although the images look alike in it: most of the difference between the two is coarse
+# (the last chart of this lesson shows the same for plain L1), and its coefficients are twice as large as pixels. HH
 # carries little, because *neither* image has much there. How much energy do the networks produce in each band, compared
 # with the photograph?
 
@@ -328,7 +329,7 @@ errors_sheet(truth, errors, full=4 * size)
 # %%
 from mtkd.explore.inside.losses import loss_of, losses
 
-TITLES = {name: variant.title for name, variant in losses().items()}
+TITLES = {name: losses()[name].title for name in ("wavelet", "v5", "v6", "v7")}
 
 answers = {
     title: {kind: float(loss_of(name)(error[None], 0 * error[None])) / size for kind, error in errors.items()}
@@ -339,8 +340,8 @@ assert np.isclose(answers[TITLES["v5"]]["offset"], 1) and np.isclose(answers[TIT
 bars(answers, "loss / root mean square of the error", columns=2)
 
 # %% [markdown]
-# - **L1** rates the offset highest, which is everywhere, and errors that gather at edges lower. It does not ask what
-#   kind of error it is.
+# - **L1** rates the offset, which is the same everywhere, highest, and errors that gather at edges lower. It does not
+#   ask what kind of error it is.
 # - **Details alone (v7)** rates the offset exactly 0, and any slow change of brightness nearly 0.
 # - **DCT (v6)** over the whole patch nearly overlooks the offset too: it is *one* coefficient of 128 × 128, and a
 #   single large value hardly moves the mean of absolute values. Errors that spread over many frequencies cost most.
@@ -377,8 +378,8 @@ pushes("blur", 1)
 
 # %% [markdown]
 # The bars show the same error under four losses. Compared with L1, the wavelet loss moves weight from LL to the
-# details, most of all to HH, and the DCT loss does nearly the same; v7 leaves LL alone. Try the other errors. For the
-# offset, v7 has no bars.
+# finest detail, HH (LH and HL together hardly change), and the DCT loss does nearly the same; v7 leaves LL alone. Try
+# the other errors. For the offset, v7 has no bars.
 
 # %%
 pushing = Controls(pushes, kind=list(errors), levels=(1, 2))
@@ -390,7 +391,11 @@ display(pushing)
 
 # %%
 bars(
-    {TITLES[name]: {b: v / sum(parts.values()) for b, v in parts.items()} for name, parts in pair.by_band().items()},
+    {
+        TITLES[name]: {b: v / sum(parts.values()) for b, v in parts.items()}
+        for name, parts in pair.by_band().items()
+        if name in TITLES
+    },
     "share of the loss, rcan_tiny-scratch against MT",
     ".0%",
     columns=2,
@@ -445,8 +450,8 @@ Markdown(
 # For v7 the pictures above tell half of the story: its loss cannot see an offset. Yet 0.1 L1 to the ground truth holds
 # the brightness. What the student of v7 loses lies one level coarser than the details that its loss sees ([lesson
 # 7](07_ablations.ipynb)). For v6 the pictures predicted nothing: its loss overlooks an offset nearly as much, but its
-# student does not suffer. The errors of a student are not constant, and over many frequencies the DCT rates them as the
-# wavelets do.
+# student does not suffer. The errors of a student are not constant; they spread over many frequencies, and
+# there the DCT loss and the wavelet loss rate them alike.
 #
 # Between L1, DCT and wavelets the differences at this size are a few hundredths of a dB, with few seeds, and the DCT
 # loss is ahead. Nothing here shows that the wavelet loss is the better one. The paper reports larger differences, with

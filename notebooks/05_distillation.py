@@ -14,7 +14,7 @@
 # %% [markdown]
 # # 5. Distillation: the student learns from MT
 #
-# **Goal.** Compute the loss of Stage 2 by hand, see which of its two terms decides where, train three students side by
+# **Goal.** Compute the loss of Stage 2 by hand, see where each of its two terms decides, train three students side by
 # side, and judge the recorded long runs by their spread over seeds.
 #
 # **Time.** About 30 minutes to read, 90 seconds to run.
@@ -73,9 +73,9 @@ sheet(
         ("ground truth", "I_GT", truth),
         ("MT", "I_MT", taught),
         ("student", "I_stu", made),
-        ("MT's error", "to the ground truth", error_map(taught, truth)),
-        ("student's error", "to the ground truth", error_map(made, truth)),
-        ("student's error", "to MT", error_map(made, taught)),
+        ("MT", "against the ground truth", error_map(taught, truth)),
+        ("student", "against the ground truth", error_map(made, truth)),
+        ("student", "against MT", error_map(made, taught)),
     ],
     zoom=2,
     columns=3,
@@ -84,7 +84,7 @@ sheet(
 # %% [markdown]
 # MT errs nearly where the student errs: at edges and hairs that the LR image does not determine. The difference between
 # student and MT is much fainter than the difference between either of them and the ground truth. This faint picture is
-# what the student can learn from MT: what *can* be known from the LR image, and the student does not know yet.
+# what the student can learn from MT: what *can* be known from the LR image but the student does not know yet.
 #
 # ## Eq. 2: the term of the ground truth
 #
@@ -166,9 +166,11 @@ check("05.1", answer_1)
 # ## Who decides?
 #
 # The gradient says more than the value of the loss. Each term pulls at every value of the student's image, up or down.
-# The gradient of abs(x) has a sign but no magnitude, so the ground truth pulls with the strength alpha everywhere (in
-# units of 1 / number of values). The wavelet term is half the sum of four signs, one per band, so the strength of its
-# pull is 0, 1 or 2. Which strength does it have where, and where does the ground truth change the direction of the sum?
+# The gradient of abs(x) is its sign, whatever the size of x, so the ground truth pulls with the strength alpha
+# everywhere (in units of 1 / number of values). The gradient of the wavelet term is half the sum of four signs, one per
+# band, so the strength of its pull is 0, 1 or 2. Where does it have which strength, and where does the ground truth
+# change the direction of the sum? In the maps red pulls up (brighter) and blue down (darker); full colour is a strength
+# of 2.
 
 # %%
 from PIL import Image
@@ -188,7 +190,7 @@ def pulls(alpha: float, picture: str) -> Image.Image:
     both = truth + dis
     decided = ((both.sign() != dis.sign()) & (both != 0)).float().mean()
     titles = (f"ground truth, {alpha:g}", "MT, through the bands"), ("sum", f"ground truth decides {decided:.0%}")
-    maps = [(titles[0][0], "red: brighter", truth), (titles[0][1], "blue: darker", dis), (*titles[1], both)]
+    maps = [(titles[0][0], "pull 0 or alpha", truth), (titles[0][1], "pull 0, 1 or 2", dis), (*titles[1], both)]
     return sheet([(*lines, diverging(m[0, 1, 48:80, 48:80].double().numpy() / 2)) for *lines, m in maps], 8, 3)
 
 
@@ -419,10 +421,11 @@ names = {"edsr_tiny-scratch": "scratch", "edsr_tiny-kd": "KD", "edsr_tiny-mtkd":
 training_curves(load_plan("mini"), read(MEASURED / "mini.sqlite"), names)
 
 # %% [markdown]
-# Most of the rise is common to all of them. (Before step 3,000 all curves are too low, by the same cause: the measured
-# weights are a moving average that still holds some of the random start.) The RCAN students were also saved at steps
-# that are evenly spaced on a logarithmic scale, as models that can be run: `rcan_tiny-mtkd@STEP`. Below you see these
-# steps and the students' lead over scratch at each, then one crop after the first saved step and after the last.
+# Most of the rise is common to all of them. (The first points are too low, all for the same reason: the measured
+# weights are a moving average that still holds some of the random start, 14 % at step 2,000 and 2 % at step 4,000.) The
+# RCAN students were also saved at steps that are evenly spaced on a logarithmic scale, as models that can be run:
+# `rcan_tiny-mtkd@STEP`. Below you see these steps and the students' lead over scratch at each, then one crop after the
+# first saved step and after the last.
 
 # %%
 from mtkd.course.distillation import after_steps, held_out_by_step
@@ -501,7 +504,7 @@ display(controls)
 # error lies. Hollow points are single seeds.
 #
 # Now try two values of alpha, for half the steps. With alpha = 0 the student never sees the ground truth; with
-# alpha = 1 both terms have about the same weight. **Predict first,** after the section *Who decides?*: which is ahead,
+# alpha = 1 both terms pull about equally hard. **Predict first,** after the section *Who decides?*: which is ahead,
 # and by about how much? How far behind is a student that never sees the ground truth?
 
 # %%

@@ -412,9 +412,9 @@ check("06.4", undo)
 #
 # **This is a reconstruction.** We know of no formula in the publication that could be checked, and of no public code.
 # Which features are crossed, how widths are matched and how terms are weighted is our reading, and results under this
-# name say nothing about the original. AT, FAKD and DUKD follow public descriptions; only their weights are a free
-# choice: they differ between public implementations (above), and AT's has to be chosen anew. Also, AT's public code
-# compares the maps by squares, ours by absolute values.
+# name say nothing about the original. AT, FAKD and DUKD follow public descriptions, with two exceptions: weights,
+# which differ between public implementations (above) and for AT have to be chosen anew; and AT's public code compares
+# the maps by squares, ours by absolute values.
 
 # %%
 torch.manual_seed(1)
@@ -434,6 +434,8 @@ print(method.project, "is trained with the student")
 # if only the projection is fitted? **Predict first:** nearer to the student's image, or to the teacher's?
 
 # %%
+from mtkd.metrics import psnr
+
 before = to_uint8(cross_image[1])
 optimizer = torch.optim.Adam(method.project.parameters(), 1e-2)
 for _ in range(steps):
@@ -447,7 +449,7 @@ assert all(weight.grad is None for weight in teacher.parameters())
 sheet(
     [
         ("C at the start", "random projection", before),
-        ("C, projection fitted", f"{steps} steps on this batch", after),
+        ("C, projection fitted", f"{psnr(after, made, 4):.1f} dB to S, {psnr(after, taught, 4):.1f} dB to T", after),
         ("student", "its own tail", made),
         ("teacher", "", taught),
     ],
@@ -455,8 +457,8 @@ sheet(
 )
 
 # %% [markdown]
-# A linear map of the student's features, read by the teacher's tail, gives nearly the student's image: the two feature
-# spaces are almost linearly related.
+# A linear map of the student's features, read by the teacher's tail, gives nearly the student's image: on this batch,
+# on which it was fitted, a linear map is enough to translate between the two feature spaces.
 #
 # ## What the methods cost
 #
@@ -493,11 +495,12 @@ bars(
 # %% [markdown]
 # ## What is recorded, beside the paper's numbers
 #
-# A dash means that nothing was measured or printed. The paper's numbers are for networks some forty to a hundred times
-# larger and for far longer trainings: compare the *differences*, not the values. The differences are over the student
-# without distillation. The measured one compares students of the same seed, so it need not equal the difference of the
-# two means; (13/14) means better on 13 of 14 images. Mind the seeds: a difference over three seeds and one over a
-# single seed do not compare ([lesson 7](07_ablations.ipynb)).
+# A dash means that nothing was measured or printed. The paper's students are 12 to 75 times, its teachers forty to a
+# hundred times larger than ours, and trained for far longer: compare the *differences*, not the values. (Bold: the best
+# student; underlined: the second. The parameters of MT are those of the aggregator, without its teachers.) The
+# differences are over the student without distillation. The measured one compares students of the same seed, so it need
+# not equal the difference of the two means; (13/14) means better on 13 of 14 images. Mind the seeds: a difference over
+# three seeds and one over a single seed cannot be compared ([lesson 7](07_ablations.ipynb)).
 
 # %%
 from mtkd.experiments.plan import load_plan
@@ -517,7 +520,8 @@ def recorded(student: str, images: str, metric: str) -> Markdown:
 
 row = next(row for row in results.view("table2", 4, "Set14").rows if row.label == "kd")
 assert row.printed == published().cell("table2", 4, "kd", "Set14")[0]
-recorded("RCAN student (Table 2)", "Set14", "psnr")
+display(recorded("RCAN student (Table 2)", "Set14", "psnr"))
+recorded("SwinIR student (Table 4)", "Set14", "psnr")
 
 # %%
 tables = Controls(
@@ -570,8 +574,8 @@ progress("06")
 # %% [markdown]
 # ## What to keep
 #
-# - Five methods give five answers to the question what a teacher knows: its image, where its features are strong, which
-#   places it finds similar, its results on other images, and how it reads features.
+# - Five methods give five answers to the question of what a teacher knows: its image, where its features are strong,
+#   which places it finds similar, its results on other images, and how it reads features.
 # - Feature methods need access to the teacher's features, and run it in every step. MTKD, like KD, needs images only:
 #   that is why its teachers may have any architecture.
 #

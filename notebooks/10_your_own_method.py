@@ -71,6 +71,7 @@ class Mine(nn.Module):
         widths = [3, *[channels] * 4, 3 * scale**2]
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
         nn.init.zeros_(self.convs[-1].weight)
+        nn.init.zeros_(self.convs[-1].bias)
         self.scale = scale
 
     def forward(self, lr_image: Tensor) -> Tensor:
@@ -207,7 +208,8 @@ Markdown("PSNR-Y in dB, mean over the seeds:\n\n" + "\n".join(lines))
 # ## What came out
 #
 # Each diamond is the mean of three differences, each grey dot is one seed, and the line is the interval that decides.
-# Differences inside the grey band are too small to matter.
+# An arrow means that the interval goes on outside the chart (the table has its ends). Differences inside the grey band
+# are too small to matter.
 
 # %%
 wanted = [("KD", "scratch"), ("MTKD", "scratch"), ("trust", "scratch"), ("trust", "KD"), ("trust", "MTKD")]

@@ -60,7 +60,7 @@ def _aggregation(report: Mapping[str, Any]) -> str:
 
 
 def _wavelets(report: Mapping[str, Any]) -> str:
-    return f"The claim is {_verdict(report, 'wavelet-loss')}. " + _rows(
+    return f"Verdict on the claim: {_verdict(report, 'wavelet-loss')}. " + _rows(
         report,
         ("Wavelet loss over L1 (v5)", "table5", "mtkd", "v5"),
         ("over DCT (v6)", "table5", "mtkd", "v6"),
@@ -144,9 +144,8 @@ CONCLUSIONS = {
         "MTKD is better than the student without a teacher, and than KD from one teacher, for every student "
         "(Sec. 5.1).",
         _distillation,
-        "A soft target helps, but MT is nearly the image of one good teacher. It is what the student can "
-        "still learn from "
-        "LR that limits the gain, not the target.",
+        "A teacher's image seems to help as a target, but MT is nearly the image of one good teacher. The gain is "
+        "limited by what the student can still learn from LR, not by the target.",
     ),
     "06": Conclusion(
         "MTKD is better than AT, FAKD, DUKD and CrossKD (Sec. 5.1, Tables 2 to 4).",

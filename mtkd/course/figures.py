@@ -77,7 +77,9 @@ def receptive_fields(networks: Mapping[str, nn.Module], lr_image: Tensor, scale:
         99 % of the sum stands below.
     """
     height, width = (side * scale // 2 for side in lr_image.shape[-2:])
-    cells: list[tuple[str, str, UInt8Image]] = [("LR", "the pixel in the middle", to_uint8(lr_image))]
+    marked = to_uint8(lr_image)
+    marked[height // scale, width // scale] = 255
+    cells: list[tuple[str, str, UInt8Image]] = [("LR", "white: the pixel in the middle", marked)]
     for name, network in networks.items():
         with torch.enable_grad():
             x = lr_image.clone().requires_grad_()

@@ -70,7 +70,7 @@ def framework_map(lesson: str) -> Image.Image:
     _arrows(axes, GRADIENT, PALETTE[6], "--")
     for name, box in boxes.items():
         _box(axes, box, TITLES[name], name in lit)
-    for stage, (x, y) in {1: (130, 24), 2: (130, 366)}.items():
+    for stage, (x, y) in {1: (130, 24), 2: (130, 362)}.items():
         axes.text(x, y, STAGES[stage], fontsize=10.5, color=_INK, weight="bold", va="center")
     axes.text(310, 313, "Knowledge aggregation module", fontsize=8.5, color=_INK, va="center")
     axes.text(134, 517, "solid: data\ndashed: gradient", fontsize=8.5, color=_INK, va="center")

@@ -87,7 +87,7 @@ METHODS = {
     "KD": ("the images", (("image", "image"),)),
     "AT": ("where features are strong", (("body", "body"),)),
     "FAKD": ("images; which places look alike", (("body", "body"), ("image", "image"))),
-    "DUKD": ("images, also of tiles g changed by F", (("image", "image"),)),
+    "DUKD": ("images, also of changed tiles", (("image", "image"),)),
     "CrossKD": ("images; S features through T's tail", (("image", "image"),)),
 }
 """What each method compares, and between which parts of student and teacher."""

@@ -50,7 +50,7 @@ EXERCISES = (
         hint="k reaches from -2 to 2 and is stretched by the scale; then think of both directions",
         mistakes={
             "that is along one side": lambda: 16,
-            "so many would a mean of 4 x 4 read; how wide is the stretched kernel?": lambda: 4,
+            "that is what a mean of 4 x 4 reads along one side; how wide is the stretched kernel?": lambda: 4,
             "k is 4 wide, from -2 to 2, not 2": lambda: 64,
         },
     ),

@@ -130,7 +130,7 @@ EXERCISES = (
         expected=lambda: 10 * math.log10(3 / (1 + 2 * 0.94)),
         hint="dB are 10 log10 of the ratio of squared errors",
         mistakes={
-            "so much would independent errors give": lambda: 10 * math.log10(3),
+            "that is the gain of independent errors": lambda: 10 * math.log10(3),
             "squared errors: 10 log10": lambda: 20 * math.log10(3 / (1 + 2 * 0.94)),
             "that is the ratio; give decibels": lambda: 3 / (1 + 2 * 0.94),
             "n / (1 + (n - 1) r): each of three has two others": lambda: 10 * math.log10(3 / (1 + 3 * 0.94)),

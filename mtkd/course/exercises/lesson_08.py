@@ -113,7 +113,7 @@ EXERCISES = (
         inputs=lambda: ((2.0, 7.0, 3.0, 10.0), (1.0, 1.5, 4.0, 3.0)),
         hint="two orders: P then Q, and Q then P; what does each add in either?",
         mistakes={
-            "that is their arrival at an empty house: there are two orders": lambda n, a, b, c: (
+            "that is what each adds when it arrives first: there are two orders": lambda n, a, b, c: (
                 (a - n) / (c - n),
                 (b - n) / (c - n),
             ),

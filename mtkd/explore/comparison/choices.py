@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from mtkd import networks, zoo
+from mtkd.errors import UserError
 from mtkd.experiments.matrix import Line, Matrix
 from mtkd.experiments.plan import Plan, load_plan
 from mtkd.zoo.titles import distinct
@@ -50,7 +52,10 @@ def model_choices(scale: int) -> dict[str, list[tuple[str, str]]]:
 
 
 def presets(scale: int) -> dict[str, list[str]]:
-    """Names of models by preset, of those that are here at this scale; without the presets that would be empty."""
+    """Names of models by preset, of those that are here at this scale; without the presets that would be empty.
+
+    The story begins with the best student, which a photo is upscaled with.
+    """
     here = [name for choices in model_choices(scale).values() for _, name in choices]
     lines = _lines()
     methods = next((table for table in METHOD_TABLES if _tells_the_story(lines[table], here)), METHOD_TABLES[0])
@@ -62,6 +67,9 @@ def presets(scale: int) -> dict[str, list[str]]:
         EVERYTHING: here,
     }
     present = {preset: [name for name in names if name in here] for preset, names in found.items()}
+    with suppress(UserError):  # it need not be here
+        best = zoo.best_student(scale)
+        present[STORY] = [best] * (best not in present[STORY]) + present[STORY]
     if not any(line.model in here for line in lines[ABLATION_TABLE] if line.kind == "student"):
         present[ABLATIONS] = []
     return {preset: names for preset, names in present.items() if names}

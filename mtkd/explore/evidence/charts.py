@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -150,7 +151,7 @@ def training_curves(
         line.set_linestyle(":" if run.get("curve_note") else "-")
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.grid(axis="y", color=_LINE, linewidth=0.8)
-    axes.set_xlabel(f"steps\nDotted: {noted}" if noted else "steps", fontsize=9, color=_INK)
+    axes.set_xlabel("steps" + ("\n" + textwrap.fill(f"Dotted: {noted}", 110) if noted else ""), fontsize=9, color=_INK)
     axes.set_ylabel("held-out PSNR-Y, dB", fontsize=9, color=_INK)
     axes.legend(frameon=False, fontsize=9, loc="lower right")
     return as_picture(figure, f"Curves of held-out PSNR-Y in dB over training steps: {listed(models.values())}.")
