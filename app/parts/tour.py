@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from mtkd.data.examples import EXAMPLES
-from mtkd.explore.comparison.choices import presets
+from mtkd.explore.comparison.choices import DISTILLED, SCRATCH, presets
 from mtkd.explore.comparison.saved import SavedView
 
 from ..state import PRIVATE, QUIET, Mode, Shared
@@ -68,7 +68,8 @@ def stop_view(number: int) -> SavedView:
     stop, names = STOPS[number - 1], presets(SCALE)["Story"]
     fields: dict[str, Any] = {"example": EXAMPLES[0].name, "scale": SCALE, "models": names, "tab": stop.tab}
     if stop.swipes:
-        fields |= {"mode": "swipe", "pair": tuple(names[:2]), "baseline": names[0]}
+        alone, distilled = [name for name in names if name.rpartition("-")[2] in (SCRATCH, DISTILLED)][-2:]
+        fields |= {"mode": "swipe", "pair": (alone, distilled), "baseline": alone}
     return SavedView(**fields, **EXAMPLES[0].view(), tour=number)
 
 

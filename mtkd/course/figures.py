@@ -78,8 +78,8 @@ def receptive_fields(networks: Mapping[str, nn.Module], lr_image: Tensor, scale:
     """
     height, width = (side * scale // 2 for side in lr_image.shape[-2:])
     marked = to_uint8(lr_image)
-    marked[height // scale, width // scale] = 255
-    cells: list[tuple[str, str, UInt8Image]] = [("LR", "white: the pixel in the middle", marked)]
+    marked[height // scale, width // scale] = 0, 0, 255
+    cells: list[tuple[str, str, UInt8Image]] = [("LR", "blue: the pixel in the middle", marked)]
     for name, network in networks.items():
         with torch.enable_grad():
             x = lr_image.clone().requires_grad_()

@@ -15,6 +15,7 @@ from tests.training.conftest import write_model
 
 TEACHERS = ["edsr_mini", "rcan_mini", "swinir_mini"]
 STORY = ["rcan_tiny-scratch", "rcan_tiny-mtkd", "aggregator_mini"]
+BEST = "span_tiny-shipped"
 
 
 def names(scale: int, group: str) -> list[str]:
@@ -39,7 +40,7 @@ def test_presets_hold_what_is_here() -> None:
         here = {name for group in model_choices(scale).values() for _, name in group}
         assert all(set(chosen) <= here and chosen for chosen in presets(scale).values())
     found = presets(4)
-    assert list(found) == ["Story", "All methods", "Ablations", "Everything"] and found["Story"] == STORY
+    assert list(found) == ["Story", "All methods", "Ablations", "Everything"] and found["Story"] == [BEST, *STORY]
     methods = ("scratch", "kd", "at", "fakd", "dukd", "crosskd", "mtkd")
     assert found["All methods"] == ["bicubic", *(f"rcan_tiny-{method}" for method in methods), "aggregator_mini"]
     assert {f"rcan_tiny-v{number}" for number in range(1, 8)} < set(found["Ablations"])
