@@ -43,7 +43,7 @@ def models(context: typer.Context, json_: Json = False) -> None:
 
 @models_app.command("import", cls=Command, epilog="mtkd models import rcan_x4.pth --name my_rcan")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint: .safetensors, .pth or .pt.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint: .safetensors, .pth, .pt or .ckpt.")],
     name: Annotated[str | None, typer.Option(help="Name of the model [default: from the file name].")] = None,
     network: Annotated[str | None, typer.Option(help="Network of the checkpoint [default: detected].")] = None,
     scale: Annotated[int | None, typer.Option(help="Scale of the checkpoint: 2, 3 or 4 [default: detected].")] = None,

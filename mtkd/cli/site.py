@@ -13,7 +13,7 @@ from mtkd.cli.console import Scale, check_scale, progress_bar
 def site(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="Folder to build the site in.")],
     models: Annotated[
-        str, typer.Option(help="Model names, separated by commas [default: the methods of the RCAN student, teachers].")
+        str, typer.Option(help="Model names, separated by commas [default: the best student, all methods, teachers].")
     ] = "",
     scale: Scale = 4,
     runtime: Annotated[

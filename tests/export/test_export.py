@@ -400,7 +400,7 @@ def test_the_documented_program_needs_neither_mtkd_nor_torch(run: Run, tmp_path:
     page = PAGE.read_text()
     (program,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     assert len(program.splitlines()) <= 15
-    (tmp_path / "enlarge.py").write_text(program)
+    (tmp_path / "upscale.py").write_text(program)
     write_image(tmp_path / "photo.png", EXAMPLES[1].read()[40:83, 30:97])
     command = next(line for line in page.splitlines() if line.startswith("mtkd export") and ".onnx" in line)
     _, _, name, _, file = command.split("#")[0].split()
@@ -414,7 +414,7 @@ def test_the_documented_program_needs_neither_mtkd_nor_torch(run: Run, tmp_path:
     blocked = "import sys, runpy; sys.modules['mtkd'] = sys.modules['torch'] = None; del sys.argv[0]; "
     done = subprocess.run(
         [sys.executable, "-I", "-c", blocked + "runpy.run_path(sys.argv[0], run_name='__main__')",
-         "enlarge.py", file, "photo.png", "theirs.png"],
+         "upscale.py", file, "photo.png", "theirs.png"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
