@@ -216,8 +216,8 @@ MTKD − scratch by seed: {", ".join(f"{gain:+.3f}" for gain in by_seed)} dB; me
 # %% [markdown]
 # Pairing the images removes most of the first kind: hard images are hard for both students. Pairing the seeds removes
 # what the two trainings share: the initial weights and the order of the patches. The last three rows show how much that
-# is: without pairing, the spread of the difference would be the root of the sum of both squares, √(0.047² + 0.011²) =
-# 0.048 dB; with it, it is 0.037 dB. This remaining spread is the noise of a difference.
+# is: without pairing, the spread of the difference would be the root of the sum of both squares, √(0.030² + 0.022²) =
+# 0.037 dB; with it, it is 0.023 dB. This remaining spread is the noise of a difference.
 #
 # If the differences of $n$ seeds have the standard deviation $\sigma$, the 97.5 % interval of their mean is
 #

@@ -46,7 +46,7 @@ def gains(first: str, second: str, *sets: str, scale: int = 4, most: int = 99) -
     """Mean differences in dB, one a seed; a teacher is compared with all of the other's."""
     one, other = scores()[first, scale], scores()[second, scale]
     if {first, second} & TEACHERS:
-        pairs = [*itertools.product(one.values(), other.values())][:most]
+        pairs = [(one[a], other[b]) for a in sorted(one) for b in sorted(other)][:most]
     else:
         pairs = [(one[seed], other[seed]) for seed in sorted(one.keys() & other.keys())[:most]]
     return [float(np.mean([a[image] - b[image] for image in a if image[0] in sets])) for a, b in pairs]
@@ -98,10 +98,11 @@ def in_short() -> Iterator[str]:
         for net in ("rcan", "edsr", "swinir") for name in SETS
     ]  # fmt: skip
     yield f"{min(means):.2f} to {max(means):.2f} dB above the same students alone"
-    rcan, edsr = (
-        cell(f"{net}_tiny-mtkd", f"{net}_tiny-scratch", *TOGETHER, level=0.975, most=3) for net in ("rcan", "edsr")
+    rcan, edsr, swinir = (
+        cell(f"{net}_tiny-mtkd", f"{net}_tiny-scratch", *TOGETHER, level=0.975).removeprefix("+")
+        for net in ("rcan", "edsr", "swinir")
     )
-    yield f"RCAN gains {rcan.removeprefix('+')} and EDSR {edsr.removeprefix('+')}"
+    yield f"RCAN gains {rcan}, n = 10: *better*. EDSR's {edsr} and SwinIR's {swinir} are undecided"
     yield f"MTKD and KD are level, {cell('rcan_tiny-mtkd', 'rcan_tiny-kd', *TOGETHER, level=0.975)}, n = 5"
 
 
@@ -138,7 +139,7 @@ def distillation() -> Iterator[str]:
             yield f"| {title} | {against} | {' | '.join(cells)} |"
     x2, x3 = (both("edsr_tiny-mtkd", "edsr_tiny-scratch", scale=scale) for scale in (2, 3))
     yield f"At x2 and x3 the EDSR student gains {x2} dB, and {x3} dB (Set5, Set14, n = 1)"
-    below = [plain(cell("rcan_mini", "rcan_tiny-mtkd", name, most=3)) for name in ("Set5", "Set14")]
+    below = [plain(cell("rcan_mini", "rcan_tiny-mtkd", name)) for name in ("Set5", "Set14")]
     yield f"RCAN by {below[0]} dB on Set5 and {below[1]} on Set14"
     ahead = [plain(cell("rcan_tiny-mtkd", "rcan_tiny-v2", name)) for name in ("Set5", "Set14")]
     yield f"(v2) by {ahead[0]} on Set5 and {ahead[1]} on Set14"
@@ -163,8 +164,9 @@ def when_it_pays() -> Iterator[str]:
         cells = []
         for method in ("kd", "mtkd"):
             pair = name.format(method), name.format("scratch")
-            bold = "**" if interval(gains(*pair, *TOGETHER, most=3), 0.975)[0] > 0 else ""
-            cells.append(f"{bold}{cell(*pair, *TOGETHER, level=0.975, most=3)}{bold}")
+            most = 10 if method == "mtkd" else 3  # for KD no second look was planned
+            bold = "**" if interval(gains(*pair, *TOGETHER, most=most), 0.975)[0] > 0 else ""
+            cells.append(f"{bold}{cell(*pair, *TOGETHER, level=0.975, most=most)}{bold}")
         yield f"| {title} | {' | '.join(cells)} |"
     few = [
         np.mean(gains(f"rcan_tiny-{method}_40_images", "rcan_tiny-scratch_40_images", *TOGETHER))
@@ -231,6 +233,9 @@ def loss() -> Iterator[str]:
     yield f"two or three levels lose {span('rcan_tiny-mtkd', 'rcan_tiny-k2', 'rcan_tiny-k3')} dB"
     yield f"db2 and sym4 {span('rcan_tiny-mtkd', 'rcan_tiny-db2', 'rcan_tiny-sym4')}"
     yield f"alpha = 1 {span('rcan_tiny-mtkd', 'rcan_tiny-alpha_1')}"
+    v8, v9 = (both("rcan_tiny-mtkd", f"rcan_tiny-{name}", 3, most=1) for name in ("v8", "v9"))
+    assert gains("rcan_tiny-v8", "rcan_tiny-mtkd", *SETS)[0] < 0 < gains("rcan_tiny-v9", "rcan_tiny-mtkd", *SETS)[0]
+    yield f"(v8) is behind MTKD by {v8} dB, the weighted one of two levels (v9) is ahead by {v9}"
     set5, set14 = (cell("rcan_tiny-mtkd", "rcan_tiny-alpha_0", name).removeprefix("+") for name in ("Set5", "Set14"))
     yield f"alpha = 0.1 is ahead by {set5} on Set5 and {set14} on Set14"
 
@@ -267,7 +272,7 @@ def test_no_other_number_stands_on_the_page(page) -> None:
 
 def test_a_number_that_is_off_is_seen(page) -> None:
     words = next(in_short())
-    assert places(words, page) and not places(words.replace("0.08", "0.10"), page)
+    assert places(words, page) and not places(words.replace("0.06", "0.08"), page)
 
 
 def test_verdicts_of_the_claims_are_counted_as_they_are(page) -> None:
