@@ -53,8 +53,8 @@ def _aggregation(report: Mapping[str, Any]) -> str:
     gains = {name: f"{signed(row['gains'][name], '+.3f')} dB" for name in ("aggregator_mini", "mean")}
     return (
         f"On Set14 at x4 MT is {gains['aggregator_mini']} over the best teacher, the plain mean {gains['mean']}. "
-        f'"Better than every teacher on every set and scale" is {_verdict(report, "mt-over-teachers")}, "DCTSwin is '
-        f'better" is {_verdict(report, "dctswin")}: '
+        f'Verdicts: "better than every teacher on every set and scale" {_verdict(report, "mt-over-teachers")}, '
+        f'"DCTSwin is better" {_verdict(report, "dctswin")}. '
         + _rows(report, ("MTKD over v3", "table5", "mtkd", "v3"), ("over v4", "table5", "mtkd", "v4"))
     )
 
@@ -70,7 +70,7 @@ def _wavelets(report: Mapping[str, Any]) -> str:
 
 def _distillation(report: Mapping[str, Any]) -> str:
     return (
-        f'"Distillation helps" is {_verdict(report, "distillation-helps")}, "better than KD" is '
+        f'Verdicts: "distillation helps" {_verdict(report, "distillation-helps")}, "better than KD" '
         f"{_verdict(report, 'mtkd-over-kd')}. "
     ) + _rows(
         report,
@@ -82,7 +82,7 @@ def _distillation(report: Mapping[str, Any]) -> str:
 
 
 def _baselines(report: Mapping[str, Any]) -> str:
-    return f"The claim is {_verdict(report, 'mtkd-over-others')}. RCAN student: " + _rows(
+    return f"Verdict on the claim: {_verdict(report, 'mtkd-over-others')}. RCAN student: " + _rows(
         report,
         *((f"MTKD over {title}", "table2", "mtkd", name) for title, name in _OTHERS.items()),
     )
@@ -94,7 +94,7 @@ _OTHERS = {"AT": "at", "FAKD": "fakd", "DUKD": "dukd", "CrossKD": "crosskd"}
 def _ablations(report: Mapping[str, Any]) -> str:
     verdicts = {"more teachers": "more-teachers", "DCTSwin": "dctswin", "wavelet loss": "wavelet-loss"}
     words = ", ".join(f"{title} {_verdict(report, name)}" for title, name in verdicts.items())
-    return f"{words}. " + _rows(
+    return f"Verdicts: {words}. " + _rows(
         report,
         ("MTKD over two teachers (v1)", "table5", "mtkd", "v1"),
         ("over one (v2)", "table5", "mtkd", "v2"),
