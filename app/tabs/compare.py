@@ -27,7 +27,7 @@ from ..server.session_files import PictureGroup
 from ..server.steps import in_steps
 from ..state import QUIET, Look, Mode, Shared, Tab, error_text, errors_shown
 
-HEIGHT = 400
+HEIGHT = 344
 """Of the viewer, CSS pixels: with it all of the tab is on a projector's screen, 1280 x 720; a higher one has more."""
 
 
