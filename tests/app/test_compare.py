@@ -577,8 +577,16 @@ def test_upload_without_ground_truth(page, tmp_path):
     wait_for_text(page, "#viewer .mv", "64 × 48")
     assert not any("dB" in head or "SSIM" in head for row in table(page).values() for head in row)
     assert not page.locator("#best").is_visible()
+    page.locator("#viewer button", has_text="Swipe").click()
+    shown = page.locator("#viewer .mv-pair select").evaluate_all("all => all.map((one) => one.value)")
+    assert shown == MODELS[:2], "the best student, and the one beside it"
+    page.locator("#viewer button", has_text="Grid").click()
     with another_run(page):
         page.get_by_label("Test: downscale, upscale, compare", exact=True).check()
+    page.locator("#viewer button", has_text="Swipe").click()
+    shown = page.locator("#viewer .mv-pair select").evaluate_all("all => all.map((one) => one.value)")
+    assert shown == MODELS[1:3], "the student alone, and with MTKD"
+    page.locator("#viewer button", has_text="Grid").click()
 
 
 def png_header(width: int, height: int) -> bytes:

@@ -54,7 +54,7 @@ def model_choices(scale: int) -> dict[str, list[tuple[str, str]]]:
 def presets(scale: int) -> dict[str, list[str]]:
     """Names of models by preset, of those that are here at this scale; without the presets that would be empty.
 
-    The story begins with the best student, which a photo is upscaled with.
+    A best student that is not one of the story's comes before it: a photo is upscaled with that.
     """
     here = [name for choices in model_choices(scale).values() for _, name in choices]
     lines = _lines()
@@ -68,8 +68,8 @@ def presets(scale: int) -> dict[str, list[str]]:
     }
     present = {preset: [name for name in names if name in here] for preset, names in found.items()}
     with suppress(UserError):  # it need not be here
-        best = zoo.best_student(scale)
-        present[STORY] = [best] * (best not in present[STORY]) + present[STORY]
+        if (best := zoo.best_student(scale)) not in present[STORY]:
+            present[STORY].insert(0, best)
     if not any(line.model in here for line in lines[ABLATION_TABLE] if line.kind == "student"):
         present[ABLATIONS] = []
     return {preset: names for preset, names in present.items() if names}

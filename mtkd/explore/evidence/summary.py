@@ -86,7 +86,8 @@ def _needs(claim: Checked, scale: int) -> str:
     elsewhere = [one["scale"] for one in claim.comparisons if one["scale"] != scale]
     others = f", {len(elsewhere)} of them at {_listed([f'×{n}' for n in sorted(set(elsewhere))])}" if elsewhere else ""
     return (
-        f"The paper's claim needs all {of} comparisons{others}; {better} of {of} are better: {claim.verdict}. "
+        f"The paper's claim needs all {of} comparisons{others}; "
+        f"{better} of {of} {'is' if better == 1 else 'are'} better: {claim.verdict}. "
         f"In the paper's numbers: {claim.printed}."
     )
 

@@ -49,12 +49,12 @@ export function mergeView(view, given, names) {
 
 export const changedKeys = (a, b) => Object.keys(a).filter((key) => String(a[key]) !== String(b[key]));
 
-/** The two panes that swipe shows when nobody chose: the baseline and the one after it; results, rather than the ground
- * truth or the LR image. */
+/** The two panes that swipe shows when nobody chose: the baseline and the one after it, without a ground truth the first
+ * two; results, rather than the ground truth or the LR image. */
 export function usualPair(panes, { reference, baseline }) {
   const results = panes.filter(({ data }) => !(data.scale > 1) && data.name !== reference);
   const some = results.length > 1 ? results : panes;
-  const first = some.find(({ data }) => data.name === baseline) ?? some[0];
+  const first = (reference ? some.find(({ data }) => data.name === baseline) : null) ?? some[0];
   const second = some[(some.indexOf(first) + 1) % some.length];
   return [...new Set([first, second])].filter(Boolean);
 }

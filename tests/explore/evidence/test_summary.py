@@ -49,7 +49,7 @@ def test_three_questions_with_their_numbers(results: Results) -> None:
     images = "×4, on Set14 and held-out images together, 97.5 % intervals over n trainings"
     assert helps.about == f"MTKD over the student alone, {images}"
     assert helps.claim == (
-        "The paper's claim needs all 3 comparisons; 1 of 3 are better: does not hold. In the paper's numbers: 12 of 12."
+        "The paper's claim needs all 3 comparisons; 1 of 3 is better: does not hold. In the paper's numbers: 12 of 12."
     )
     assert over_kd.answer == "No for RCAN; undecided for EDSR."  # level
     # bicubic 28.5, alone 30.567 by seed 30.5, 30.6, 30.6, MTKD 30.667, MT 32.5: 4.303 * 0.0577 / sqrt(3) / 4 = 0.036
