@@ -300,6 +300,10 @@ def test_the_page_asks_only_while_the_tab_is_open_and_a_run_active(browser, addr
         wait_until_drawn(page)
         return len(questions) > before
 
+    def falls_silent() -> bool:
+        """Whether the page stops asking; a late answer may have it ask once more."""
+        return any(not asked() and not asked() and not asked() for _ in range(5))
+
     with FileLock(folder / ".lock"):
         open_tab(page, address)
         wait_for_text(page, "#train-state", "running")
@@ -307,16 +311,14 @@ def test_the_page_asks_only_while_the_tab_is_open_and_a_run_active(browser, addr
         for leave, back in (("Models", "Runs"), ("Compare", "Train")):
             page.get_by_role("tab", name=leave).click()
             wait_until_answered(page)
-            assert any(not asked() for _ in range(5))  # it learns that it is not seen
-            assert not asked()
+            assert falls_silent()
             page.get_by_role("tab", name=back).click()
             wait_until_answered(page)
             assert any(asked() for _ in range(5))  # it begins again once the view is known to be seen
         page.click("#train-stop")
         page.locator("#train-message [role=alert]", has_text="not started here").wait_for()
     wait_for_text(page, "#train-state", "stopped")
-    wait_until_drawn(page)
-    assert not asked()
+    assert falls_silent()
     page.context.close()
 
 
