@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from mtkd.errors import UserError
-from mtkd.training.devices import devices, emulates_bf16
+from mtkd.training.devices import devices
 
 from ..state import QUIET, errors_shown, scale_choices
 from . import plan_choice
@@ -116,10 +116,9 @@ def layout() -> TrainingForm:
         with gr.Row():
             rate = gr.Number(filled["rate"], label="Learning rate", minimum=0, step=0.0001, min_width=100)
             seed = _number(filled, "seed", "Seed", minimum=0)
-        faster = "precision=fp32" if devices() == ["cpu"] and emulates_bf16() else ""
-        more = gr.Textbox(faster, label="Other keys, one key=value a line", lines=2, elem_id="train-more",
+        more = gr.Textbox(label="Other keys, one key=value a line", lines=2, elem_id="train-more",
                           placeholder="ema=0.99\nmethod.options.alpha=0.3")  # fmt: skip
-        config = resolve(USUAL, 4, **filled, more=faster).dump()
+        config = resolve(USUAL, 4, **filled, more="").dump()
         resolved = gr.Code(config, language="yaml", label="Config", interactive=False, elem_id="train-resolved",
                            max_lines=24)  # fmt: skip
     return TrainingForm(

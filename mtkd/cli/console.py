@@ -148,14 +148,12 @@ def known_engine(name: str) -> str:
 
 
 def check_bf16(device: Any) -> None:
-    """See that a device computes in bfloat16, and say so where it only emulates it.
+    """See that a device computes in bfloat16.
 
     Raises:
         UserError: it does not.
     """
     import torch
-
-    from mtkd.training.devices import emulates_bf16
 
     try:
         with torch.autocast(device.type, torch.bfloat16):
@@ -163,8 +161,6 @@ def check_bf16(device: Any) -> None:
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"--precision bf16: not available on {device} ({reason}); leave it out") from error
-    if device.type == "cpu" and emulates_bf16():
-        print("--precision bf16: this CPU only emulates it; fp32 is several times faster", file=sys.stderr)
 
 
 def tell_device(device: Any) -> None:

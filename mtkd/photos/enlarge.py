@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mtkd import infer
+from mtkd.bfloat16 import fast_bf16
 from mtkd.images.picture import Picture, flattened
 from mtkd.images.transparency import bled
 from mtkd.networks.bicubic import Bicubic
@@ -68,7 +68,7 @@ def enlarged(
     colours, opacity = slice(0, channels), slice(channels, channels + 1)
     lr = FromSamples(bled(picture.colour, picture.alpha), device)
     out = IntoLevels(canvas, colours)
-    with torch.autocast(device.type, torch.bfloat16) if how.bf16 else nullcontext():
+    with torch.autocast(device.type, torch.bfloat16, enabled=how.bf16), fast_bf16(device):
         infer.upscale_into(network, lr, scale, out, rooms(folder, device), how.tile, how.overlap, progress)
     alpha = None
     if picture.alpha is not None:

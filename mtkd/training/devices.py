@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -50,12 +49,6 @@ def environment(device: str) -> dict[str, str]:
     return variables
 
 
-def emulates_bf16() -> bool:
-    """Whether this computer's CPU computes in bfloat16 without instructions for it, which takes several times as long
-    as fp32."""
-    return not bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
 def accelerator_for(precision: str, batch: int) -> Accelerator:
     """The accelerator of this process.
 
@@ -75,10 +68,6 @@ def accelerator_for(precision: str, batch: int) -> Accelerator:
     )
     if precision == "fp16" and accelerator.device.type == "cpu":  # accelerate would train in fp32
         raise UserError("precision fp16 needs a GPU; use bf16 or fp32")
-    if precision == "bf16" and accelerator.device.type == "cpu" and emulates_bf16():
-        logging.getLogger("mtkd").warning(
-            "this CPU only emulates bfloat16: --set precision=fp32 is several times faster"
-        )
     if batch % accelerator.num_processes:
         raise UserError(
             f"batch {batch} cannot be divided among {accelerator.num_processes} processes; use a multiple of it"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from mtkd.bfloat16 import fast_bf16
 from mtkd.data.patches import Batch
 from mtkd.errors import UserError
 from mtkd.evaluate import versions
@@ -119,6 +121,7 @@ class Loop:
             self.places.append(here)
         run.cut_metrics(self.start)
         self.finite = Finite(network, accelerator)
+        self.products = fast_bf16(accelerator.device) if recipe.precision == "bf16" else nullcontext()
         self.speed = Speed(self.start)
         # The first process alone writes, measures and reports.
         self.log = TrainingLog(run, self.start, status, report) if accelerator.is_main_process else None
@@ -181,7 +184,8 @@ class Loop:
 
     def _step(self, batch: Batch) -> Terms:
         """One update; returns the loss terms."""
-        terms = loss_terms(self.recipe.method.name, self.method, self.model, batch)
+        with self.products:
+            terms = loss_terms(self.recipe.method.name, self.method, self.model, batch)
         self.accelerator.backward(terms.total())
         for parameter in self.method.parameters():  # projections are not part of what DDP wraps
             if parameter.requires_grad:
