@@ -56,14 +56,7 @@ class WaveletLoss(nn.Module):
         height, width = student_image.shape[-2:]
         if min(height, width) < 2**self.levels:
             raise UserError(f"an image of {width} x {height} is too small for {self.levels} wavelet levels")
-        difference = student_image - target_image
-        mode: Literal["symmetric", "zero"] = "symmetric"
-        if self._two_taps and height % 2**self.levels == 0:
-            # Haar's 2 x 2 blocks never straddle two images: as one tall image the convolution is faster.
-            difference = difference.reshape(1, -1, width)  # (B, C, H, W) -> (1, B*C*H, W)
-            if width % 2**self.levels == 0:
-                mode = "zero"  # nothing is padded; symmetric padding by nothing would copy the image twice
-        low, *details = wavedec2(difference, self.wavelet, mode=mode, level=self.levels)
+        low, details = self._transform(student_image - target_image)
         count = 3 * self.levels + (0 if self.details_only else 1)
         weight = 1 / count if self.reduction == "mean" else 1.0
         terms = {} if self.details_only else {f"LL{self.levels}": weight * low.abs().mean()}
@@ -73,7 +66,28 @@ class WaveletLoss(nn.Module):
                 terms[f"{name}{level}"] = weight * band.abs().mean()
         return terms
 
+    def _transform(self, image: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor, Tensor]]]:
+        """LL of the coarsest level, and the horizontal, vertical and diagonal details of each, coarsest first."""
+        if not self._two_taps or any(side % 2**self.levels for side in image.shape[-2:]):
+            low, *ptwt_details = wavedec2(image, self.wavelet, mode="symmetric", level=self.levels)
+            return low, [(level.horizontal, level.vertical, level.diagonal) for level in ptwt_details]
+        levels = []
+        for _ in range(self.levels):
+            image, details = _haar(image)
+            levels.append(details)
+        return image, levels[::-1]
+
     def forward(self, student_image: Tensor, target_image: Tensor) -> Tensor:
         """L_dis of two ``(B, C, H, W)`` batches of equal size, a scalar in the images' units."""
         total: Tensor = sum(self.bands(student_image, target_image).values())  # type: ignore[assignment]
         return total
+
+
+def _haar(image: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    """LL and the details of one level, of even sides: sums and differences in blocks of 2 x 2.
+
+    All images are one tall one. On a CPU this takes less than half the time of a convolution.
+    """
+    above, below = (image / 2).reshape(-1, 2, image.shape[-1]).unbind(1)
+    (a, b), (c, d) = (rows.reshape(len(rows), -1, 2).unbind(2) for rows in (above + below, above - below))
+    return a + b, (c + d, a - b, c - d)

@@ -5,6 +5,7 @@ The two things compared take turns, and the ratio is that of their medians, so t
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -157,7 +158,8 @@ def comparison() -> tuple[float, float]:
 
 
 def _command(*arguments: str) -> Step:
-    return lambda: subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return lambda: subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=environment)
 
 
 _TORCH = ("-c", "import torch")
