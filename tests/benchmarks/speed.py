@@ -158,7 +158,8 @@ def comparison() -> tuple[float, float]:
 
 
 def _command(*arguments: str) -> Step:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    unset = ("PYTHONDONTWRITEBYTECODE", "OMP_NUM_THREADS")  # as its users have it: compiled modules, all cores
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
     return lambda: subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=environment)
 
 
@@ -242,7 +243,7 @@ def swinir_attribution() -> tuple[float, float]:
 
 TARGETS = {
     stage2_paper: 1.10,
-    stage2_mini: 1.25,
+    stage2_mini: 1.1,
     wavelet_loss: 8.0,
     wavelet_difference: 1.0,
     aggregator: 1.1,
