@@ -114,22 +114,6 @@ def wavelet_loss() -> tuple[float, float]:
     return alternate(_backward(WaveletLoss()), _backward(F.l1_loss), 60)
 
 
-def wavelet_difference() -> tuple[float, float]:
-    """WaveletLoss (transforms the difference) / transforming both images, 8 x 3 x 128 x 128"""
-    loss = WaveletLoss()
-    zero = torch.zeros(8, 3, 128, 128)
-
-    def both(student: Tensor, target: Tensor) -> Tensor:
-        from ptwt.conv_transform_2 import wavedec2
-
-        low_s, (h_s, v_s, d_s) = wavedec2((student - zero).reshape(1, -1, 128), "haar", mode="symmetric", level=1)
-        low_t, (h_t, v_t, d_t) = wavedec2(target.reshape(1, -1, 128), "haar", mode="symmetric", level=1)
-        bands = ((low_s, low_t), (h_s, h_t), (v_s, v_t), (d_s, d_t))
-        return sum((s - t).abs().mean() for s, t in bands) / 4
-
-    return alternate(_backward(loss), _backward(both), 60)
-
-
 def aggregator() -> tuple[float, float]:
     """aggregator forward + backward, paper's configuration / without DCT (v4): LR 24, batch 2"""
     images = [torch.rand(2, 3, 96, 96) for _ in range(3)]
@@ -245,7 +229,6 @@ TARGETS = {
     stage2_paper: 1.10,
     stage2_mini: 1.1,
     wavelet_loss: 8.0,
-    wavelet_difference: 1.0,
     aggregator: 1.1,
     imports: 2.0,
     comparison: 1.0,
