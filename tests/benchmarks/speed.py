@@ -30,6 +30,7 @@ from mtkd.explain.lam import LamOptions
 from mtkd.explain.neighbourhood import context_of, near
 from mtkd.explain.question import Window, ask
 from mtkd.explore import compare
+from mtkd.explore.comparison.choices import default_models
 from mtkd.export import export
 from mtkd.losses import WaveletLoss
 from mtkd.methods import create
@@ -182,17 +183,23 @@ def _photo(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.uint8((smooth - smooth.min()) / np.ptp(smooth) * 255)
 
 
-def _in_onnx(name: str, lr_image: Tensor, rounds: int = 5) -> tuple[float, float]:
+def _exported(name: str, lr_image: Tensor) -> Step:
+    """A network in onnxruntime."""
     import onnxruntime
 
-    network = zoo.load(name, 4)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+    with tempfile.TemporaryDirectory() as folder:
         export(name, 4, Path(folder, "model.onnx"))
         session = onnxruntime.InferenceSession(f"{folder}/model.onnx", options, providers=["CPUExecutionProvider"])
-        given = {session.get_inputs()[0].name: lr_image.numpy()}
-        return alternate(lambda: network(lr_image), lambda: session.run(None, given), rounds)
+    given = {session.get_inputs()[0].name: lr_image.numpy()}
+    return lambda: session.run(None, given)
+
+
+def _in_onnx(name: str, lr_image: Tensor, rounds: int = 5) -> tuple[float, float]:
+    network = zoo.load(name, 4)
+    with torch.inference_mode():
+        return alternate(lambda: network(lr_image), _exported(name, lr_image), rounds)
 
 
 def swinir_onnx() -> tuple[float, float]:
@@ -203,6 +210,16 @@ def swinir_onnx() -> tuple[float, float]:
 def aggregator_onnx() -> tuple[float, float]:
     """aggregator_mini with its teachers, LR 512 x 384 / the same in onnxruntime"""
     return _in_onnx("aggregator_mini", torch.rand(1, 3, 384, 512), 3)
+
+
+def large_comparison() -> tuple[float, float]:
+    """comparison of the default models, 2000 x 1356 HR / their networks in onnxruntime"""
+    names = default_models(4)
+    networks_alone = [_exported(name, torch.rand(1, 3, 339, 500)) for name in names]
+    number = iter(range(100))  # another picture each time: results are kept
+    return alternate(
+        lambda: compare(_photo(1356, 2000, next(number)), names, 4), lambda: [run() for run in networks_alone], 2
+    )
 
 
 def _attribution(name: str) -> tuple[float, float]:
@@ -237,6 +254,7 @@ TARGETS = {
     ssim: 0.5,
     swinir_onnx: 1.2,
     aggregator_onnx: 1.2,
+    large_comparison: 1.3,
     edsr_attribution: 1.2,
     swinir_attribution: 1.2,
 }
