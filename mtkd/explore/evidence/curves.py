@@ -43,6 +43,9 @@ def psnr_figure(curve: Curve, iterations: int, levels: Mapping[str, float] | Non
     figure.update_layout(margin={"l": 60, "r": 12, "t": 8, "b": 40}, showlegend=False, hovermode="x unified")
     figure.update_xaxes(range=[0, iterations])
     figure.update_yaxes(tickformat=".1f")
+    if not levels and not curve[1]:
+        figure.add_annotation(x=0.5, y=0.5, xref="paper", yref="paper", text="Not measured yet", showarrow=False)
+        figure.update_yaxes(showticklabels=False)
     if levels:
         known = [*levels.values(), *curve[1]]
         figure.update_yaxes(range=[min(known) - 0.2, max(known) + 0.4])

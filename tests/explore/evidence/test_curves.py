@@ -53,3 +53,10 @@ def test_a_curve_with_a_note_is_dotted_and_says_it() -> None:
     assert (good.line.dash, noted.line.dash) == ("solid", "dot") and noted.hovertemplate.endswith("Begins too low.")
     assert "Begins" not in good.hovertemplate and good.line.color != noted.line.color
     assert held_out_figure([Line("a", ([10], [28.0]))], step=10).layout.xaxis.type == "log"
+
+
+def test_a_run_that_was_not_validated_says_so_in_place_of_a_scale() -> None:
+    empty, measured = psnr_figure(([], []), 10), psnr_figure(([5], [27.0]), 10)
+    assert [note.text for note in empty.layout.annotations] == ["Not measured yet"]
+    assert empty.layout.yaxis.showticklabels is False
+    assert not measured.layout.annotations and measured.layout.yaxis.showticklabels is None
