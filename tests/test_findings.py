@@ -214,6 +214,7 @@ def other_methods() -> Iterator[str]:
     yield f"level with MTKD on the RCAN student (within {largest(('rcan_tiny-dukd', 'rcan_tiny-mtkd')):.3f})"
     mipkd = [gains("rcan_tiny-mipkd", "rcan_tiny-mtkd", name)[0] for name in ("Set5", "Set14")]
     yield f"ahead of MTKD on the RCAN student by {mipkd[0]:.3f} dB on Set5 and behind by {-mipkd[1]:.3f} on Set14"
+    yield f"DCKD is level with it (within {largest(('rcan_tiny-dckd', 'rcan_tiny-mtkd')):.3f})"
     gain = [plain(cell("swinir_tiny-kd", "swinir_tiny-scratch", name)) for name in ("Set5", "Set14")]
     yield f"it gains {gain[0]} on Set5 and {gain[1]} on Set14 by KD (n = 3)"
     at, crosskd, fakd, v5, v6 = (
