@@ -116,7 +116,7 @@ def layout() -> TrainingForm:
         with gr.Row():
             rate = gr.Number(filled["rate"], label="Learning rate", minimum=0, step=0.0001, min_width=100)
             seed = _number(filled, "seed", "Seed", minimum=0)
-        more = gr.Textbox(label="Other keys, one key=value a line", lines=2, elem_id="train-more",
+        more = gr.Textbox("", label="Other keys, one key=value a line", lines=2, elem_id="train-more",
                           placeholder="ema=0.99\nmethod.options.alpha=0.3")  # fmt: skip
         config = resolve(USUAL, 4, **filled, more="").dump()
         resolved = gr.Code(config, language="yaml", label="Config", interactive=False, elem_id="train-resolved",
