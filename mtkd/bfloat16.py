@@ -12,10 +12,13 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
 _PRODUCTS = {
-    F.conv2d, F.conv_transpose2d, F.linear, F.scaled_dot_product_attention,
-    torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.mm, torch.bmm, torch.addmm, torch.baddbmm,
+    F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d, F.linear,
+    F.scaled_dot_product_attention, F.multi_head_attention_forward, torch.einsum, torch.tensordot,
+    *(getattr(space, name) for space in (torch, torch.Tensor)
+      for name in ("matmul", "mm", "mv", "bmm", "addmm", "addbmm", "baddbmm")),
+    torch.Tensor.__matmul__, torch.Tensor.__rmatmul__,
 }  # fmt: skip
-"""What autocast computes in bfloat16 and the networks call."""
+"""What autocast computes in bfloat16, as a network may call it."""
 
 
 def emulates_bf16() -> bool:
@@ -38,14 +41,18 @@ class _Float32Products(TorchFunctionMode):
             return func(*args, **kwargs)
         args, kwargs = tree_map(_rounded, (args, kwargs))
         with torch.autocast("cpu", enabled=False):
-            return func(*args, **kwargs).bfloat16()
+            result = func(*args, **kwargs)
+        return tree_map(lambda value: value.bfloat16() if _is_cast(value) else value, result)
+
+
+def _is_cast(value: Any) -> bool:
+    """Whether autocast casts this argument: a tensor of real numbers, but not of float64."""
+    return isinstance(value, torch.Tensor) and value.is_floating_point() and value.dtype != torch.float64
 
 
 def _rounded(value: Any) -> Any:
     """A factor as bfloat16 holds it, in fp32; all else as it is."""
-    if not isinstance(value, torch.Tensor) or not value.is_floating_point():
-        return value
-    return value.bfloat16().float()
+    return value.bfloat16().float() if _is_cast(value) else value
 
 
 def fast_bf16(device: torch.device) -> AbstractContextManager[Any]:

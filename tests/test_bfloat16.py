@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mtkd import bfloat16, networks
@@ -24,6 +26,11 @@ PRODUCTS: dict[str, tuple[Callable[..., torch.Tensor], list[tuple[int, ...]]]] =
     "matmul": (torch.matmul, [(2, 9, 6), (6, 5)]),
     "@": (lambda a, b: a @ b, [(2, 9, 6), (2, 6, 5)]),
     "bmm": (torch.bmm, [(2, 9, 6), (2, 6, 5)]),
+    "method": (lambda a, b: a.bmm(b), [(2, 9, 6), (2, 6, 5)]),
+    "sum": (torch.addmm, [(9, 5), (9, 6), (6, 5)]),
+    "einsum": (lambda a, b: torch.einsum("nij,nkj->nik", a, b), [(2, 9, 6), (2, 5, 6)]),
+    "conv1d": (F.conv1d, [(2, 6, 9), (5, 6, 3)]),
+    "conv3d": (F.conv3d, [(1, 2, 5, 5, 5), (3, 2, 3, 3, 3)]),
 }
 
 
@@ -77,6 +84,15 @@ def test_outside_autocast_nothing_changes(emulated: None) -> None:
     assert torch.equal(inside, F.conv2d(x, w))
 
 
+def test_what_autocast_leaves_alone_is_left_alone(emulated: None) -> None:
+    a, b = torch.rand(3, 4, dtype=torch.float64), torch.rand(4, 2, dtype=torch.float64)
+    with torch.autocast("cpu", torch.bfloat16):
+        control = a @ b
+        with fast_bf16(CPU):
+            result = a @ b
+    assert result.dtype == control.dtype == torch.float64 and torch.equal(result, control)
+
+
 class Dtypes(TorchDispatchMode):
     """Collects the data types of the products that are computed."""
 
@@ -90,24 +106,29 @@ class Dtypes(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+def seen_under_autocast(network: nn.Module, images: Sequence[torch.Tensor], fast: bool) -> set[torch.dtype]:
+    with Dtypes() as products, torch.autocast("cpu", torch.bfloat16), fast_bf16(CPU) if fast else nullcontext():
+        network(*images)
+    return products.seen
+
+
 @pytest.mark.parametrize("name", [name for name in networks.specs() if name.endswith(("_tiny", "_mini"))])
 def test_no_network_multiplies_in_bfloat16_itself(name: str, emulated: None) -> None:
     """That is what takes more than ten times as long; PyTorch's own autocast is the control."""
-    teachers = ("bicubic", "bicubic") if networks.specs()[name].role == "aggregator" else ()
-    torch.manual_seed(0)
-    network = networks.build(name, 2, teachers)
-    images = [torch.rand(1, 3, 16, 16) for _ in range(1 + len(teachers))]
-    if teachers:
-        images = [torch.rand(1, 3, 32, 32) for _ in teachers]
-    inputs = [images] if teachers else images
-    dtypes = {}
-    for fast in (True, False):
-        with Dtypes() as products, torch.autocast("cpu", torch.bfloat16):
-            if fast:
-                with fast_bf16(CPU):
-                    network(*inputs)
-            else:
-                network(*inputs)
-        dtypes[fast] = products.seen
-    assert torch.bfloat16 in dtypes[False]
-    assert torch.bfloat16 not in dtypes[True] and torch.float32 in dtypes[True]
+    merges = networks.specs()[name].role == "aggregator"
+    network = networks.build(name, 2, ("bicubic", "bicubic") if merges else ())
+    images = [[torch.rand(1, 3, 32, 32) for _ in range(2)]] if merges else [torch.rand(1, 3, 16, 16)]
+    assert torch.bfloat16 in seen_under_autocast(network, images, fast=False)
+    assert seen_under_autocast(network, images, fast=True) == {torch.float32}
+
+
+def test_nor_does_attention_of_pytorch_in_a_network_of_ones_own(emulated: None) -> None:
+    tokens = torch.rand(2, 9, 8)
+    attention = nn.MultiheadAttention(8, 2, batch_first=True)
+    assert torch.bfloat16 in seen_under_autocast(attention, [tokens] * 3, fast=False)
+    assert seen_under_autocast(attention, [tokens] * 3, fast=True) == {torch.float32}
+    exact = attention(*[tokens] * 3)[0]
+    with torch.autocast("cpu", torch.bfloat16), fast_bf16(CPU):
+        result = attention(*[tokens] * 3)[0]
+    assert result.dtype == torch.bfloat16
+    torch.testing.assert_close(result.float(), exact, atol=0.02, rtol=0)
